@@ -1,1 +1,132 @@
-//! placeholder
+//! The server's door: lets laptops in, queues what they ask for, has Amanda back them up, and hands out receipts.
+//!
+//! Two accounts, two processes. The **shim** (forced command, the account laptops log in to) reads a request, decides, and
+//! writes a ticket. The **runner** (the dump user) takes tickets, starts Amanda, follows it, and publishes receipts. They
+//! meet in files only.
+//!
+//! In reading order:
+//!
+//! - [`invocation`]: what ssh carried · [`authorise`]: who may have what · [`serve`]: one laptop's session
+//! - [`queue`]: tickets, and whose turn it is · [`lock`]: locks that can be asked about · [`door`]: how the runner is started
+//! - [`runner`]: the one that starts runs and settles them · [`processes`]: what still lives
+//! - [`engine`]: ways of making dumps · [`latest`], [`standing`]: what the runner publishes
+//! - [`status`], [`admin`]: what an administrator sees and does · [`report`]: words
+//! - [`config`], [`layout`], [`durable`], [`sys`]: shim.toml, paths, small files, one system call
+
+pub mod admin;
+pub mod authorise;
+pub mod cli;
+pub mod config;
+pub mod door;
+pub mod durable;
+pub mod engine;
+pub mod invocation;
+pub mod latest;
+pub mod layout;
+pub mod lock;
+pub mod processes;
+pub mod queue;
+pub mod report;
+pub mod runner;
+pub mod serve;
+pub mod standing;
+pub mod status;
+pub mod status_words;
+pub mod sys;
+
+use std::io::{self, Write as _};
+
+use cli::{Cli, Command};
+use config::Config;
+use report::Words;
+use runner::order::What;
+use wire::Exit;
+
+/// Does what the command line says; errors are words with an exit status.
+pub fn run(cli: Cli) -> Result<Exit, Words> {
+    let config = config::load(&cli.config)?;
+    match cli.command {
+        Command::Serve { host } => {
+            let original = std::env::var_os("SSH_ORIGINAL_COMMAND").map(|command| command.to_string_lossy().into_owned());
+            serve::serve(&config, &host, original.as_deref())
+        }
+        Command::Status { json, watch } => show_status(&config, json, watch),
+        Command::Run { config: name } => print_order(&config, What::Nightly, &name),
+        Command::Flush { config: name } => {
+            let name = name.or_else(|| config.flush.as_ref().map(|flush| flush.config.clone())).ok_or_else(|| {
+                Words::new(Exit::Usage, "no config to flush").because("none was named, and shim.toml has no [flush]").hint("name the shared config: asyncamanda-shim flush CONFIG")
+            })?;
+            print_order(&config, What::Flush, &name)
+        }
+        Command::Check { host, json } => show_check(&config, host.as_ref(), json),
+        Command::Runner => be_the_runner(&config),
+    }
+}
+
+fn be_the_runner(config: &Config) -> Result<Exit, Words> {
+    runner::start::become_dump_user(config)?;
+    if runner::start::is_background() {
+        runner::start::leave_session();
+        let done = runner::work(config);
+        return done.map(|()| Exit::Done).map_err(|error| {
+            runner::log(&format!("event=runner_failed why=\"{error}\""));
+            Words::new(Exit::Failed, "the runner failed").because(error.to_string())
+        });
+    }
+    let layout = config.layout();
+    runner::start::spawn_background(config).map(|()| Exit::Done).map_err(|error| {
+        Words::new(Exit::Config, "the runner cannot be started")
+            .because(format!("{} or {}: {error}", layout.runner().display(), layout.locks().display()))
+            .hint("asyncamanda-shim check says what they must be like")
+    })
+}
+
+fn print(text: &str) {
+    // A reader that went away (a pager that was left) is no failure of ours.
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+fn show_status(config: &Config, json: bool, watch: bool) -> Result<Exit, Words> {
+    loop {
+        let status = status::look(config);
+        if json {
+            print(&format!("{}\n", serde_json::to_string(&status).map_err(|error| Words::new(Exit::Failed, error.to_string()))?));
+        } else {
+            let home = if watch { "\u{1b}[2J\u{1b}[H" } else { "" };
+            print(&format!("{home}{}", status_words::words(&status, runner::clock() as i64)));
+        }
+        if !watch {
+            return Ok(Exit::Done);
+        }
+        std::thread::sleep(status::WATCH);
+    }
+}
+
+fn print_order(config: &Config, what: What, name: &wire::ConfigName) -> Result<Exit, Words> {
+    let (exit, lines) = admin::order(config, what, name)?;
+    for line in lines {
+        print(&format!("{}\n", amanda::escape::printable(line.as_bytes())));
+    }
+    Ok(exit)
+}
+
+fn show_check(config: &Config, host: Option<&wire::HostName>, json: bool) -> Result<Exit, Words> {
+    let found = admin::check(config, host)?;
+    let serious = found.iter().filter(|finding| finding.serious).count();
+    if json {
+        print(&format!("{}\n", serde_json::to_string(&found).map_err(|error| Words::new(Exit::Failed, error.to_string()))?));
+    } else {
+        for finding in &found {
+            let kind = if finding.serious { "must be mended" } else { "worth knowing" };
+            print(&format!("{kind}: {}\n  mend: {}\n", amanda::escape::printable(finding.what.as_bytes()), amanda::escape::printable(finding.mend.as_bytes())));
+        }
+        let verdict = match (serious, found.len()) {
+            (0, 0) => "Nothing was found that would keep a laptop from being backed up.".to_owned(),
+            (0, _) => "Laptops can be backed up.".to_owned(),
+            (1, _) => "One thing keeps laptops from being backed up.".to_owned(),
+            (count, _) => format!("{count} things keep laptops from being backed up."),
+        };
+        print(&format!("{verdict}\n"));
+    }
+    Ok(if serious == 0 { Exit::Done } else { Exit::Config })
+}

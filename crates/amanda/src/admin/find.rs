@@ -4,7 +4,8 @@
 //! padded, names quoted; a dump that never reached a volume has an empty "tape or file", which only the column tells.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use crate::dle::Dle;
 use crate::escape::printable;
@@ -24,6 +25,16 @@ pub enum Place {
     },
     /// Nowhere: the row tells of a failure.
     Nowhere,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Holding(path) => f.write_str(&printable(path.as_bytes())),
+            Self::Volume { label, file } => write!(f, "{}:{file}", printable(label)),
+            Self::Nowhere => f.write_str("nowhere"),
+        }
+    }
 }
 
 /// A row.

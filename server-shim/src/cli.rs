@@ -1,0 +1,60 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use wire::{ConfigName, HostName};
+
+/// Let laptops ask this Amanda server to back them up
+#[derive(Debug, Parser)]
+#[command(name = "asyncamanda-shim", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Read this configuration
+    #[arg(long, global = true, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
+    pub config: PathBuf,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve one laptop: the forced command of its key
+    ///
+    /// In authorized_keys: restrict,command="/usr/bin/asyncamanda-shim serve --host laptop1" ssh-ed25519 …
+    Serve {
+        /// The host that this key stands for, as in the disklist
+        #[arg(long)]
+        host: HostName,
+    },
+    /// Show what runs, who waits and who holds which lock
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Look again every two seconds
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Run a config as amdump does, in turn with the laptops: for the nightly cron line
+    Run {
+        /// The config
+        config: ConfigName,
+    },
+    /// Write what lies on the holding disks to the config's tapes
+    Flush {
+        /// The shared config; the one in [flush] of shim.toml when none is named
+        config: Option<ConfigName>,
+    },
+    /// Find what would make a backup fail or wait, and how to mend it
+    Check {
+        /// Look at this host only
+        host: Option<HostName>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start runs for the tickets that wait: the door's other side
+    Runner,
+}

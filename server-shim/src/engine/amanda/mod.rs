@@ -1,0 +1,167 @@
+//! The installed Amanda as an engine: amdump makes the dumps, unchanged; we choose when, for whom, and what to believe.
+//!
+//! [`programs`] starts Amanda's programs, [`survey`] reads what a config says, [`amdump`] builds the command line,
+//! [`follow`] watches a run, [`judge`] decides what it brought, [`check`] finds what would make a first dump fail.
+
+pub mod amdump;
+pub mod check;
+pub mod follow;
+pub mod judge;
+pub mod programs;
+pub mod survey;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use amanda::chains::{Restorable, chains};
+use amanda::dle::Dle;
+use amanda::run_log::RunLog;
+use wire::{AbortCode, ConfigName, HostName};
+
+use super::{Engine, Observation, Survey, Trouble, Verdicts};
+use crate::config::Config;
+use crate::layout::Layout;
+use crate::lock::Guard;
+use crate::processes::{self, Identity};
+use crate::queue::order::Kind;
+use crate::runner::record::RunRecord;
+use crate::runner::{clock, log};
+use follow::Follower;
+use judge::{Evidence, judge};
+use programs::Programs;
+
+/// The most that is kept of what amdump printed.
+const PRINTED: u64 = 16 * 1024;
+
+/// Drives the installed Amanda.
+#[derive(Debug)]
+pub struct AmandaEngine {
+    layout: Layout,
+    programs: Programs,
+    followers: RefCell<BTreeMap<String, Follower>>,
+}
+
+impl AmandaEngine {
+    /// Takes the administrator's configuration; nothing is started yet.
+    pub fn new(config: &Config) -> Self {
+        Self { layout: config.layout(), programs: Programs::new(&config.amanda_sbin), followers: RefCell::default() }
+    }
+
+    /// Where a run's programs print.
+    fn words_of(&self, record: &RunRecord) -> PathBuf {
+        self.layout.runs().join(format!("{}.out", record.id))
+    }
+
+    fn printed(&self, record: &RunRecord) -> String {
+        let mut text = Vec::new();
+        if let Ok(file) = fs::File::open(self.words_of(record)) {
+            let _ = file.take(PRINTED).read_to_end(&mut text);
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Lists the whole dumps of some hosts.
+    fn dumps_of(&self, config: &ConfigName, hosts: &[HostName]) -> Result<BTreeMap<Dle, Vec<Restorable>>, Trouble> {
+        let mut arguments = vec![config.as_str().into(), "--exact-match".into(), "find".into()];
+        arguments.extend(hosts.iter().map(|host| host.as_str().into()));
+        let listed = self.programs.amadmin(&arguments)?;
+        Ok(chains(&amanda::admin::find::parse(&listed)))
+    }
+
+    /// Makes the next dump of a disk a full one, so that it builds on nothing.
+    fn force_full(&self, config: &ConfigName, dle: &Dle) -> Result<(), Trouble> {
+        let arguments = [config.as_str().into(), "--exact-match".into(), "force".into(), dle.host.clone().into(), dle.disk.clone()];
+        self.programs.amadmin(&arguments)?;
+        log(&format!("event=full_dump_forced config={config} host={} disk={}", dle.host, dle.disk.to_string_lossy()));
+        Ok(())
+    }
+
+    /// Marks what a run left half-written as partial, in Amanda's own way. Only while no other run writes: the program
+    /// looks at every unfinished dump of the config.
+    fn clean_up(&self, record: &RunRecord, survey: &Survey) {
+        let stamp = record.log.as_deref().and_then(|log| Some(log.file_name()?.to_str()?.split('.').nth(1)?.to_owned()));
+        let left = stamp.map(|stamp| follow::unfinished_dumps(&survey.holding, &stamp)).unwrap_or_default();
+        let alone = processes::foreign(&BTreeSet::new()).is_ok_and(|others| others.is_empty());
+        if left.is_empty() || !alone {
+            return;
+        }
+        if let Err(trouble) = self.programs.amcleanupdisk(&record.config) {
+            log(&format!("event=cleanup_failed run={} why={trouble:?}", record.id));
+        }
+    }
+
+    fn settle_flush(&self, record: &RunRecord, run_log: Option<&RunLog>) -> Verdicts {
+        let Some(run_log) = run_log else {
+            let printed = self.printed(record);
+            // Nothing on the holding disk is no failure.
+            let nothing = printed.contains("No backups to flush") || printed.contains("no dumps");
+            let notes = printed.lines().map(str::to_owned).collect();
+            return Verdicts { notes, failed: !nothing, ..Verdicts::default() };
+        };
+        let mut notes: Vec<String> = run_log.flushed.iter().map(|dump| format!("{} {} level {} of {}: {}", dump.dle.host, dump.dle.disk.to_string_lossy(), dump.level, dump.datestamp, dump.outcome)).collect();
+        notes.extend(run_log.fatal.iter().chain(&run_log.errors).cloned());
+        let failed = !run_log.fatal.is_empty() || run_log.flushed.iter().any(|dump| dump.outcome != amanda::run_log::Outcome::Ok) || record.ended.is_some();
+        Verdicts { notes, failed, ..Verdicts::default() }
+    }
+}
+
+impl Engine for AmandaEngine {
+    fn survey(&self, config: &ConfigName) -> Result<Survey, Trouble> {
+        survey::survey(&self.programs, config)
+    }
+
+    fn start(&self, record: &RunRecord, survey: &Survey, _lock: &Guard) -> Result<Identity, Trouble> {
+        let (program, arguments) = amdump::argv(record, survey);
+        let words = self.words_of(record);
+        let open = OpenOptions::new().create(true).append(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(&words);
+        let started = open.and_then(|words| self.programs.start_run(program, &arguments, &record.id, words));
+        started.map_err(|error| Trouble {
+            code: AbortCode::Config,
+            message: format!("{program} cannot be started: {error}"),
+            hint: "install amanda-server, or set amanda_sbin in shim.toml; `asyncamanda-shim check` says more".to_owned(),
+        })
+    }
+
+    fn observe(&self, record: &mut RunRecord, survey: &Survey) -> Observation {
+        if record.log.is_none()
+            && let Some(leader) = record.leader
+        {
+            record.log = follow::find_log(&survey.logdir, leader, record.started);
+        }
+        match &record.log {
+            Some(path) => self.followers.borrow_mut().entry(record.id.clone()).or_default().look(path),
+            None => Observation { phase: "starting".to_owned(), ..Observation::default() },
+        }
+    }
+
+    fn settle(&self, record: &mut RunRecord, survey: &Survey) -> Result<Verdicts, Trouble> {
+        // A short run may be over before it was looked at.
+        self.observe(record, survey);
+        self.followers.borrow_mut().remove(&record.id);
+        let run_log = match &record.log {
+            Some(path) => Some(fs::File::open(path).and_then(RunLog::read).map_err(|error| {
+                Trouble::later(format!("the run log {} cannot be read: {error}", path.display()), "mend its permissions; the runner tries again")
+            })?),
+            None => None,
+        };
+        let verdicts = if record.kind == Kind::Flush {
+            self.settle_flush(record, run_log.as_ref())
+        } else {
+            self.clean_up(record, survey);
+            let chains = self.dumps_of(&record.config, &record.hosts())?;
+            let printed = self.printed(record);
+            let judgement = judge(&Evidence { record, survey, log: run_log.as_ref(), printed: &printed, chains: &chains, now: clock() });
+            for dle in &judgement.force_full {
+                self.force_full(&record.config, dle)?;
+            }
+            let notes = run_log.iter().flat_map(|log| log.fatal.iter().chain(&log.errors)).cloned().collect();
+            Verdicts { receipts: judgement.receipts, cut_off: judgement.cut_off, notes, failed: run_log.is_none() }
+        };
+        let _ = fs::remove_file(self.words_of(record));
+        Ok(verdicts)
+    }
+}

@@ -1,0 +1,137 @@
+//! The one place that starts Amanda's programs: by absolute path, with a list of arguments, a clean environment and an end.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, User, geteuid};
+
+use wire::ConfigName;
+
+use crate::engine::Trouble;
+use crate::processes::{self, Identity, MARK};
+
+/// The most that a program may print for us: a find over years of history stays below.
+const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
+
+/// How long a program may take that only looks something up or notes something down.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Starts programs of one Amanda installation.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    sbin: PathBuf,
+}
+
+impl Programs {
+    /// Takes the directory of `amdump`, `amadmin` and `amflush`.
+    pub fn new(sbin: &Path) -> Self {
+        Self { sbin: sbin.to_owned() }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.sbin.join(program));
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8").env("SHELL", "/bin/sh").current_dir("/");
+        if let Ok(Some(user)) = User::from_uid(geteuid()) {
+            command.env("HOME", user.dir).env("USER", &user.name).env("LOGNAME", &user.name);
+        }
+        // Datestamps are local time.
+        if let Some(zone) = std::env::var_os("TZ") {
+            command.env("TZ", zone);
+        }
+        command
+    }
+
+    /// Runs `amadmin` and returns what it printed; its failure is told in its own words.
+    pub fn amadmin(&self, arguments: &[OsString]) -> Result<Vec<u8>, Trouble> {
+        self.run("amadmin", arguments)
+    }
+
+    /// Runs `amcleanupdisk`, which makes partial dumps of unfinished ones.
+    pub fn amcleanupdisk(&self, config: &ConfigName) -> Result<(), Trouble> {
+        self.run("amcleanupdisk", &[config.as_str().into()]).map(drop)
+    }
+
+    fn run(&self, program: &str, arguments: &[OsString]) -> Result<Vec<u8>, Trouble> {
+        let shown = || format!("{program} {}", arguments.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" "));
+        let output = finish(self.command(program).args(arguments)).map_err(|error| {
+            let hint = match error.kind() {
+                io::ErrorKind::NotFound => format!("install amanda-server, or set amanda_sbin in shim.toml ({} has no {program})", self.sbin.display()),
+                _ => "see the runner's log".to_owned(),
+            };
+            Trouble::config(format!("cannot run {}: {error}", shown()), hint)
+        })?;
+        if output.status == Some(0) {
+            return Ok(output.stdout);
+        }
+        let words = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr }).into_owned();
+        let first: Vec<&str> = words.lines().filter(|line| !line.trim().is_empty()).take(3).collect();
+        Err(Trouble::config(
+            format!("{} failed: {}", shown(), first.join("; ")),
+            format!("try it as the dump user: {}", shown()),
+        ))
+    }
+
+    /// Starts a run in a session of its own, its words going into `words`; returns its leading process.
+    pub fn start_run(&self, program: &str, arguments: &[OsString], mark: &str, words: File) -> io::Result<Identity> {
+        let inner = self.command(program);
+        // setsid(1) becomes the program: a child that was just forked leads no process group.
+        let mut command = Command::new("/usr/bin/setsid");
+        command.env_clear().envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?)))).env(MARK, mark);
+        command.arg(inner.get_program()).args(arguments).current_dir("/").stdin(Stdio::null()).stdout(words.try_clone()?).stderr(words);
+        if !self.sbin.join(program).exists() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("{} does not exist", self.sbin.join(program).display())));
+        }
+        let pid = command.spawn()?.id();
+        let start = processes::read(pid).map_or(0, |process| process.start);
+        Ok(Identity { pid, start })
+    }
+}
+
+struct Output {
+    status: Option<i32>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+/// Runs a program to its end, or to the end of our patience.
+fn finish(command: &mut Command) -> io::Result<Output> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let (sender, ended) = mpsc::channel::<()>();
+    let pid = Pid::from_raw(child.id() as i32);
+    std::thread::scope(|scope| {
+        let stdout = scope.spawn(|| drain(out));
+        let stderr = scope.spawn(|| drain(err));
+        // Ends a program that hangs; its pipes close, and the readers come back.
+        scope.spawn(move || {
+            if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        });
+        let read = |thread: std::thread::ScopedJoinHandle<'_, io::Result<Vec<u8>>>| thread.join().unwrap_or_else(|_| Err(io::Error::other("a reader failed")));
+        let (stdout, stderr) = (read(stdout), read(stderr));
+        let status = child.wait();
+        drop(sender);
+        let status = status?;
+        if status.signal() == Some(Signal::SIGKILL as i32) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it was killed, or did not end in time"));
+        }
+        Ok(Output { status: status.code(), stdout: stdout?, stderr: stderr? })
+    })
+}
+
+fn drain(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.by_ref().take(MAX_OUTPUT).read_to_end(&mut bytes)?;
+        io::copy(&mut pipe, &mut io::sink())?;
+    }
+    Ok(bytes)
+}

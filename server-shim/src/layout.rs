@@ -1,0 +1,108 @@
+//! Where everything lies below the two directories of shim.toml, and who writes it.
+//!
+//! ```text
+//! STATE/queue/            the shim's account: tickets, HOST@ID.json; set-gid to the dump user's group, who may remove them
+//! STATE/runner/           the dump user's; set-gid to the shim's group, who may read
+//!     runs/ID.json        runs that have not been settled
+//!     results/ID.json     receipts of settled tickets, kept for a week
+//!     latest/HOST.json    the last receipts of each host
+//!     retries/ID.json     what is known of a ticket whose run was cut off
+//!     orders/ID.json      what an administrator asked for (the nightly run, a flush)
+//!     standing.json       what goes on now
+//!     runner.log          the runner's own words
+//! RUNTIME/locks/          the dump user's: runner, runs, tape
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use wire::HostName;
+
+/// The paths of one installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    state: PathBuf,
+    runtime: PathBuf,
+}
+
+impl Layout {
+    /// Takes `state` and `runtime` as shim.toml has them.
+    pub fn new(state: &Path, runtime: &Path) -> Self {
+        Self { state: state.to_owned(), runtime: runtime.to_owned() }
+    }
+    /// Tickets.
+    pub fn queue(&self) -> PathBuf {
+        self.state.join("queue")
+    }
+    /// The runner's own directory.
+    pub fn runner(&self) -> PathBuf {
+        self.state.join("runner")
+    }
+    /// Records of runs that have not been settled.
+    pub fn runs(&self) -> PathBuf {
+        self.runner().join("runs")
+    }
+    /// Receipts by ticket.
+    pub fn results(&self) -> PathBuf {
+        self.runner().join("results")
+    }
+    /// The receipts of one ticket.
+    pub fn result(&self, ticket: &str) -> PathBuf {
+        self.results().join(format!("{ticket}.json"))
+    }
+    /// The last receipts by host.
+    pub fn latest(&self) -> PathBuf {
+        self.runner().join("latest")
+    }
+    /// The last receipts of one host.
+    pub fn latest_of(&self, host: &HostName) -> PathBuf {
+        self.latest().join(format!("{host}.json"))
+    }
+    /// What an administrator asked for.
+    pub fn orders(&self) -> PathBuf {
+        self.runner().join("orders")
+    }
+    /// Tickets whose run was cut off.
+    pub fn retries(&self) -> PathBuf {
+        self.runner().join("retries")
+    }
+    /// What is known of one ticket whose run was cut off.
+    pub fn retry(&self, ticket: &str) -> PathBuf {
+        self.retries().join(format!("{ticket}.json"))
+    }
+    /// What goes on now.
+    pub fn standing(&self) -> PathBuf {
+        self.runner().join("standing.json")
+    }
+    /// The runner's own words.
+    pub fn runner_log(&self) -> PathBuf {
+        self.runner().join("runner.log")
+    }
+    /// Locks.
+    pub fn locks(&self) -> PathBuf {
+        self.runtime.join("locks")
+    }
+    /// The lock of the one runner.
+    pub fn runner_lock(&self) -> PathBuf {
+        self.locks().join("runner.lock")
+    }
+    /// The lock of one run of a config.
+    pub fn run_lock(&self, config: &str, slot: u32) -> PathBuf {
+        self.locks().join(format!("run.{config}.{slot}.lock"))
+    }
+    /// The lock of the tapes that a config feeds.
+    pub fn tape_lock(&self, config: &str) -> PathBuf {
+        self.locks().join(format!("tape.{config}.lock"))
+    }
+    /// Held by a shim while it writes into the queue.
+    pub fn queue_lock(&self) -> PathBuf {
+        self.queue().join(".queue.lock")
+    }
+    /// Held by the one shim that opens the door to the runner.
+    pub fn door_lock(&self) -> PathBuf {
+        self.queue().join(".door.lock")
+    }
+    /// The directories that the runner makes for itself.
+    pub fn runner_directories(&self) -> [PathBuf; 5] {
+        [self.runs(), self.results(), self.retries(), self.latest(), self.orders()]
+    }
+}

@@ -1,0 +1,248 @@
+//! The runner: the one process, of the dump user, that starts runs and settles them. It is there while there is something to do.
+//!
+//! One loop: look at what waits and at what goes on, settle what is over, start what may start, publish, wait for an event.
+//! It keeps nothing in memory that is not also on disk: the next runner goes on where this one was killed.
+//!
+//! [`start`] brings it to life, [`record`] is what it writes down about a run, [`admit`] reads tickets and orders,
+//! [`live`] follows one run to its end, [`settle`] turns what a run brought into receipts, [`flush_policy`] decides about tapes.
+
+pub mod admit;
+pub mod flush_policy;
+pub mod live;
+pub mod order;
+pub mod record;
+pub mod settle;
+pub mod start;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use crate::config::{Config, EngineKind};
+use crate::durable;
+use crate::engine::Engine;
+use crate::engine::amanda::AmandaEngine;
+use crate::engine::none::NoEngine;
+use crate::layout::Layout;
+use crate::lock;
+use crate::queue::order::{Kind, Turn, Waiting, turn};
+use crate::queue::spool::Spool;
+use crate::standing::Standing;
+use admit::{Admission, Surveys};
+use live::Live;
+
+/// How long results are kept for laptops that went away.
+const KEEP_RESULTS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The longest time between two looks while a run goes on.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Returns seconds since the epoch, with their fraction.
+pub fn clock() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// Writes one line about a fact into the runner's log.
+pub fn log(line: &str) {
+    let now = chrono::Local::now().format("%Y-%m-%dT%H:%M:%S%z");
+    eprintln!("{now} pid={} {}", std::process::id(), amanda::escape::printable(line.as_bytes()));
+}
+
+/// Runs until nothing waits and nothing goes on; returns at once when another runner is alive.
+pub fn work(config: &Config) -> io::Result<()> {
+    let layout = config.layout();
+    loop {
+        let Some(guard) = lock::try_take(&layout.runner_lock(), "the runner", clock() as i64)? else { return Ok(()) };
+        let engine: Box<dyn Engine + '_> = match config.engine {
+            EngineKind::Amanda => Box::new(AmandaEngine::new(config)),
+            EngineKind::None => Box::new(NoEngine { config }),
+        };
+        let mut runner = Runner::new(config, engine.as_ref())?;
+        let worked = runner.until_idle();
+        drop(guard);
+        worked?;
+        // A ticket that came between the last look and the lock's release found a runner alive, and started none.
+        if !runner.something_waits()? {
+            return Ok(());
+        }
+    }
+}
+
+struct Runner<'a> {
+    config: &'a Config,
+    layout: Layout,
+    spool: Spool,
+    engine: &'a dyn Engine,
+    live: Vec<Live>,
+    events: Inotify,
+    published: Option<Standing>,
+}
+
+impl<'a> Runner<'a> {
+    fn new(config: &'a Config, engine: &'a dyn Engine) -> io::Result<Self> {
+        let layout = config.layout();
+        let events = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+        for directory in [layout.queue(), layout.orders()] {
+            events.add_watch(&directory, AddWatchFlags::IN_MOVED_TO)?;
+        }
+        let spool = Spool::new(layout.clone());
+        Ok(Self { config, layout, spool, engine, live: Vec::new(), events, published: None })
+    }
+
+    fn until_idle(&mut self) -> io::Result<()> {
+        for record in record::RunRecord::load_all(&self.layout)? {
+            log(&format!("event=run_found run={} config={} hosts={}", record.id, record.config, names(&record)));
+            self.live.push(Live::found(record));
+        }
+        let surveys = Surveys::new(self.engine, self.config);
+        let mut seen = Vec::new();
+        loop {
+            let glance = self.spool.glance()?;
+            if glance != seen {
+                surveys.forget();
+                seen = glance;
+            }
+            self.step_live(&surveys)?;
+            let now = clock();
+            let mut admission = admit::admit(self.config, &self.spool, &self.layout, &surveys, &self.live)?;
+            for (settled, ticket) in admission.refused.drain(..) {
+                log(&format!("event=ticket_refused ticket={} why={:?}", ticket.id.as_str(), settled.error));
+                settle::publish_result(&self.layout, &self.spool, &ticket, &settled)?;
+            }
+            self.order_flush(now, &surveys, &admission)?;
+            let turn = turn(now, &admission.waiting, &admission.running, &self.config.limits);
+            self.publish(&admission, &turn)?;
+            if !turn.start.is_empty() {
+                self.start(&admission, &turn, &surveys)?;
+                continue;
+            }
+            if admission.waiting.is_empty() && self.live.is_empty() {
+                return self.tidy();
+            }
+            self.wait(!admission.waiting.is_empty())?;
+        }
+    }
+
+    /// Looks at every run that goes on, and settles those that are over.
+    fn step_live(&mut self, surveys: &Surveys<'_>) -> io::Result<()> {
+        let now = clock();
+        let mut still = Vec::new();
+        for mut live in std::mem::take(&mut self.live) {
+            live.take_slot(&self.layout, &self.config.limits, now);
+            let survey = surveys.of(&live.record.config);
+            if live.step(now, self.engine, survey.as_ref().ok(), &self.config.limits) {
+                still.push(live);
+                continue;
+            }
+            // What the config said may not be readable at this moment; nothing is lost by settling later.
+            let settled = survey.and_then(|survey| self.engine.settle(&mut live.record, &survey).map(|verdicts| (survey, verdicts)));
+            match settled {
+                Ok((survey, verdicts)) => settle::settle(&self.layout, &self.spool, &live.record, &survey, verdicts, now)?,
+                Err(trouble) if live.settle_later(now) => {
+                    log(&format!("event=settle_later run={} why={trouble:?}", live.record.id));
+                    still.push(live);
+                }
+                Err(trouble) => {
+                    log(&format!("event=settle_failed run={} why={trouble:?}", live.record.id));
+                    settle::give_up(&self.layout, &self.spool, &live.record, &trouble, now)?;
+                }
+            }
+        }
+        self.live.append(&mut still);
+        Ok(())
+    }
+
+    fn start(&mut self, admission: &Admission, turn: &Turn, surveys: &Surveys<'_>) -> io::Result<()> {
+        let now = clock();
+        let members: Vec<&Waiting> = turn.start.iter().map(|index| &admission.waiting[*index]).collect();
+        let Some(first) = members.first() else { return Ok(()) };
+        let survey = match surveys.of(&first.config) {
+            Ok(survey) => survey,
+            // Admitted a moment ago, unreadable now: the next look says why.
+            Err(_) => return Ok(()),
+        };
+        let started = live::start(self.engine, &self.layout, self.config, admission, &members, &survey, now);
+        match started {
+            Ok(live) => {
+                log(&format!("event=run_started run={} config={} kind={:?} hosts={}", live.record.id, live.record.config, live.record.kind, names(&live.record)));
+                self.live.push(live);
+            }
+            Err(trouble) => {
+                log(&format!("event=run_not_started config={} why={trouble:?}", first.config));
+                for member in members {
+                    admission.fail(&self.layout, &self.spool, &member.ticket, &trouble)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders a flush when the policy says so; the order waits for the tape like one an administrator gave.
+    fn order_flush(&mut self, now: f64, surveys: &Surveys<'_>, admission: &Admission) -> io::Result<()> {
+        let Some(flush) = &self.config.flush else { return Ok(()) };
+        let busy = admission.waiting.iter().any(|waiting| waiting.kind == Kind::Flush) || self.live.iter().any(|live| live.record.kind == Kind::Flush);
+        // Looked at when a run is over and nobody is about to start one: never part of a laptop's wait.
+        if busy || !self.live.is_empty() || !admission.waiting.is_empty() || (flush.after.is_none() && flush.at.is_none()) {
+            return Ok(());
+        }
+        let Ok(survey) = surveys.of(&flush.config) else { return Ok(()) };
+        if flush_policy::due(flush, flush_policy::held_bytes(&survey.holding), flush_policy::last(&self.layout)?, chrono::Local::now()) {
+            order::place(&self.layout, order::What::Flush, &flush.config, now)?;
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, admission: &Admission, turn: &Turn) -> io::Result<()> {
+        let standing = admission.standing(&self.live, turn);
+        if self.published.as_ref() != Some(&standing) {
+            durable::write_json(&self.layout.standing(), &standing, 0o640)?;
+            self.published = Some(standing);
+        }
+        Ok(())
+    }
+
+    /// Sleeps until a ticket comes, an amdump of ours ends, or it is time to look again.
+    fn wait(&self, somebody_waits: bool) -> io::Result<()> {
+        let mut patience = TICK;
+        if somebody_waits {
+            patience = patience.min(crate::queue::order::recheck_after(&self.config.limits));
+        }
+        let endings: Vec<_> = self.live.iter().filter_map(Live::ending).collect();
+        let mut descriptors = vec![PollFd::new(self.events.as_fd(), PollFlags::POLLIN)];
+        descriptors.extend(endings.iter().map(|ending| PollFd::new(ending.as_fd(), PollFlags::POLLIN)));
+        let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+        match poll(&mut descriptors, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        while self.events.read_events().is_ok_and(|events| !events.is_empty()) {}
+        Ok(())
+    }
+
+    fn something_waits(&self) -> io::Result<bool> {
+        let tickets = self.spool.glance()?.iter().any(|(id, _)| !self.layout.result(id.as_str()).exists());
+        Ok(tickets || !order::list(&self.layout)?.is_empty())
+    }
+
+    /// Removes results that nobody will ask for any more.
+    fn tidy(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.layout.results())? {
+            let entry = entry?;
+            let old = entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > KEEP_RESULTS);
+            if old {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn names(record: &record::RunRecord) -> String {
+    let hosts: BTreeMap<_, ()> = record.parts.iter().map(|part| (part.host.as_str(), ())).collect();
+    hosts.into_keys().collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,212 @@
+//! The conversation with an agent: hello, what do you have of mine, back these up, the receipts.
+
+use std::io;
+use std::time::Duration;
+
+use wire::message::MAX_DISKS;
+use wire::{AbortCode, Exit, FromAgent, FromShim, Hello, HostName, PROTOCOL_VERSION};
+
+use super::follow::{Follow, Place};
+use super::peer::{Event, Peer};
+use super::{Granted, trouble_here};
+use crate::authorise::{BUDGET_WINDOW, Grant, Refusal, within_budget};
+use crate::config::Config;
+use crate::door;
+use crate::latest::Latest;
+use crate::queue::spool::{Placed, Spool};
+use crate::queue::ticket::TicketId;
+use crate::report::Words;
+use crate::runner::clock;
+use crate::runner::record::Settled;
+
+/// How often a session looks at its ticket while nothing happens.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a laptop may take to say its first words, and between two requests.
+const FIRST_WORDS: Duration = Duration::from_secs(60);
+
+/// What ends a conversation early.
+enum Stop {
+    /// We refuse; the laptop is told.
+    Refuse(Refusal),
+    /// The laptop is gone.
+    Gone,
+    /// The pipe broke.
+    Broken(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
+/// Talks to an agent until it has what it wants or goes away.
+pub fn converse(config: &Config, host: &HostName, granted: Granted) -> Result<Exit, Words> {
+    let mut session = Session { config, peer: Peer::default() };
+    match session.run(host, granted) {
+        Ok(()) | Err(Stop::Gone) => Ok(Exit::Done),
+        Err(Stop::Broken(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        Err(Stop::Broken(error)) => Err(Words::new(Exit::Failed, "the session broke").because(error.to_string())),
+        Err(Stop::Refuse(refusal)) => {
+            // The words go through the protocol; the exit status says the same to whoever only sees that.
+            let exit = refusal.code.exit();
+            let _ = session.peer.say(&FromShim::Abort { code: refusal.code, message: refusal.message, hint: refusal.hint });
+            Ok(exit)
+        }
+    }
+}
+
+struct Session<'a> {
+    config: &'a Config,
+    peer: Peer,
+}
+
+impl Session<'_> {
+    fn run(&mut self, host: &HostName, granted: Granted) -> Result<(), Stop> {
+        let hello = match self.hear(FIRST_WORDS)? {
+            FromAgent::Hello(hello) => hello,
+            _ => return Err(protocol("the first message must be a hello").into()),
+        };
+        if hello.version != PROTOCOL_VERSION {
+            return Err(protocol(&format!("this server speaks protocol {PROTOCOL_VERSION}, the laptop {}", hello.version)).into());
+        }
+        let grant = granted?;
+        let program = concat!("asyncamanda-shim ", env!("CARGO_PKG_VERSION"));
+        self.peer.say(&FromShim::Hello { hello: Hello::ours(program), host: host.clone(), config: grant.config().clone() })?;
+        loop {
+            match self.hear(FIRST_WORDS)? {
+                FromAgent::Query => self.answer_query(&grant)?,
+                FromAgent::Trigger { disks } => {
+                    if disks.len() > MAX_DISKS {
+                        return Err(protocol(&format!("a trigger names {} disks, at most {MAX_DISKS} are allowed", disks.len())).into());
+                    }
+                    self.answer_trigger(&grant, disks)?;
+                }
+                FromAgent::Heartbeat => {}
+                FromAgent::Hello(_) => return Err(protocol("a second hello").into()),
+            }
+        }
+    }
+
+    /// Waits for the next request.
+    fn hear(&mut self, patience: Duration) -> Result<FromAgent, Stop> {
+        match self.peer.next(patience)? {
+            Event::Said(message) => Ok(message),
+            Event::Look => Err(protocol("nothing was asked for").into()),
+            Event::Gone => Err(Stop::Gone),
+            Event::Nonsense(error) => Err(protocol(&error.to_string()).into()),
+        }
+    }
+
+    fn answer_query(&mut self, grant: &Grant) -> Result<(), Stop> {
+        let layout = self.config.layout();
+        // Unreadable receipts are as good as none: the laptop's disks are then due.
+        let latest = Latest::load(&layout, grant.host()).unwrap_or_default();
+        for receipt in latest.backup.into_iter().chain(latest.last) {
+            self.peer.say(&FromShim::Receipt(Box::new(receipt)))?;
+        }
+        let pending = Spool::new(layout).glance().unwrap_or_default();
+        let ticket = pending.into_iter().find(|(_, host)| host == grant.host()).map(|(id, _)| id.as_str().to_owned());
+        self.peer.say(&FromShim::Standing { ticket })?;
+        self.peer.say(&FromShim::End { ticket: None })?;
+        Ok(())
+    }
+
+    fn answer_trigger(&mut self, grant: &Grant, asked: Vec<wire::DiskName>) -> Result<(), Stop> {
+        let disks = grant.disks(asked)?;
+        let layout = self.config.layout();
+        let spool = Spool::new(layout.clone());
+        self.peer.watch(&layout.results());
+        loop {
+            let placed = place(self.config, &spool, grant, disks.clone())?;
+            let (ticket, joined, answers) = match placed {
+                Placed::New(ticket) => (ticket, false, true),
+                Placed::Joined(ticket) => (ticket, true, true),
+                Placed::After(ticket) => (ticket, true, false),
+                Placed::Full => return Err(full(self.config).into()),
+            };
+            self.peer.say(&FromShim::Queued { ticket: ticket.id.as_str().to_owned(), joined, position: 0, waits_for: String::new() })?;
+            door::open(self.config, clock() as i64)?;
+            let id = ticket.id.as_str().to_owned();
+            let settled = self.wait(Follow::new(layout.clone(), ticket), joined)?;
+            if answers {
+                return self.hand_out(id, settled);
+            }
+        }
+    }
+
+    /// Waits until a ticket is settled, telling the laptop what changes.
+    fn wait(&mut self, mut follow: Follow, joined: bool) -> Result<Settled, Stop> {
+        let mut told = None;
+        loop {
+            // A ticket whose files cannot be read at this moment is looked at again.
+            if let Ok(place) = follow.look() {
+                if let Place::Settled(settled) = place {
+                    return Ok(settled);
+                }
+                if told.as_ref() != Some(&place) {
+                    let message = match &place {
+                        Place::Running(progress) => FromShim::Progress(progress.clone()),
+                        Place::Waiting(position, words) => {
+                            let ticket = follow.ticket.id.as_str().to_owned();
+                            FromShim::Queued { ticket, joined, position: *position, waits_for: words.clone() }
+                        }
+                        Place::Settled(_) => continue,
+                    };
+                    self.peer.say(&message)?;
+                    told = Some(place);
+                }
+            }
+            match self.peer.next(LOOK)? {
+                Event::Look => follow.mind_the_runner(self.config),
+                Event::Gone => return Err(Stop::Gone),
+                Event::Nonsense(error) => return Err(protocol(&error.to_string()).into()),
+                Event::Said(_) => return Err(protocol("one request at a time").into()),
+            }
+        }
+    }
+
+    fn hand_out(&mut self, ticket: String, settled: Settled) -> Result<(), Stop> {
+        if let Some(code) = settled.code {
+            return Err(Refusal { code, message: settled.error, hint: settled.hint }.into());
+        }
+        for receipt in settled.receipts {
+            self.peer.say(&FromShim::Receipt(Box::new(receipt)))?;
+        }
+        self.peer.say(&FromShim::End { ticket: Some(ticket) })?;
+        Ok(())
+    }
+}
+
+/// Puts a trigger into the queue, within the host's budget.
+pub fn place(config: &Config, spool: &Spool, grant: &Grant, disks: Vec<wire::DiskName>) -> Result<Placed, Refusal> {
+    let now = clock();
+    let latest = Latest::load(&config.layout(), grant.host()).unwrap_or_default();
+    within_budget(config, grant.host(), &latest.spent(now as i64, BUDGET_WINDOW))?;
+    let id = TicketId::new((now * 1e9) as u128, std::process::id());
+    spool.place(grant.host(), disks, id, config.limits.queue, now as i64).map_err(|error| trouble_here("could not write a ticket", &error, config))
+}
+
+/// The queue is full.
+pub fn full(config: &Config) -> Refusal {
+    Refusal {
+        code: AbortCode::Later,
+        message: format!("the server's queue is full ({} tickets)", config.limits.queue),
+        hint: "try again later; the operator can see who waits with asyncamanda-shim status".to_owned(),
+    }
+}
+
+fn protocol(why: &str) -> Refusal {
+    Refusal {
+        code: AbortCode::Protocol,
+        message: format!("the server did not understand the laptop: {why}"),
+        hint: "use the same release of asyncamanda on both sides".to_owned(),
+    }
+}
