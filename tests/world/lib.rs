@@ -1,1 +1,36 @@
-//! placeholder
+//! A closed world for whole runs: one throw-away server with a real sshd and a real Amanda, and laptops that call it.
+//!
+//! Nothing here is a fake. A [`World`] has an Amanda config with vtapes and a holding disk, up to eight hosts with a
+//! source tree each (127.0.0.2 … 127.0.0.9 are eight local names), a login account that is not the dump user, one sshd
+//! for the laptops (a forced command per key) and one for Amanda's auth "ssh", and the sudoers rule that is the
+//! runner's door. All of it lies below one directory in /tmp, except for what the system wants elsewhere
+//! ([`system`]); when a world is dropped, its processes are ended and all of it is removed. Worlds can live side by
+//! side: every name in them is their own.
+//!
+//! It needs root, Debian's Amanda, sshd and sudo, and it says so and fails when something is missing: a test that
+//! was skipped proves nothing. `tests/run` installs what is needed.
+//!
+//! Reading order: [`world`] (what there is), [`laptop`] and [`shim`] (the two programs as their users call them), [`caller`] (the protocol by hand),
+//! [`amanda`] and [`restore`] (the engine, and what it has), [`tree`] (source trees), [`gate`] (dumps that wait until told),
+//! [`procs`] and [`watch`] (who is alive; who dumps what), [`sshd`], [`system`], [`child`], [`wait`].
+
+pub mod amanda;
+pub mod caller;
+pub mod child;
+pub mod gate;
+pub mod laptop;
+pub mod procs;
+pub mod restore;
+pub mod shim;
+pub mod sshd;
+pub mod system;
+pub mod tree;
+pub mod wait;
+pub mod watch;
+pub mod world;
+
+pub use caller::Caller;
+pub use child::{Background, Finished};
+pub use laptop::Laptop;
+pub use wait::until;
+pub use world::{Host, Plan, World};

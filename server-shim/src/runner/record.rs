@@ -84,9 +84,14 @@ impl RunRecord {
         };
         for entry in entries {
             let path = entry?.path();
-            let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-            if !hidden && let Some(record) = durable::read_json(&path)? {
-                records.push(record);
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if name.starts_with('.') || !name.ends_with(".json") {
+                continue;
+            }
+            match durable::read_json(&path) {
+                Ok(record) => records.extend(record),
+                // One that cannot be read must not keep all others from being served; it stays, for a person to look at.
+                Err(error) => super::log(&format!("event=record_unreadable file={name} why=\"{error}\"")),
             }
         }
         records.sort_by(|a: &Self, b| a.id.cmp(&b.id));

@@ -70,6 +70,10 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn run(&mut self, host: &HostName, granted: Granted) -> Result<(), Stop> {
+        // We greet first: an agent with the Perl script's command line writes nothing before it knows that a shim is here.
+        let grant = granted?;
+        let program = concat!("asyncamanda-shim ", env!("CARGO_PKG_VERSION"));
+        self.peer.say(&FromShim::Hello { hello: Hello::ours(program), host: host.clone(), config: grant.config().clone() })?;
         let hello = match self.hear(FIRST_WORDS)? {
             FromAgent::Hello(hello) => hello,
             _ => return Err(protocol("the first message must be a hello").into()),
@@ -77,9 +81,6 @@ impl Session<'_> {
         if hello.version != PROTOCOL_VERSION {
             return Err(protocol(&format!("this server speaks protocol {PROTOCOL_VERSION}, the laptop {}", hello.version)).into());
         }
-        let grant = granted?;
-        let program = concat!("asyncamanda-shim ", env!("CARGO_PKG_VERSION"));
-        self.peer.say(&FromShim::Hello { hello: Hello::ours(program), host: host.clone(), config: grant.config().clone() })?;
         loop {
             match self.hear(FIRST_WORDS)? {
                 FromAgent::Query => self.answer_query(&grant)?,
@@ -132,7 +133,6 @@ impl Session<'_> {
                 Placed::After(ticket) => (ticket, true, false),
                 Placed::Full => return Err(full(self.config).into()),
             };
-            self.peer.say(&FromShim::Queued { ticket: ticket.id.as_str().to_owned(), joined, position: 0, waits_for: String::new() })?;
             door::open(self.config, clock() as i64)?;
             let id = ticket.id.as_str().to_owned();
             let settled = self.wait(Follow::new(layout.clone(), ticket), joined)?;

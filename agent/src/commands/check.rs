@@ -1,0 +1,146 @@
+//! `check`: tries everything up to the backup itself, in the order in which `run` would meet it, and does nothing else.
+
+use serde::Serialize;
+use serde_json::json;
+use wire::Exit;
+
+use super::visit::{Purpose, Visit};
+use super::{disks, store, way};
+use crate::config::Config;
+use crate::due::{self, Verdict};
+use crate::history;
+use crate::report::progress::Nobody;
+use crate::report::{Problem, Voice, out, problems, verdicts};
+use crate::{clock, session};
+
+/// One thing that was tried.
+#[derive(Debug, Serialize)]
+struct Step {
+    what: &'static str,
+    ok: bool,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+}
+
+/// What was tried so far.
+struct Steps {
+    steps: Vec<Step>,
+    voice: Voice,
+}
+
+impl Steps {
+    fn good(&mut self, what: &'static str, detail: String) {
+        self.add(Step { what, ok: true, detail, problem: None });
+    }
+
+    fn bad(&mut self, what: &'static str, problem: Problem) {
+        self.add(Step { what, ok: false, detail: problem.what.clone(), problem: Some(problem) });
+    }
+
+    fn add(&mut self, step: Step) {
+        if !self.voice.json {
+            out(&format!("{}  {}: {}", if step.ok { "ok " } else { "BAD" }, step.what, step.detail));
+            for (name, text) in step.problem.iter().flat_map(|problem| [("because", &problem.because), ("hint", &problem.hint)]) {
+                if !text.is_empty() {
+                    out(&format!("       {name}: {text}"));
+                }
+            }
+        }
+        self.steps.push(step);
+    }
+
+    /// The first thing that would stop `run`.
+    fn exit(&self) -> Exit {
+        self.steps.iter().find_map(|step| step.problem.as_ref().map(|problem| problem.exit)).unwrap_or(Exit::Done)
+    }
+}
+
+/// `check`.
+pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
+    let mut steps = Steps { steps: Vec::new(), voice: *voice };
+    steps.good("configuration", config.destination.from.to_string());
+    let store = store(config);
+    let ours = disks(config);
+    let history = match history::read(&store, &ours, &config.amandates.value) {
+        Ok(history) => {
+            let odd = if history.warnings.is_empty() { String::new() } else { format!("; {}", history.warnings.join("; ")) };
+            steps.good("record", format!("{}{odd}", config.state.value.display()));
+            history
+        }
+        Err(error) => {
+            steps.bad("record", error.into());
+            history::History::default()
+        }
+    };
+    if let Err(problem) = writable(&config.state.value) {
+        steps.bad("state", problem);
+    } else {
+        steps.good("state", format!("{} can be written", config.state.value.display()));
+    }
+    let way = way(config);
+    match session::ssh::check(&way.login) {
+        Ok(()) => steps.good("key", config.identity.value.display().to_string()),
+        Err(error) => steps.bad("key", problems::session(error, &way)),
+    }
+    match std::fs::metadata(&config.known_hosts.value) {
+        Ok(meta) if meta.len() > 0 => steps.good("known_hosts", config.known_hosts.value.display().to_string()),
+        _ => {
+            let error = session::SessionError::Ssh {
+                failure: session::SshFailure::HostKeyUnknown,
+                line: format!("{} is not there, or empty", config.known_hosts.value.display()),
+            };
+            steps.bad("known_hosts", problems::session(error, &way));
+        }
+    }
+    let mut verdict = due::decide(clock::now(), &history.records, config.interval.value);
+    let mut server = None;
+    if steps.exit() == Exit::Done {
+        let mut nobody = Nobody;
+        let mut visit = Visit::new(Purpose::Look, &store, &ours, history.records, config.interval.value, &mut nobody)
+            .expecting(config.host.as_ref().map(|host| &host.value));
+        let called = session::call(&way, &mut visit);
+        if let Some(found) = &visit.server {
+            let versions = format!("protocol {}, {}", found.version, if found.program.is_empty() { "no name" } else { &found.program });
+            steps
+                .good("server", format!("{} ({versions}) knows this laptop as {} in config {}", way.destination, found.host, found.config));
+            if let Some(ticket) = &visit.ticket {
+                steps.good("queue", format!("a request of this laptop is there already: {}", crate::report::show(ticket)));
+            }
+            server = visit.server.clone();
+        }
+        match called {
+            Ok(()) => verdict = visit.verdict.take().unwrap_or(verdict),
+            Err(error) => steps.bad("server", problems::session(error, &way)),
+        }
+    }
+    let exit = steps.exit();
+    if voice.json {
+        let server = server
+            .map(|server| json!({ "program": server.program, "protocol": server.version, "host": server.host, "config": server.config }));
+        voice
+            .json(&json!({ "exit": exit.code(), "steps": steps.steps, "server": server, "due": verdict.is_due(), "disks": verdict.disks }));
+    } else {
+        out(&would(&verdict, exit));
+    }
+    Ok(exit)
+}
+
+fn would(verdict: &Verdict, exit: Exit) -> String {
+    match (exit, verdict.is_due()) {
+        (Exit::Done, true) => format!("`asyncamanda run` would ask for a backup: {}.", verdicts::oldest(verdict)),
+        (Exit::Done, false) => format!("`asyncamanda run` would do nothing: {}.", verdicts::oldest(verdict)),
+        (exit, true) => format!("A backup is due, and `asyncamanda run` would end with status {}.", exit.code()),
+        (exit, false) => format!("No backup is due; when one is, `asyncamanda run` will end with status {}.", exit.code()),
+    }
+}
+
+/// Asks whether receipts could be stored, without making anything.
+fn writable(state: &std::path::Path) -> Result<(), Problem> {
+    use nix::unistd::{AccessFlags, access};
+    let nearest = state.ancestors().find(|path| path.exists()).unwrap_or(state);
+    access(nearest, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|error| {
+        let source = std::io::Error::from(error);
+        history::StoreError { path: nearest.to_path_buf(), source }.into()
+    })
+}

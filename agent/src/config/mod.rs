@@ -1,0 +1,311 @@
+//! What holds: the settings, each with the place it came from.
+//!
+//! Precedence, the first one that names a setting wins:
+//! 1. flags: `--interval`, `--amandates`, `--state`, `--destination`;
+//! 2. environment: `ASYNCAMANDA_INTERVAL`, `ASYNCAMANDA_STATE`, `ASYNCAMANDA_DESTINATION`;
+//! 3. the file: `--config`, else `ASYNCAMANDA_CONFIG`, else `/etc/asyncamanda/agent.toml`, else the user's
+//!    `asyncamanda/agent.toml` under the XDG configuration directory;
+//! 4. defaults. The key and the pinned host keys are looked for beside the file.
+//!
+//! [`resolve`] is pure. [`load`] reads the environment and the file, [`file`](mod@file) parses it.
+
+pub mod destination;
+pub mod file;
+pub mod interval;
+pub mod load;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::{DiskName, HostName};
+
+pub use destination::{Destination, DestinationError, SshDestination};
+pub use interval::Interval;
+
+/// How long a connection may take to come about, unless the file says otherwise.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The command line.
+    Flag(&'static str),
+    /// The environment.
+    Environment(&'static str),
+    /// A configuration file.
+    File {
+        /// Its path.
+        path: Arc<Path>,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) | Self::Environment(name) => f.write_str(name),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A value, its key and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The key, without its table.
+    pub key: String,
+    /// The value.
+    pub value: T,
+    /// Its origin.
+    pub from: Source,
+}
+
+impl<T> Setting<T> {
+    fn default(key: &str, value: T) -> Self {
+        Self { key: key.to_owned(), value, from: Source::Default }
+    }
+
+    /// Turns the value into another; the fault names key and place.
+    fn parsed<U, S: AsRef<str> + ?Sized>(self, parse: impl FnOnce(&S) -> Result<U, Fault>) -> Result<Setting<U>, ConfigError>
+    where
+        T: std::borrow::Borrow<S>,
+    {
+        match parse(self.value.borrow()) {
+            Ok(value) => Ok(Setting { key: self.key, value, from: self.from }),
+            Err(Fault::Password) => Err(ConfigError::Password),
+            Err(Fault::Words(problem)) => Err(ConfigError::Value { key: self.key, place: self.from, problem }),
+        }
+    }
+}
+
+/// One `[[disk]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// Its name in the disklist.
+    pub name: DiskName,
+    /// What this laptop keeps out of its backup; kept for the release in which the agent itself is the client.
+    pub exclude: Vec<String>,
+}
+
+/// What one place says; nothing is required of it.
+#[derive(Debug, Default, Clone)]
+#[expect(missing_docs, reason = "the fields are the keys of agent.toml")]
+pub struct Layer {
+    pub host: Option<Setting<HostName>>,
+    pub interval: Option<Setting<Interval>>,
+    pub state: Option<Setting<PathBuf>>,
+    pub amandates: Option<Setting<PathBuf>>,
+    pub destination: Option<Setting<Destination>>,
+    pub identity: Option<Setting<PathBuf>>,
+    pub known_hosts: Option<Setting<PathBuf>>,
+    pub connect_timeout: Option<Setting<Duration>>,
+    pub disks: Vec<Setting<Disk>>,
+}
+
+/// All settings.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields are the keys of agent.toml")]
+pub struct Config {
+    pub host: Option<Setting<HostName>>,
+    pub interval: Setting<Interval>,
+    pub state: Setting<PathBuf>,
+    pub amandates: Setting<PathBuf>,
+    pub destination: Setting<SshDestination>,
+    pub identity: Setting<PathBuf>,
+    pub known_hosts: Setting<PathBuf>,
+    pub connect_timeout: Setting<Duration>,
+    pub disks: Vec<Setting<Disk>>,
+}
+
+/// What the defaults depend on.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The file that was read, if there is one.
+    pub file: Option<PathBuf>,
+    /// All places where one was looked for.
+    pub looked: Vec<PathBuf>,
+    /// Where this user's state belongs.
+    pub state: PathBuf,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No file anywhere.
+    #[error("there is no configuration file")]
+    Missing {
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML.
+    #[error("{}:{line}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The parser's words.
+        message: String,
+    },
+    /// A key that means nothing.
+    #[error("{}:{line}: unknown key \"{key}\"{}{table}", path.display(), if table.is_empty() { "" } else { " in " })]
+    UnknownKey {
+        /// The file.
+        path: Arc<Path>,
+        /// The line, from 1.
+        line: usize,
+        /// The key.
+        key: String,
+        /// The table it stands in; empty at the top.
+        table: &'static str,
+        /// The known key that looks most like it.
+        nearest: Option<&'static str>,
+        /// The table where it would have a meaning; empty for the top.
+        elsewhere: Option<&'static str>,
+        /// All keys known there.
+        known: &'static [&'static str],
+    },
+    /// A value that cannot be.
+    #[error("{place}: {key}: {problem}")]
+    Value {
+        /// The key.
+        key: String,
+        /// Where it was said.
+        place: Source,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No server.
+    #[error("no server is configured")]
+    NoDestination {
+        /// The file, if there is one.
+        file: Option<PathBuf>,
+    },
+    /// A directory for a server.
+    #[error("{place}: destination: a local vault is not in this release")]
+    LocalVault {
+        /// Where it was said.
+        place: Source,
+    },
+    /// A password in the destination.
+    #[error("the destination holds a password")]
+    Password,
+}
+
+/// What is wrong with a value, before it is known where it was said.
+#[derive(Debug)]
+pub enum Fault {
+    /// A sentence for people.
+    Words(String),
+    /// A password, which is not to be repeated.
+    Password,
+}
+
+impl Fault {
+    fn about(text: &str, problem: impl fmt::Display) -> Self {
+        Self::Words(format!("\"{}\": {problem}", amanda::escape::printable(text.as_bytes())))
+    }
+}
+
+/// How paths are read: `~/` is the home, relative ones hang on a directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Ways<'a> {
+    /// The directory for relative paths; the current one when there is none.
+    pub base: Option<&'a Path>,
+    /// The home.
+    pub home: Option<&'a Path>,
+}
+
+impl Ways<'_> {
+    /// Reads a path.
+    pub fn path(&self, text: &str) -> Result<PathBuf, Fault> {
+        if text.is_empty() || text.contains('\0') {
+            return Err(Fault::about(text, "it is not a path"));
+        }
+        if let Some(rest) = text.strip_prefix("~/") {
+            let home = self.home.ok_or_else(|| Fault::about(text, "this user has no home directory"))?;
+            return Ok(home.join(rest));
+        }
+        Ok(self.base.map_or_else(|| PathBuf::from(text), |base| base.join(text)))
+    }
+
+    fn destination(&self, text: &str) -> Result<Destination, Fault> {
+        destination(text)
+    }
+}
+
+/// Reads a destination.
+pub fn destination(text: &str) -> Result<Destination, Fault> {
+    Destination::parse(text).map_err(|error| match error {
+        DestinationError::Password => Fault::Password,
+        other => Fault::Words(other.to_string()),
+    })
+}
+
+fn interval(text: &str) -> Result<Interval, Fault> {
+    text.parse().map_err(|error| Fault::about(text, error))
+}
+
+fn host(text: &str) -> Result<HostName, Fault> {
+    text.parse().map_err(|error: wire::NameError| Fault::Words(error.to_string()))
+}
+
+fn disk_name(text: &str) -> Result<DiskName, Fault> {
+    DiskName::new(text).map_err(|error| Fault::Words(error.to_string()))
+}
+
+/// Reads a timeout: a bare number is seconds here.
+fn seconds(text: &str) -> Result<Duration, Fault> {
+    let span = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => humantime::parse_duration(text).map_err(|error| Fault::about(text, error))?,
+    };
+    if (1..=3600).contains(&span.as_secs()) { Ok(span) } else { Err(Fault::about(text, "it must be between 1 second and 1 hour")) }
+}
+
+/// Puts the layers on top of each other; the precedence stands in the module's documentation.
+pub fn resolve(flags: Layer, environment: Layer, file: Layer, around: &Surroundings) -> Result<Config, ConfigError> {
+    let beside = around.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("/etc/asyncamanda"));
+    let destination = flags.destination.or(environment.destination).or(file.destination);
+    let Some(destination) = destination else {
+        return Err(match &around.file {
+            None => ConfigError::Missing { looked: around.looked.clone() },
+            Some(file) => ConfigError::NoDestination { file: Some(file.clone()) },
+        });
+    };
+    let Destination::Ssh(ssh) = destination.value else { return Err(ConfigError::LocalVault { place: destination.from }) };
+    Ok(Config {
+        host: flags.host.or(environment.host).or(file.host),
+        interval: flags
+            .interval
+            .or(environment.interval)
+            .or(file.interval)
+            .unwrap_or_else(|| Setting::default("interval", Interval::default())),
+        state: flags.state.or(environment.state).or(file.state).unwrap_or_else(|| Setting::default("state", around.state.clone())),
+        amandates: flags
+            .amandates
+            .or(environment.amandates)
+            .or(file.amandates)
+            .unwrap_or_else(|| Setting::default("amandates", PathBuf::from("/var/lib/amanda/amandates"))),
+        destination: Setting { key: destination.key, value: ssh, from: destination.from },
+        identity: file.identity.unwrap_or_else(|| Setting::default("identity", beside.join("id_ed25519"))),
+        known_hosts: file.known_hosts.unwrap_or_else(|| Setting::default("known_hosts", beside.join("known_hosts"))),
+        connect_timeout: file.connect_timeout.unwrap_or_else(|| Setting::default("connect_timeout", CONNECT_TIMEOUT)),
+        disks: file.disks,
+    })
+}
