@@ -65,10 +65,17 @@ fn judge_disk(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, judgeme
     match standing {
         Standing::Ended(word) => {
             let receipt = receipt(evidence, host, rule, &dle, &word);
-            if !receipt.is_backup() && dump_began(evidence.log, &dle) {
+            let good = receipt.is_backup();
+            if !good && dump_began(evidence.log, &dle) {
                 judgement.force_full.push(dle);
             }
-            judgement.receipts.push(receipt);
+            // A dumper whose driver was killed says "Killed while dumping"; that is no answer of Amanda's to this request.
+            let driver_died = evidence.log.is_some_and(|log| !log.driver_finished && log.fatal.is_empty());
+            if !good && (driver_died || record.ended.is_some()) {
+                judgement.cut_off.push((host.clone(), rule.disk.clone()));
+            } else {
+                judgement.receipts.push(receipt);
+            }
         }
         Standing::Skipped { reason } => judgement.receipts.push(failed(record, host, &rule.disk, &format!("the planner left it out: {reason}"), evidence.now)),
         Standing::Unfinished | Standing::Unheard => {
