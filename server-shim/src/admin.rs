@@ -26,7 +26,9 @@ pub fn order(config: &Config, what: What, name: &ConfigName) -> Result<(Exit, Ve
     start::become_dump_user(config)?;
     let layout = config.layout();
     let here = |error: io::Error| {
-        Words::new(Exit::Failed, "the order cannot be placed").because(format!("{}: {error}", layout.runner().display())).hint("asyncamanda-shim check says what it must be like")
+        Words::new(Exit::Failed, "the order cannot be placed")
+            .because(format!("{}: {error}", layout.runner().display()))
+            .hint("asyncamanda-shim check says what it must be like")
     };
     start::make_directories(&layout).map_err(here)?;
     let order = order::place(&layout, what, name, clock()).map_err(here)?;
@@ -37,7 +39,8 @@ pub fn order(config: &Config, what: What, name: &ConfigName) -> Result<(Exit, Ve
         }
         // The runner may have been killed; the order stays.
         if clock() > next_look && !door::runner_is_alive(config).unwrap_or(true) {
-            start::spawn_background(config).map_err(|error| Words::new(Exit::Failed, "the runner cannot be started").because(error.to_string()))?;
+            start::spawn_background(config)
+                .map_err(|error| Words::new(Exit::Failed, "the runner cannot be started").because(error.to_string()))?;
             next_look = clock() + 2.0;
         }
         std::thread::sleep(LOOK);
@@ -57,26 +60,45 @@ pub fn check(config: &Config, only: Option<&HostName>) -> Result<Vec<Finding>, W
     if let Some(host) = only
         && !config.hosts.contains_key(host)
     {
-        return Err(Words::new(Exit::Config, format!("there is no [host.{host}] in {}", config.file.display())).hint("add it, with the config that its dumps belong to"));
+        return Err(Words::new(Exit::Config, format!("there is no [host.{host}] in {}", config.file.display()))
+            .hint("add it, with the config that its dumps belong to"));
     }
     if config.hosts.is_empty() {
-        found.push(Finding { serious: true, what: "no host may call".to_owned(), mend: format!("add [host.NAME] with `config = \"…\"` to {}", config.file.display()) });
+        found.push(Finding {
+            serious: true,
+            what: "no host may call".to_owned(),
+            mend: format!("add [host.NAME] with `config = \"…\"` to {}", config.file.display()),
+        });
     }
     if config.engine == EngineKind::None {
-        found.push(Finding { serious: true, what: "engine = \"none\" makes no dumps".to_owned(), mend: "set engine = \"amanda\"".to_owned() });
+        found.push(Finding {
+            serious: true,
+            what: "engine = \"none\" makes no dumps".to_owned(),
+            mend: "set engine = \"amanda\"".to_owned(),
+        });
         return Ok(found);
     }
     // From here on as the runner will do it.
     start::become_dump_user(config)?;
     let programs = Programs::new(&config.amanda_sbin);
-    let mut configs: Vec<&ConfigName> = config.hosts.iter().filter(|(host, _)| only.is_none_or(|only| only == *host)).map(|(_, rule)| &rule.config).collect();
+    let mut configs: Vec<&ConfigName> =
+        config.hosts.iter().filter(|(host, _)| only.is_none_or(|only| only == *host)).map(|(_, rule)| &rule.config).collect();
     configs.sort();
     configs.dedup();
     for name in configs {
-        let hosts: Vec<HostName> = config.hosts.iter().filter(|(host, rule)| rule.config == *name && only.is_none_or(|only| only == *host)).map(|(host, _)| host.clone()).collect();
+        let hosts: Vec<HostName> = config
+            .hosts
+            .iter()
+            .filter(|(host, rule)| rule.config == *name && only.is_none_or(|only| only == *host))
+            .map(|(host, _)| host.clone())
+            .collect();
         match survey::settings(&programs, name).and_then(|settings| Ok((settings, survey::entries(&programs, name)?))) {
             Ok((settings, entries)) => found.extend(findings(name.as_str(), &settings, &entries, &hosts)),
-            Err(trouble) => found.push(Finding { serious: true, what: trouble.message, mend: format!("{}; {} must be able to read the config", trouble.hint, config.dump_user) }),
+            Err(trouble) => found.push(Finding {
+                serious: true,
+                what: trouble.message,
+                mend: format!("{}; {} must be able to read the config", trouble.hint, config.dump_user),
+            }),
         }
         found.extend(catalog(config, &hosts));
     }
@@ -99,11 +121,16 @@ fn installation(config: &Config) -> Vec<Finding> {
     let mut serious = |what: String, mend: String| found.push(Finding { serious: true, what, mend });
     let layout = config.layout();
     let Ok(Some(dump)) = User::from_name(&config.dump_user) else {
-        serious(format!("there is no user \"{}\", Amanda's account", config.dump_user), "install amanda-server, or set dump_user".to_owned());
+        serious(
+            format!("there is no user \"{}\", Amanda's account", config.dump_user),
+            "install amanda-server, or set dump_user".to_owned(),
+        );
         return found;
     };
     let group = Group::from_gid(dump.gid).ok().flatten().map_or_else(|| dump.gid.to_string(), |group| group.name);
-    let shim_group = |path: &std::path::Path| std::fs::metadata(path).ok().and_then(|data| Group::from_gid(data.gid().into()).ok().flatten()).map(|group| group.name);
+    let shim_group = |path: &std::path::Path| {
+        std::fs::metadata(path).ok().and_then(|data| Group::from_gid(data.gid().into()).ok().flatten()).map(|group| group.name)
+    };
     let shim = shim_group(&layout.runner()).unwrap_or_else(|| "asyncamanda".to_owned());
     let wanted = [
         (layout.queue(), 0o2770, None, Some(dump.gid.as_raw()), format!("install -d -m 2770 -o {shim} -g {group}")),
@@ -115,15 +142,24 @@ fn installation(config: &Config) -> Vec<Finding> {
         match std::fs::metadata(&path) {
             Err(error) => serious(format!("{}: {error}", path.display()), mend),
             Ok(data) => {
-                let right = data.is_dir() && data.mode() & 0o7777 == mode && uid.is_none_or(|uid| uid == data.uid()) && gid.is_none_or(|gid| gid == data.gid());
+                let right = data.is_dir()
+                    && data.mode() & 0o7777 == mode
+                    && uid.is_none_or(|uid| uid == data.uid())
+                    && gid.is_none_or(|gid| gid == data.gid());
                 if !right {
-                    serious(format!("{} has mode {:o}, owner {}, group {}", path.display(), data.mode() & 0o7777, data.uid(), data.gid()), mend);
+                    serious(
+                        format!("{} has mode {:o}, owner {}, group {}", path.display(), data.mode() & 0o7777, data.uid(), data.gid()),
+                        mend,
+                    );
                 }
             }
         }
     }
     if config.runner.door == Door::Sudo && !std::path::Path::new("/usr/bin/sudo").exists() {
-        serious("the door to the runner is sudo, and there is no /usr/bin/sudo".to_owned(), "install sudo, or set `[runner] door = \"systemd\"`".to_owned());
+        serious(
+            "the door to the runner is sudo, and there is no /usr/bin/sudo".to_owned(),
+            "install sudo, or set `[runner] door = \"systemd\"`".to_owned(),
+        );
     }
     found
 }

@@ -40,12 +40,14 @@ pub enum Command {
     /// Run a config as amdump does, in turn with the laptops: for the nightly cron line
     Run {
         /// The config
-        config: ConfigName,
+        #[arg(id = "CONFIG", value_name = "CONFIG")]
+        name: ConfigName,
     },
     /// Write what lies on the holding disks to the config's tapes
     Flush {
         /// The shared config; the one in [flush] of shim.toml when none is named
-        config: Option<ConfigName>,
+        #[arg(id = "CONFIG", value_name = "CONFIG")]
+        name: Option<ConfigName>,
     },
     /// Find what would make a backup fail or wait, and how to mend it
     Check {

@@ -206,17 +206,22 @@ fn default_sbin() -> PathBuf {
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(|error| de::Error::custom(format!("\"{text}\" is not a duration ({error}); write it like \"90 s\" or \"5 min\"")))
+    humantime::parse_duration(&text)
+        .map_err(|error| de::Error::custom(format!("\"{text}\" is not a duration ({error}); write it like \"90 s\" or \"5 min\"")))
 }
 
 fn optional_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    parse_bytes(&text).map(Some).ok_or_else(|| de::Error::custom(format!("\"{text}\" is not a size; write it like \"20 GiB\" or \"500 MB\"")))
+    parse_bytes(&text)
+        .map(Some)
+        .ok_or_else(|| de::Error::custom(format!("\"{text}\" is not a size; write it like \"20 GiB\" or \"500 MB\"")))
 }
 
 fn time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<chrono::NaiveTime>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    chrono::NaiveTime::parse_from_str(&text, "%H:%M").map(Some).map_err(|_| de::Error::custom(format!("\"{text}\" is not a time of day; write it like \"03:30\"")))
+    chrono::NaiveTime::parse_from_str(&text, "%H:%M")
+        .map(Some)
+        .map_err(|_| de::Error::custom(format!("\"{text}\" is not a time of day; write it like \"03:30\"")))
 }
 
 /// Reads "20 GiB", "500 MB", "1024": a whole number and a unit, binary or decimal.

@@ -18,6 +18,16 @@ pub const MAX_SMALL_FILE: u64 = 4 * 1024 * 1024;
 ///
 /// The file gets `mode`; its group is the directory's where that is set-gid.
 pub fn write_json<T: Serialize>(path: &Path, value: &T, mode: u32) -> io::Result<()> {
+    let directory = replace(path, value, mode, true)?;
+    sync_directory(directory)
+}
+
+/// Writes `value` as JSON to `path` for those who look now: whole or not at all for them, and worth nothing after a crash.
+pub fn publish_json<T: Serialize>(path: &Path, value: &T, mode: u32) -> io::Result<()> {
+    replace(path, value, mode, false).map(drop)
+}
+
+fn replace<'a, T: Serialize>(path: &'a Path, value: &T, mode: u32, durable: bool) -> io::Result<&'a Path> {
     let directory = path.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a path without a directory"))?;
     let mut file = tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(mode)).tempfile_in(directory)?;
     let mut text = serde_json::to_vec(value).map_err(io::Error::other)?;
@@ -25,9 +35,11 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T, mode: u32) -> io::Result
     file.write_all(&text)?;
     // The umask may have taken bits away that the other account needs.
     file.as_file().set_permissions(Permissions::from_mode(mode))?;
-    file.as_file().sync_all()?;
+    if durable {
+        file.as_file().sync_all()?;
+    }
     file.persist(path).map_err(|error| error.error)?;
-    sync_directory(directory)
+    Ok(directory)
 }
 
 /// Makes the names in a directory durable.

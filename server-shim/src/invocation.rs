@@ -89,7 +89,11 @@ mod tests {
     fn an_agent_and_an_old_client_are_understood() {
         assert_eq!(parse(Some("asyncamanda-agent 1")), Ok(Request::Agent));
         let daily = |hosts: &[&str], frames| {
-            Ok(Request::Amdump { config: "daily".parse().expect("name"), hosts: hosts.iter().map(|host| host.parse().expect("name")).collect(), frames })
+            Ok(Request::Amdump {
+                config: "daily".parse().expect("name"),
+                hosts: hosts.iter().map(|host| host.parse().expect("name")).collect(),
+                frames,
+            })
         };
         assert_eq!(parse(Some("/usr/sbin/amdump daily")), daily(&[], false));
         assert_eq!(parse(Some("amdump daily laptop1")), daily(&["laptop1"], false));

@@ -51,10 +51,12 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
             serve::serve(&config, &host, original.as_deref())
         }
         Command::Status { json, watch } => show_status(&config, json, watch),
-        Command::Run { config: name } => print_order(&config, What::Nightly, &name),
-        Command::Flush { config: name } => {
+        Command::Run { name } => print_order(&config, What::Nightly, &name),
+        Command::Flush { name } => {
             let name = name.or_else(|| config.flush.as_ref().map(|flush| flush.config.clone())).ok_or_else(|| {
-                Words::new(Exit::Usage, "no config to flush").because("none was named, and shim.toml has no [flush]").hint("name the shared config: asyncamanda-shim flush CONFIG")
+                Words::new(Exit::Usage, "no config to flush")
+                    .because("none was named, and shim.toml has no [flush]")
+                    .hint("name the shared config: asyncamanda-shim flush CONFIG")
             })?;
             print_order(&config, What::Flush, &name)
         }
@@ -118,7 +120,11 @@ fn show_check(config: &Config, host: Option<&wire::HostName>, json: bool) -> Res
     } else {
         for finding in &found {
             let kind = if finding.serious { "must be mended" } else { "worth knowing" };
-            print(&format!("{kind}: {}\n  mend: {}\n", amanda::escape::printable(finding.what.as_bytes()), amanda::escape::printable(finding.mend.as_bytes())));
+            print(&format!(
+                "{kind}: {}\n  mend: {}\n",
+                amanda::escape::printable(finding.what.as_bytes()),
+                amanda::escape::printable(finding.mend.as_bytes())
+            ));
         }
         let verdict = match (serious, found.len()) {
             (0, 0) => "Nothing was found that would keep a laptop from being backed up.".to_owned(),

@@ -86,27 +86,50 @@ pub fn is_alive(identity: Identity) -> bool {
     read(identity.pid).is_some_and(|process| process.start == identity.start && process.state != 'Z')
 }
 
-/// Returns what is alive of a run: everything that carries its mark, and what its session holds that we may not look into
-/// (GNU tar, which Amanda runs as root). Zombies count as dead.
-pub fn of_run(mark: &str, leader: Option<Identity>) -> io::Result<Vec<Process>> {
-    let wanted = format!("{MARK}={mark}");
-    let mut processes = all()?;
-    processes.retain(|process| {
-        process.state != 'Z'
-            && match fs::read(format!("/proc/{}/environ", process.pid)) {
-                Ok(environment) => environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes()),
-                // A session id is not reused while a process has it, so an older process is not of a younger run.
-                Err(_) => leader.is_some_and(|leader| process.session == leader.pid && process.start >= leader.start),
-            }
-    });
-    Ok(processes)
+/// What is alive of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remains {
+    /// What carries its mark.
+    pub marked: Vec<Process>,
+    /// What its session holds that we may not look into: GNU tar, which Amanda runs as root. Waited for, never signalled.
+    pub hidden: Vec<Process>,
 }
 
-/// Sends a signal; a process that is gone, or root's, is passed over.
-pub fn signal(processes: &[Process], signal: Signal) {
-    for process in processes {
-        let _ = kill(Pid::from_raw(process.pid as i32), signal);
+impl Remains {
+    /// Nothing of the run lives.
+    pub fn is_empty(&self) -> bool {
+        self.marked.is_empty() && self.hidden.is_empty()
     }
+
+    /// Ends what carries the mark; what is hidden then loses its reader and ends by itself.
+    pub fn signal(&self, signal: Signal) {
+        for process in &self.marked {
+            // One that is gone by now is what we want.
+            let _ = kill(Pid::from_raw(process.pid as i32), signal);
+        }
+    }
+}
+
+/// Returns what is alive of a run. Zombies count as dead.
+pub fn of_run(mark: &str, leader: Option<Identity>) -> io::Result<Remains> {
+    let wanted = format!("{MARK}={mark}");
+    let mut remains = Remains::default();
+    for process in all()?.into_iter().filter(|process| process.state != 'Z') {
+        match fs::read(format!("/proc/{}/environ", process.pid)) {
+            Ok(environment) if environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes()) => {
+                remains.marked.push(process)
+            }
+            // A session's number is not used again while a process has it, so what is older than the leader is not of its run.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let session_is_its = |leader: Identity| leader.pid != 0 && process.session == leader.pid && process.start >= leader.start;
+                if leader.is_some_and(session_is_its) {
+                    remains.hidden.push(process);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(remains)
 }
 
 /// Reads a process's arguments; empty when it is gone.
@@ -134,8 +157,10 @@ pub struct Foreign {
 
 /// Finds the runs of Amanda that belong to no session of ours: those typed by hand, by cron, or what is left of one.
 pub fn foreign(ours: &BTreeSet<u32>) -> io::Result<Vec<Foreign>> {
-    let candidates = all()?.into_iter().filter(|process| process.state != 'Z' && !ours.contains(&process.session) && may_be_amanda(&process.comm));
-    let parts: Vec<Foreign> = candidates.filter_map(|process| part_of_amanda(process.pid, process.start, &arguments(process.pid))).collect();
+    let candidates =
+        all()?.into_iter().filter(|process| process.state != 'Z' && !ours.contains(&process.session) && may_be_amanda(&process.comm));
+    let parts: Vec<Foreign> =
+        candidates.filter_map(|process| part_of_amanda(process.pid, process.start, &arguments(process.pid))).collect();
     Ok(group(parts))
 }
 
@@ -175,7 +200,8 @@ fn group(mut parts: Vec<Foreign>) -> Vec<Foreign> {
     parts.sort_by_key(|part| (part.program != "amdump" && part.program != "amflush", part.start));
     let mut runs: Vec<Foreign> = Vec::new();
     for part in parts {
-        let whole = runs.iter_mut().find(|run| run.config == part.config && (run.log.is_none() || part.log.is_none() || run.log == part.log));
+        let whole =
+            runs.iter_mut().find(|run| run.config == part.config && (run.log.is_none() || part.log.is_none() || run.log == part.log));
         match whole {
             Some(run) if part.program != "amdump" && part.program != "amflush" => run.log = run.log.take().or(part.log),
             _ => runs.push(part),

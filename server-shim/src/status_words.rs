@@ -16,7 +16,9 @@ fn table(header: &[&str]) -> Table {
 }
 
 fn clock(seconds: i64) -> String {
-    chrono::DateTime::from_timestamp(seconds, 0).map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
+    chrono::DateTime::from_timestamp(seconds, 0)
+        .map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string())
+        .unwrap_or_default()
 }
 
 /// Returns how long ago something was, in two units at most.

@@ -92,7 +92,7 @@ pub enum FromShim {
         ticket: String,
         /// An earlier ticket of this host was joined.
         joined: bool,
-        /// Place in the queue from 1; it changes.
+        /// Place in the queue from 1; it changes. 0 when the ticket is in a run already.
         position: u32,
         /// What it waits for, one sentence.
         #[serde(default)]

@@ -79,7 +79,8 @@ impl Survey {
 
     /// Decides how a host's disks must be run: `--from-client` where any of them is kept out of the nightly run.
     pub fn kind_for(&self, host: &HostName, asked: &[DiskName]) -> Kind {
-        let from_client = self.disks_of(host).any(|rule| (asked.is_empty() || asked.contains(&rule.disk)) && !rule.by_server && rule.by_client);
+        let from_client =
+            self.disks_of(host).any(|rule| (asked.is_empty() || asked.contains(&rule.disk)) && !rule.by_server && rule.by_client);
         Kind::Laptops { from_client }
     }
 
@@ -89,7 +90,11 @@ impl Survey {
             Kind::Laptops { from_client: true } => rule.by_client,
             _ => rule.by_server,
         };
-        self.disks_of(host).filter(fits).filter(|rule| asked.is_empty() || asked.contains(&rule.disk)).map(|rule| rule.disk.clone()).collect()
+        self.disks_of(host)
+            .filter(fits)
+            .filter(|rule| asked.is_empty() || asked.contains(&rule.disk))
+            .map(|rule| rule.disk.clone())
+            .collect()
     }
 }
 
@@ -171,7 +176,13 @@ pub(crate) mod tests {
             changed_on_server: false,
             ignored: false,
         };
-        Survey { config: "daily".parse().expect("name"), catalog: "cat".to_owned(), logdir: PathBuf::new(), holding: vec![], disks: disks.iter().map(rule).collect() }
+        Survey {
+            config: "daily".parse().expect("name"),
+            catalog: "cat".to_owned(),
+            logdir: PathBuf::new(),
+            holding: vec![],
+            disks: disks.iter().map(rule).collect(),
+        }
     }
 
     #[test]
@@ -181,7 +192,8 @@ pub(crate) mod tests {
         survey.disks[1].by_client = false;
         survey.disks[2].ignored = true;
         let host = "a".parse().expect("name");
-        let names = |kind| survey.disks_in(kind, &host, &[]).iter().map(|disk| disk.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>();
+        let names =
+            |kind| survey.disks_in(kind, &host, &[]).iter().map(|disk| disk.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>();
         assert_eq!(survey.kind_for(&host, &[]), Kind::Laptops { from_client: true });
         assert_eq!(names(Kind::Laptops { from_client: true }), ["/home"]);
         assert_eq!(names(Kind::Laptops { from_client: false }), ["/etc"]);

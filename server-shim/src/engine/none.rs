@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use wire::{ConfigName, DiskName, Outcome, Receipt};
+use wire::{ConfigName, DiskName, HostName, Outcome, Receipt};
 
 use super::{DiskRule, Engine, Observation, Survey, Trouble, Verdicts};
-use crate::config::Config;
+use crate::config::{Config, HostRule};
 use crate::lock::Guard;
 use crate::processes::Identity;
-use crate::runner::record::RunRecord;
+use crate::runner::record::{Part, RunRecord};
 
-/// Makes no dumps; every host of shim.toml has one disk, `/`.
+/// Makes no dumps. A host's disks are those that shim.toml names for it, or else one, `/`.
 #[derive(Debug)]
 pub struct NoEngine<'a> {
     /// shim.toml.
@@ -20,20 +20,24 @@ pub struct NoEngine<'a> {
 impl Engine for NoEngine<'_> {
     fn survey(&self, config: &ConfigName) -> Result<Survey, Trouble> {
         let root = DiskName::new("/").expect("a valid name");
-        let rule = |host: &wire::HostName| DiskRule {
+        let rule = |host: &HostName, disk: &DiskName| DiskRule {
             host: host.to_string(),
-            disk: root.clone(),
+            disk: disk.clone(),
             by_client: true,
             by_server: false,
             changed_on_server: false,
             ignored: false,
+        };
+        let disks = |(host, known): (&HostName, &HostRule)| match known.disks.as_slice() {
+            [] => vec![rule(host, &root)],
+            disks => disks.iter().map(|disk| rule(host, disk)).collect(),
         };
         Ok(Survey {
             config: config.clone(),
             catalog: "none".to_owned(),
             logdir: PathBuf::new(),
             holding: Vec::new(),
-            disks: self.config.hosts.keys().map(rule).collect(),
+            disks: self.config.hosts.iter().flat_map(disks).collect(),
         })
     }
 
@@ -47,11 +51,11 @@ impl Engine for NoEngine<'_> {
     }
 
     fn settle(&self, record: &mut RunRecord, _: &Survey) -> Result<Verdicts, Trouble> {
-        let receipt = |part: &crate::runner::record::Part| Receipt {
+        let receipt = |part: &Part, disk: &DiskName| Receipt {
             run: record.id.clone(),
             host: part.host.clone(),
             config: record.config.clone(),
-            disk: DiskName::new("/").expect("a valid name"),
+            disk: disk.clone(),
             outcome: Outcome::Failed,
             level: None,
             datestamp: String::new(),
@@ -63,6 +67,7 @@ impl Engine for NoEngine<'_> {
             reason: "the server has engine = \"none\", which makes no dumps".to_owned(),
             chain: Vec::new(),
         };
-        Ok(Verdicts { receipts: record.parts.iter().map(receipt).collect(), ..Verdicts::default() })
+        let receipts = record.parts.iter().flat_map(|part| part.disks.iter().map(move |disk| receipt(part, disk))).collect();
+        Ok(Verdicts { receipts, ..Verdicts::default() })
     }
 }

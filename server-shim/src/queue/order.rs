@@ -6,6 +6,8 @@
 //! - While a run of a config is young, others wait for it; when it is older than `second_run_after`, a second one starts
 //!   for other hosts. A run of an overlay does not wait for one of the shared config. At most `parallel_runs` on one catalog.
 //! - A run that somebody else started counts like one of ours.
+//! - The tapes belong to one nightly run or flush at a time. A flush waits until no dump is being made: Amanda may "salvage"
+//!   an unfinished dump of another run, and half of it would go to tape. Laptops do not wait for a flush.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -84,6 +86,10 @@ pub enum Hold {
     YoungRun(usize),
     /// As many runs as allowed are going on.
     Limit,
+    /// A dump is being made, and a flush would find half of it.
+    Dumping(usize),
+    /// Somebody else writes to the tapes.
+    Tape(usize),
 }
 
 /// What to do now.
@@ -120,7 +126,17 @@ pub fn turn(now: f64, waiting: &[Waiting], running: &[Running], limits: &Limits)
 }
 
 fn hold_of(now: f64, ticket: &Waiting, running: &[Running], limits: &Limits) -> Option<Hold> {
-    let relevant = || running.iter().enumerate().filter(|(_, run)| run.touches(&ticket.catalog) && run.kind != Kind::Flush);
+    let on_catalog = || running.iter().enumerate().filter(|(_, run)| run.touches(&ticket.catalog));
+    let writes_tapes = |kind| matches!(kind, Kind::Nightly | Kind::Flush);
+    if writes_tapes(ticket.kind)
+        && let Some((index, _)) = on_catalog().find(|(_, run)| writes_tapes(run.kind))
+    {
+        return Some(Hold::Tape(index));
+    }
+    if ticket.kind == Kind::Flush {
+        return on_catalog().next().map(|(index, _)| Hold::Dumping(index));
+    }
+    let relevant = || on_catalog().filter(|(_, run)| run.kind != Kind::Flush);
     if let Some((index, _)) = relevant().find(|(_, run)| run.has_any_of(&ticket.hosts)) {
         return Some(Hold::SameHost(index));
     }
@@ -214,7 +230,11 @@ mod tests {
     #[test]
     fn a_host_is_never_in_two_runs() {
         let tickets = [waiting(1, "a", "daily", 0.0)];
-        for run in [running(&["a"], "daily", 0), running(&["a"], "overlay", 0), Running { hosts: None, kind: Kind::Foreign, ..running(&[], "daily", 0) }] {
+        for run in [
+            running(&["a"], "daily", 0),
+            running(&["a"], "overlay", 0),
+            Running { hosts: None, kind: Kind::Foreign, ..running(&[], "daily", 0) },
+        ] {
             let turn = turn(10_000.0, &tickets, std::slice::from_ref(&run), &limits());
             assert_eq!((turn.start.len(), &turn.holds[0].1), (0, &Hold::SameHost(0)), "{run:?}");
         }
@@ -247,6 +267,27 @@ mod tests {
     fn a_flush_holds_nobody_back() {
         let flush = Running { kind: Kind::Flush, hosts: None, ..running(&[], "daily", 0) };
         assert_eq!(turn(1.0, &[waiting(1, "a", "daily", 0.0)], &[flush], &limits()).start, vec![0]);
+    }
+
+    #[test]
+    fn a_flush_waits_for_dumps_and_the_tapes_have_one_writer() {
+        let ticket = |kind| Waiting { kind, hosts: vec![], ..waiting(1, "x", "daily", 0.0) };
+        let run = |kind| Running { kind, ..running(&["a"], "overlay", 0) };
+        for (waits, runs, hold) in [
+            (Kind::Flush, LAPTOPS, Some(Hold::Dumping(0))),
+            (Kind::Flush, Kind::Foreign, Some(Hold::Dumping(0))),
+            (Kind::Flush, Kind::Flush, Some(Hold::Tape(0))),
+            (Kind::Flush, Kind::Nightly, Some(Hold::Tape(0))),
+            (Kind::Nightly, Kind::Flush, Some(Hold::Tape(0))),
+            (Kind::Nightly, Kind::Nightly, Some(Hold::Tape(0))),
+            (Kind::Nightly, LAPTOPS, None),
+            (LAPTOPS, Kind::Nightly, None),
+        ] {
+            let turn = turn(10_000.0, &[ticket(waits)], &[run(runs)], &limits());
+            assert_eq!(turn.holds.first().map(|(_, hold)| hold.clone()), hold, "{waits:?} beside {runs:?}");
+        }
+        let elsewhere = Running { catalog: Some("other".to_owned()), ..run(LAPTOPS) };
+        assert_eq!(turn(1.0, &[ticket(Kind::Flush)], &[elsewhere], &limits()).start, vec![0]);
     }
 
     #[test]

@@ -54,7 +54,8 @@ impl Spool {
 
     /// Lists hosts and ticket names without opening a file, oldest first: enough to tell a place in the queue.
     pub fn glance(&self) -> io::Result<Vec<(TicketId, HostName)>> {
-        let mut pending: Vec<_> = self.names()?.iter().filter_map(|name| Ticket::parse_file_name(name)).map(|(host, id)| (id, host)).collect();
+        let mut pending: Vec<_> =
+            self.names()?.iter().filter_map(|name| Ticket::parse_file_name(name)).map(|(host, id)| (id, host)).collect();
         pending.sort();
         Ok(pending)
     }

@@ -133,9 +133,13 @@ mod tests {
     #[test]
     fn a_trigger_joins_only_what_answers_it() {
         let disk = |name: &str| DiskName::new(name).expect("name");
-        for (have, asked, joins) in
-            [(&[][..], vec![], true), (&[], vec![disk("/a")], true), (&["/a", "/b"], vec![disk("/a")], true), (&["/a"], vec![disk("/b")], false), (&["/a"], vec![], false)]
-        {
+        for (have, asked, joins) in [
+            (&[][..], vec![], true),
+            (&[], vec![disk("/a")], true),
+            (&["/a", "/b"], vec![disk("/a")], true),
+            (&["/a"], vec![disk("/b")], false),
+            (&["/a"], vec![], false),
+        ] {
             assert_eq!(ticket(have).covers(&asked), joins, "{have:?} {asked:?}");
         }
     }

@@ -53,7 +53,10 @@ impl<'a> Surveys<'a> {
     /// Reads what a host's config says, and refuses one whose catalog is not the shared one (flushing it would lose indexes).
     pub fn for_host(&self, host: &HostName) -> Result<Rc<Survey>, Trouble> {
         let Some(rule) = self.config.hosts.get(host) else {
-            return Err(Trouble::config(format!("the server has no rule for the host \"{host}\""), format!("add [host.{host}] to {}", self.config.file.display())));
+            return Err(Trouble::config(
+                format!("the server has no rule for the host \"{host}\""),
+                format!("add [host.{host}] to {}", self.config.file.display()),
+            ));
         };
         let own = self.of(&rule.config)?;
         let shared = self.of(self.config.shared_config(&rule.config))?;
@@ -62,13 +65,21 @@ impl<'a> Surveys<'a> {
             return match missing {
                 None => Ok(own),
                 Some(rule) => Err(Trouble::config(
-                    format!("{} is in the disklist of {} and not in that of {}, which feeds the tapes", amanda::escape::printable(rule.disk.as_bytes()), own.config, shared.config),
+                    format!(
+                        "{} is in the disklist of {} and not in that of {}, which feeds the tapes",
+                        amanda::escape::printable(rule.disk.as_bytes()),
+                        own.config,
+                        shared.config
+                    ),
                     format!("let both use one disklist: `diskfile \"…/{}/disklist\"` in {}", shared.config, own.config),
                 )),
             };
         }
         Err(Trouble::config(
-            format!("the config {} has a catalog of its own, and the tapes are fed by {}: its dumps would lose their indexes", own.config, shared.config),
+            format!(
+                "the config {} has a catalog of its own, and the tapes are fed by {}: its dumps would lose their indexes",
+                own.config, shared.config
+            ),
             format!(
                 "make {0} an overlay: includefile \"…/{1}/amanda.conf\", with the same disklist, logdir, infofile, indexdir, tapelist and holding disk ({2} against {3})",
                 own.config, shared.config, own.catalog, shared.catalog
@@ -99,7 +110,8 @@ pub struct Admission {
 /// Looks at the queue, the orders and the process table.
 pub fn admit(config: &Config, spool: &Spool, layout: &Layout, surveys: &Surveys<'_>, live: &[Live]) -> io::Result<Admission> {
     let mut admission = Admission::default();
-    let busy: BTreeSet<&TicketId> = live.iter().flat_map(|live| live.record.parts.iter().filter_map(|part| part.ticket.as_ref()).chain(&live.record.order)).collect();
+    let busy: BTreeSet<&TicketId> =
+        live.iter().flat_map(|live| live.record.parts.iter().filter_map(|part| part.ticket.as_ref()).chain(&live.record.order)).collect();
     let (tickets, strange) = spool.list()?;
     admission.strange = strange;
     for ticket in tickets {
@@ -234,6 +246,8 @@ impl Admission {
             Hold::SameHost(index) => format!("this host may be in {}", run(index)),
             Hold::YoungRun(index) => format!("waits for {}", run(index)),
             Hold::Limit => "as many runs as allowed are going on".to_owned(),
+            Hold::Dumping(index) => format!("waits for the dumps of {}", run(index)),
+            Hold::Tape(index) => format!("the tapes are written by {}", run(index)),
         }
     }
 }

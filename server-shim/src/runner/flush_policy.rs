@@ -33,7 +33,12 @@ pub fn held_bytes(holding: &[PathBuf]) -> u64 {
     let entries = |directory: &PathBuf| fs::read_dir(directory).into_iter().flatten().flatten();
     let runs = holding.iter().flat_map(entries).map(|entry| entry.path());
     let dumps = runs.flat_map(|run| entries(&run).collect::<Vec<_>>());
-    dumps.filter(|entry| !entry.file_name().to_string_lossy().ends_with(".tmp")).filter_map(|entry| entry.metadata().ok()).filter(|data| data.is_file()).map(|data| data.len()).sum()
+    dumps
+        .filter(|entry| !entry.file_name().to_string_lossy().ends_with(".tmp"))
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(|data| data.is_file())
+        .map(|data| data.len())
+        .sum()
 }
 
 fn mark(layout: &Layout) -> PathBuf {

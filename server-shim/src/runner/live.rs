@@ -63,8 +63,8 @@ impl Live {
         }
         if self.record.leader.is_none() {
             // The runner was killed between starting it and writing that down.
-            let members = processes::of_run(&self.record.id, None).unwrap_or_default();
-            let first = members.iter().min_by_key(|process| (process.start, process.pid));
+            let remains = processes::of_run(&self.record.id, None).unwrap_or_default();
+            let first = remains.marked.iter().min_by_key(|process| (process.start, process.pid));
             self.record.leader = first.map(|process| Identity { pid: process.pid, start: process.start });
         }
         let Some(leader) = self.record.leader else { return false };
@@ -97,12 +97,12 @@ impl Live {
 
     /// Ends what is left; tells whether anything still is.
     fn end_what_is_left(&mut self, now: f64) -> bool {
-        let members = match processes::of_run(&self.record.id, self.record.leader) {
-            Ok(members) => members,
+        let remains = match processes::of_run(&self.record.id, self.record.leader) {
+            Ok(remains) => remains,
             // Nothing is proven while /proc cannot be read.
             Err(_) => return true,
         };
-        if members.is_empty() {
+        if remains.is_empty() {
             return false;
         }
         let gone = *self.leader_gone.get_or_insert(now);
@@ -112,9 +112,9 @@ impl Live {
             Some((since, _)) if now - since < GRACE => return true,
             Some(_) => Signal::SIGKILL,
         };
-        let names: Vec<&str> = members.iter().map(|process| process.comm.as_str()).collect();
+        let names: Vec<&str> = remains.marked.iter().chain(&remains.hidden).map(|process| process.comm.as_str()).take(20).collect();
         log(&format!("event=ending_remains run={} signal={signal} processes={}", self.record.id, names.join(",")));
-        processes::signal(&members, signal);
+        remains.signal(signal);
         self.signalled = Some((now, signal));
         true
     }
@@ -210,10 +210,17 @@ pub fn start(
         log: None,
         ended: None,
     };
-    let guards = slot(layout, &record, &config.limits, now)
-        .ok_or_else(|| Trouble::later(format!("the locks in {} cannot be taken", layout.locks().display()), "`asyncamanda-shim status` names who holds them"))?;
+    let guards = slot(layout, &record, &config.limits, now).ok_or_else(|| {
+        Trouble::later(
+            format!("the locks in {} cannot be taken", layout.locks().display()),
+            "`asyncamanda-shim status` names who holds them",
+        )
+    })?;
     let write = |error: std::io::Error| {
-        Trouble::later(format!("the run cannot be written down: {error}"), format!("free some room in {}, or mend its permissions", layout.runner().display()))
+        Trouble::later(
+            format!("the run cannot be written down: {error}"),
+            format!("free some room in {}, or mend its permissions", layout.runner().display()),
+        )
     };
     // Written down before it begins: whoever comes after a crash finds it by its mark.
     record.save(layout).map_err(write)?;

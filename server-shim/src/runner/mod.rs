@@ -169,7 +169,13 @@ impl<'a> Runner<'a> {
         let started = live::start(self.engine, &self.layout, self.config, admission, &members, &survey, now);
         match started {
             Ok(live) => {
-                log(&format!("event=run_started run={} config={} kind={:?} hosts={}", live.record.id, live.record.config, live.record.kind, names(&live.record)));
+                log(&format!(
+                    "event=run_started run={} config={} kind={:?} hosts={}",
+                    live.record.id,
+                    live.record.config,
+                    live.record.kind,
+                    names(&live.record)
+                ));
                 self.live.push(live);
             }
             Err(trouble) => {
@@ -185,7 +191,8 @@ impl<'a> Runner<'a> {
     /// Orders a flush when the policy says so; the order waits for the tape like one an administrator gave.
     fn order_flush(&mut self, now: f64, surveys: &Surveys<'_>, admission: &Admission) -> io::Result<()> {
         let Some(flush) = &self.config.flush else { return Ok(()) };
-        let busy = admission.waiting.iter().any(|waiting| waiting.kind == Kind::Flush) || self.live.iter().any(|live| live.record.kind == Kind::Flush);
+        let busy = admission.waiting.iter().any(|waiting| waiting.kind == Kind::Flush)
+            || self.live.iter().any(|live| live.record.kind == Kind::Flush);
         // Looked at when a run is over and nobody is about to start one: never part of a laptop's wait.
         if busy || !self.live.is_empty() || !admission.waiting.is_empty() || (flush.after.is_none() && flush.at.is_none()) {
             return Ok(());
@@ -200,7 +207,7 @@ impl<'a> Runner<'a> {
     fn publish(&mut self, admission: &Admission, turn: &Turn) -> io::Result<()> {
         let standing = admission.standing(&self.live, turn);
         if self.published.as_ref() != Some(&standing) {
-            durable::write_json(&self.layout.standing(), &standing, 0o640)?;
+            durable::publish_json(&self.layout.standing(), &standing, 0o640)?;
             self.published = Some(standing);
         }
         Ok(())

@@ -111,7 +111,10 @@ fn unheard(record: &RunRecord, part: &Part, ticket: &Ticket, survey: &Survey, ha
     let receipt = |disk: &DiskName| {
         let known = survey.disks_of(&part.host).any(|rule| rule.disk == *disk);
         let reason = if known {
-            format!("the dumptype of this disk keeps it out of a laptop's run of {} (dump-limit); it belongs to the nightly run", record.config)
+            format!(
+                "the dumptype of this disk keeps it out of a laptop's run of {} (dump-limit); it belongs to the nightly run",
+                record.config
+            )
         } else {
             format!("the disklist of {} has no such disk for {}", record.config, part.host)
         };

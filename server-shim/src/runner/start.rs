@@ -37,7 +37,8 @@ pub fn become_dump_user(config: &Config) -> Result<(), Words> {
             .hint(format!("try: sudo -u {} asyncamanda-shim …", config.dump_user)));
     }
     let name = std::ffi::CString::new(config.dump_user.as_str()).map_err(|_| Words::new(Exit::Config, "dump_user has a NUL byte"))?;
-    let steps = nix::unistd::initgroups(&name, user.gid).and_then(|()| nix::unistd::setgid(user.gid)).and_then(|()| nix::unistd::setuid(user.uid));
+    let steps =
+        nix::unistd::initgroups(&name, user.gid).and_then(|()| nix::unistd::setgid(user.gid)).and_then(|()| nix::unistd::setuid(user.uid));
     steps.map_err(|errno| Words::new(Exit::Failed, format!("cannot become {}", config.dump_user)).because(errno.to_string()))
 }
 

@@ -23,7 +23,9 @@ pub fn serve(config: &Config, host: &HostName, original: Option<&str>) -> Result
     let request = invocation::parse(original);
     audit(host, original, request.as_ref().err().map(ToString::to_string).as_deref());
     let request = request.map_err(|error| {
-        Words::new(Exit::Refused, "the request was refused").because(error.to_string()).hint("a laptop asks with `asyncamanda run`; anything else needs another key")
+        Words::new(Exit::Refused, "the request was refused")
+            .because(error.to_string())
+            .hint("a laptop asks with `asyncamanda run`; anything else needs another key")
     })?;
     let granted = authorise(config, host, &request);
     match &request {

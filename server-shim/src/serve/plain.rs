@@ -64,7 +64,8 @@ fn tell(settled: Settled) -> Result<Exit, Words> {
         let disk = amanda::escape::printable(receipt.disk.as_bytes());
         let level = receipt.level.map_or_else(String::new, |level| format!(" level {level}"));
         let bytes = receipt.bytes.map_or_else(String::new, |bytes| format!(" {bytes} bytes"));
-        let reason = if receipt.reason.is_empty() { String::new() } else { format!(": {}", amanda::escape::printable(receipt.reason.as_bytes())) };
+        let reason =
+            if receipt.reason.is_empty() { String::new() } else { format!(": {}", amanda::escape::printable(receipt.reason.as_bytes())) };
         say(&format!("{} {disk}{level}{bytes} {}{reason}", receipt.host, receipt.outcome));
     }
     let all = !settled.receipts.is_empty() && settled.receipts.iter().all(wire::Receipt::is_backup);

@@ -144,7 +144,14 @@ impl Session<'_> {
 
     /// Waits until a ticket is settled, telling the laptop what changes.
     fn wait(&mut self, mut follow: Follow, joined: bool) -> Result<Settled, Stop> {
-        let mut told = None;
+        // Told first of all, whatever follows: the laptop knows its ticket, and asks for it again if this session breaks.
+        let ticket = follow.ticket.id.as_str().to_owned();
+        let place = match follow.look() {
+            Ok(Place::Waiting(position, words)) => (position, words),
+            _ => (0, String::new()),
+        };
+        self.peer.say(&FromShim::Queued { ticket, joined, position: place.0, waits_for: place.1.clone() })?;
+        let mut told = Some(Place::Waiting(place.0, place.1));
         loop {
             // A ticket whose files cannot be read at this moment is looked at again.
             if let Ok(place) = follow.look() {
@@ -191,7 +198,9 @@ pub fn place(config: &Config, spool: &Spool, grant: &Grant, disks: Vec<wire::Dis
     let latest = Latest::load(&config.layout(), grant.host()).unwrap_or_default();
     within_budget(config, grant.host(), &latest.spent(now as i64, BUDGET_WINDOW))?;
     let id = TicketId::new((now * 1e9) as u128, std::process::id());
-    spool.place(grant.host(), disks, id, config.limits.queue, now as i64).map_err(|error| trouble_here("could not write a ticket", &error, config))
+    spool
+        .place(grant.host(), disks, id, config.limits.queue, now as i64)
+        .map_err(|error| trouble_here("could not write a ticket", &error, config))
 }
 
 /// The queue is full.

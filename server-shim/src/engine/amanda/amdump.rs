@@ -45,13 +45,19 @@ mod tests {
     #[test]
     fn laptops_are_dumped_to_the_holding_disk() {
         let parts = [("a", &["/home", "/etc"][..]), ("b", &["/home"])];
-        assert_eq!(line(Kind::Laptops { from_client: true }, &parts), "amdump daily --no-taper --exact-match -oreserve=0 --from-client a b");
+        assert_eq!(
+            line(Kind::Laptops { from_client: true }, &parts),
+            "amdump daily --no-taper --exact-match -oreserve=0 --from-client a b"
+        );
         assert_eq!(line(Kind::Laptops { from_client: false }, &parts), "amdump daily --no-taper --exact-match -oreserve=0 a b");
     }
 
     #[test]
     fn some_disks_of_a_host_are_named() {
-        assert_eq!(line(Kind::Laptops { from_client: true }, &[("a", &["/etc"]), ("b", &["/home"])]), "amdump daily --no-taper --exact-match -oreserve=0 --from-client a /etc b");
+        assert_eq!(
+            line(Kind::Laptops { from_client: true }, &[("a", &["/etc"]), ("b", &["/home"])]),
+            "amdump daily --no-taper --exact-match -oreserve=0 --from-client a /etc b"
+        );
     }
 
     #[test]

@@ -42,9 +42,14 @@ pub fn findings(config: &str, settings: &Settings, entries: &[DiskEntry], hosts:
     for host in hosts {
         let own: Vec<&DiskEntry> = entries.iter().filter(|entry| entry.dle.host == host.as_str()).collect();
         if own.is_empty() {
-            let near = entries.iter().find(|entry| entry.dle.host.eq_ignore_ascii_case(host.as_str()) || entry.dle.host.split('.').next() == host.as_str().split('.').next());
+            let near = entries.iter().find(|entry| {
+                entry.dle.host.eq_ignore_ascii_case(host.as_str()) || entry.dle.host.split('.').next() == host.as_str().split('.').next()
+            });
             let mend = match near {
-                Some(entry) => format!("the disklist calls a host \"{}\"; use the same name in [host.…] of shim.toml and in the key's forced command", entry.dle.host),
+                Some(entry) => format!(
+                    "the disklist calls a host \"{}\"; use the same name in [host.…] of shim.toml and in the key's forced command",
+                    entry.dle.host
+                ),
                 None => format!("add a line such as `{host} /home DUMPTYPE` to the disklist"),
             };
             found.push(serious(format!("the disklist of {config} has no disk for {host}"), mend));
@@ -76,10 +81,16 @@ fn disk(config: &str, entry: &DiskEntry) -> Vec<Finding> {
         ));
     }
     if entry.holdingdisk().eq_ignore_ascii_case("NEVER") {
-        found.push(serious(format!("{name} bypasses the holding disk, and a laptop's run has no tape"), "put `holdingdisk auto` into its dumptype"));
+        found.push(serious(
+            format!("{name} bypasses the holding disk, and a laptop's run has no tape"),
+            "put `holdingdisk auto` into its dumptype",
+        ));
     }
     if !entry.record() {
-        found.push(minor(format!("{name} has `record no`: every dump of it is a full one as far as the client knows"), "put `record yes` into its dumptype"));
+        found.push(minor(
+            format!("{name} has `record no`: every dump of it is a full one as far as the client knows"),
+            "put `record yes` into its dumptype",
+        ));
     }
     if !entry.index() {
         found.push(minor(format!("{name} has no index: its files cannot be listed before a restore"), "put `index yes` into its dumptype"));

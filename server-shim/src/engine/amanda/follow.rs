@@ -138,8 +138,13 @@ mod tests {
     #[test]
     fn a_log_is_found_by_its_writer_not_by_its_age() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let stamp = |seconds: i64| chrono::DateTime::from_timestamp(seconds, 0).expect("a time").with_timezone(&chrono::Local).format("%Y%m%d%H%M%S").to_string();
-        let write = |seconds, n, pid| fs::write(directory.path().join(format!("log.{}.{n}", stamp(seconds))), format!("INFO amdump amdump pid {pid}\nSTART\n")).expect("write");
+        let stamp = |seconds: i64| {
+            chrono::DateTime::from_timestamp(seconds, 0).expect("a time").with_timezone(&chrono::Local).format("%Y%m%d%H%M%S").to_string()
+        };
+        let write = |seconds, n, pid| {
+            fs::write(directory.path().join(format!("log.{}.{n}", stamp(seconds))), format!("INFO amdump amdump pid {pid}\nSTART\n"))
+                .expect("write")
+        };
         write(1_795_314_000, 0, 77);
         write(1_795_314_180, 0, 77);
         write(1_795_314_181, 0, 78);

@@ -28,6 +28,8 @@ pub struct Evidence<'a> {
     pub printed: &'a str,
     /// Whole dumps by disk.
     pub chains: &'a BTreeMap<Dle, Vec<Restorable>>,
+    /// Bytes that lie on the holding disk of this run's dumps, or what is wrong with them; nothing for one that is on a volume.
+    pub stored: &'a BTreeMap<Dle, Result<u64, String>>,
     /// Seconds since the epoch.
     pub now: f64,
 }
@@ -66,7 +68,7 @@ fn judge_disk(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, judgeme
         Standing::Ended(word) => {
             let receipt = receipt(evidence, host, rule, &dle, &word);
             let good = receipt.is_backup();
-            if !good && dump_began(evidence.log, &dle) {
+            if (!good && dump_began(evidence.log, &dle)) || a_dumper_died(evidence.log, &dle) {
                 judgement.force_full.push(dle);
             }
             // A dumper whose driver was killed says "Killed while dumping"; that is no answer of Amanda's to this request.
@@ -77,7 +79,9 @@ fn judge_disk(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, judgeme
                 judgement.receipts.push(receipt);
             }
         }
-        Standing::Skipped { reason } => judgement.receipts.push(failed(record, host, &rule.disk, &format!("the planner left it out: {reason}"), evidence.now)),
+        Standing::Skipped { reason } => {
+            judgement.receipts.push(failed(record, host, &rule.disk, &format!("the planner left it out: {reason}"), evidence.now))
+        }
         Standing::Unfinished | Standing::Unheard => {
             if began {
                 // amandad may have moved its state at the end of a dump that nobody here finished.
@@ -93,7 +97,17 @@ fn judge_disk(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, judgeme
 
 /// Tells whether the client was asked for this dump, so that its own state may have moved.
 fn dump_began(log: Option<&RunLog>, dle: &Dle) -> bool {
-    log.is_some_and(|log| log.attempts(dle).iter().any(|attempt| attempt.dumper.is_some() || attempt.chunker.is_some() || attempt.taper.is_some()))
+    log.is_some_and(|log| {
+        log.attempts(dle).iter().any(|attempt| attempt.dumper.is_some() || attempt.chunker.is_some() || attempt.taper.is_some())
+    })
+}
+
+/// Tells whether a dumper died on the way: the driver tries again at once while the first client still runs, and both write
+/// the same incremental state. The dump is good; what the next one would build on is not.
+fn a_dumper_died(log: Option<&RunLog>, dle: &Dle) -> bool {
+    log.is_some_and(|log| {
+        log.attempts(dle).iter().any(|attempt| attempt.dumper.as_ref().is_some_and(|dumper| dumper.reason.ends_with(" died")))
+    })
 }
 
 /// Says why Amanda ended without a word on a disk, when it ended by itself; none when it was cut off.
@@ -131,7 +145,15 @@ fn receipt(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, dle: &Dle,
     if let CrcAgreement::Differs { client, server } = word.crc_agreement(Transform { server_side: rule.changed_on_server }) {
         return unproven(receipt, format!("the server stored other bytes than the client sent (sent {client}, stored {server})"));
     }
-    let whole = evidence.chains.get(dle).and_then(|dumps| dumps.iter().find(|dump| dump.datestamp == word.datestamp && dump.level == word.level));
+    match (evidence.stored.get(dle), word.server) {
+        (Some(Err(why)), _) => return unproven(receipt, format!("Amanda says it is done, but {why}")),
+        (Some(Ok(stored)), Some(counted)) if *stored != counted.bytes => {
+            return unproven(receipt, format!("{stored} bytes lie on the holding disk, and the server counted {}", counted.bytes));
+        }
+        _ => {}
+    }
+    let whole =
+        evidence.chains.get(dle).and_then(|dumps| dumps.iter().find(|dump| dump.datestamp == word.datestamp && dump.level == word.level));
     match whole {
         None => unproven(receipt, "Amanda says it is done, but its catalog does not list the dump as whole".to_owned()),
         Some(dump) => match chain(evidence.chains.get(dle).map_or(&[][..], Vec::as_slice), dump) {

@@ -1,13 +1,15 @@
 //! The installed Amanda as an engine: amdump makes the dumps, unchanged; we choose when, for whom, and what to believe.
 //!
 //! [`programs`] starts Amanda's programs, [`survey`] reads what a config says, [`amdump`] builds the command line,
-//! [`follow`] watches a run, [`judge`] decides what it brought, [`check`] finds what would make a first dump fail.
+//! [`follow`] watches a run, [`judge`] decides what it brought, [`stored`] looks
+//! at what lies on the holding disk, [`check`] finds what would make a first dump fail.
 
 pub mod amdump;
 pub mod check;
 pub mod follow;
 pub mod judge;
 pub mod programs;
+pub mod stored;
 pub mod survey;
 
 use std::cell::RefCell;
@@ -15,8 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use amanda::admin::Place;
 use amanda::chains::{Restorable, chains};
 use amanda::dle::Dle;
 use amanda::run_log::RunLog;
@@ -102,11 +105,44 @@ impl AmandaEngine {
             let notes = printed.lines().map(str::to_owned).collect();
             return Verdicts { notes, failed: !nothing, ..Verdicts::default() };
         };
-        let mut notes: Vec<String> = run_log.flushed.iter().map(|dump| format!("{} {} level {} of {}: {}", dump.dle.host, dump.dle.disk.to_string_lossy(), dump.level, dump.datestamp, dump.outcome)).collect();
+        let mut notes: Vec<String> = run_log
+            .flushed
+            .iter()
+            .map(|dump| {
+                format!(
+                    "{} {} level {} of {}: {}",
+                    dump.dle.host,
+                    dump.dle.disk.to_string_lossy(),
+                    dump.level,
+                    dump.datestamp,
+                    dump.outcome
+                )
+            })
+            .collect();
         notes.extend(run_log.fatal.iter().chain(&run_log.errors).cloned());
-        let failed = !run_log.fatal.is_empty() || run_log.flushed.iter().any(|dump| dump.outcome != amanda::run_log::Outcome::Ok) || record.ended.is_some();
+        let failed = !run_log.fatal.is_empty()
+            || run_log.flushed.iter().any(|dump| dump.outcome != amanda::run_log::Outcome::Ok)
+            || record.ended.is_some();
         Verdicts { notes, failed, ..Verdicts::default() }
     }
+}
+
+/// Looks at the holding-disk files of every dump that this run says it made.
+fn stored_by(
+    log: &RunLog,
+    record: &RunRecord,
+    survey: &Survey,
+    chains: &BTreeMap<Dle, Vec<Restorable>>,
+) -> BTreeMap<Dle, Result<u64, String>> {
+    let mut stored = BTreeMap::new();
+    for (dle, dumps) in chains {
+        let Some(word) = log.last_word(dle).filter(|_| record.hosts().iter().any(|host| host.as_str() == dle.host)) else { continue };
+        let this = dumps.iter().find(|dump| dump.datestamp == word.datestamp && dump.level == word.level);
+        if let Some(Place::Holding(path)) = this.and_then(|dump| dump.places.first()).and_then(|copy| copy.first()) {
+            stored.insert(dle.clone(), stored::mend_and_measure(Path::new(path), &survey.holding));
+        }
+    }
+    stored
 }
 
 impl Engine for AmandaEngine {
@@ -144,7 +180,10 @@ impl Engine for AmandaEngine {
         self.followers.borrow_mut().remove(&record.id);
         let run_log = match &record.log {
             Some(path) => Some(fs::File::open(path).and_then(RunLog::read).map_err(|error| {
-                Trouble::later(format!("the run log {} cannot be read: {error}", path.display()), "mend its permissions; the runner tries again")
+                Trouble::later(
+                    format!("the run log {} cannot be read: {error}", path.display()),
+                    "mend its permissions; the runner tries again",
+                )
             })?),
             None => None,
         };
@@ -154,7 +193,16 @@ impl Engine for AmandaEngine {
             self.clean_up(record, survey);
             let chains = self.dumps_of(&record.config, &record.hosts())?;
             let printed = self.printed(record);
-            let judgement = judge(&Evidence { record, survey, log: run_log.as_ref(), printed: &printed, chains: &chains, now: clock() });
+            let stored = run_log.as_ref().map(|log| stored_by(log, record, survey, &chains)).unwrap_or_default();
+            let judgement = judge(&Evidence {
+                record,
+                survey,
+                log: run_log.as_ref(),
+                printed: &printed,
+                chains: &chains,
+                stored: &stored,
+                now: clock(),
+            });
             for dle in &judgement.force_full {
                 self.force_full(&record.config, dle)?;
             }

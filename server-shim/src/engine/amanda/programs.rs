@@ -62,7 +62,9 @@ impl Programs {
         let shown = || format!("{program} {}", arguments.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" "));
         let output = finish(self.command(program).args(arguments)).map_err(|error| {
             let hint = match error.kind() {
-                io::ErrorKind::NotFound => format!("install amanda-server, or set amanda_sbin in shim.toml ({} has no {program})", self.sbin.display()),
+                io::ErrorKind::NotFound => {
+                    format!("install amanda-server, or set amanda_sbin in shim.toml ({} has no {program})", self.sbin.display())
+                }
                 _ => "see the runner's log".to_owned(),
             };
             Trouble::config(format!("cannot run {}: {error}", shown()), hint)
@@ -72,10 +74,7 @@ impl Programs {
         }
         let words = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr }).into_owned();
         let first: Vec<&str> = words.lines().filter(|line| !line.trim().is_empty()).take(3).collect();
-        Err(Trouble::config(
-            format!("{} failed: {}", shown(), first.join("; ")),
-            format!("try it as the dump user: {}", shown()),
-        ))
+        Err(Trouble::config(format!("{} failed: {}", shown(), first.join("; ")), format!("try it as the dump user: {}", shown())))
     }
 
     /// Starts a run in a session of its own, its words going into `words`; returns its leading process.
@@ -115,7 +114,9 @@ fn finish(command: &mut Command) -> io::Result<Output> {
                 let _ = kill(pid, Signal::SIGKILL);
             }
         });
-        let read = |thread: std::thread::ScopedJoinHandle<'_, io::Result<Vec<u8>>>| thread.join().unwrap_or_else(|_| Err(io::Error::other("a reader failed")));
+        let read = |thread: std::thread::ScopedJoinHandle<'_, io::Result<Vec<u8>>>| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("a reader failed")))
+        };
         let (stdout, stderr) = (read(stdout), read(stderr));
         let status = child.wait();
         drop(sender);

@@ -68,7 +68,10 @@ pub fn settings(programs: &Programs, config: &ConfigName) -> Result<Settings, Tr
     let arguments: [OsString; 2] = [config.as_str().into(), "config".into()];
     let settings = parse_config(&programs.amadmin(&arguments)?);
     if settings.get("LOGDIR").is_empty() {
-        return Err(Trouble::config(format!("amadmin {config} config names no logdir"), format!("try it as the dump user: amadmin {config} config")));
+        return Err(Trouble::config(
+            format!("amadmin {config} config names no logdir"),
+            format!("try it as the dump user: amadmin {config} config"),
+        ));
     }
     Ok(settings)
 }
@@ -115,7 +118,10 @@ mod tests {
         let settings = parse_config(OUTPUT.as_bytes());
         assert_eq!((settings.get("RESERVE"), settings.get("ORG"), settings.get("NONE")), ("100", "daily", ""));
         assert_eq!(settings.holding, [PathBuf::from("/srv/hold one"), PathBuf::from("/srv/hold2")]);
-        assert_eq!(settings.catalog(), "logdir=/srv/log infofile=/srv/info indexdir=/srv/index tapelist=/srv/tapelist holding=/srv/hold one,/srv/hold2");
+        assert_eq!(
+            settings.catalog(),
+            "logdir=/srv/log infofile=/srv/info indexdir=/srv/index tapelist=/srv/tapelist holding=/srv/hold one,/srv/hold2"
+        );
     }
 
     #[test]
