@@ -12,7 +12,7 @@ use super::live::Live;
 use super::order::{self, What};
 use super::record::{Part, Retry, RunRecord, Settled};
 use super::settle;
-use crate::config::Config;
+use crate::config::{Config, EngineKind};
 use crate::durable;
 use crate::engine::{Engine, Survey, Trouble};
 use crate::layout::Layout;
@@ -137,7 +137,9 @@ pub fn admit(config: &Config, spool: &Spool, layout: &Layout, surveys: &Surveys<
     }
     admission.waiting.sort_by(|a, b| a.ticket.cmp(&b.ticket));
     admission.running = live.iter().map(Live::running).collect();
-    admission.add_foreign(surveys, live)?;
+    if config.engine == EngineKind::Amanda {
+        admission.add_foreign(surveys, live)?;
+    }
     Ok(admission)
 }
 

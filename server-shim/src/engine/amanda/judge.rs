@@ -12,6 +12,7 @@ use amanda::run_log::{LastWord, RunLog, Standing};
 use wire::{Base, DiskName, HostName, Outcome, Receipt};
 
 use crate::engine::{DiskRule, Survey};
+use crate::latest::Latest;
 use crate::runner::record::RunRecord;
 use crate::runner::settle::failed;
 
@@ -168,6 +169,20 @@ fn unproven(receipt: Receipt, why: String) -> Receipt {
     Receipt { outcome: Outcome::Failed, reason, ..receipt }
 }
 
+/// Lists the disks whose last backup cannot be restored any more, since a dump of its chain is not listed as whole.
+pub fn vanished(latest: &Latest, chains: &BTreeMap<Dle, Vec<Restorable>>) -> Vec<Dle> {
+    let mut gone = Vec::new();
+    for receipt in latest.last.iter().chain(&latest.backup).filter(|receipt| receipt.is_backup()) {
+        let dle = Dle::new(receipt.host.as_str(), receipt.disk.as_os_str().to_owned());
+        let dumps = chains.get(&dle).map_or(&[][..], Vec::as_slice);
+        let listed = |base: &Base| dumps.iter().any(|dump| dump.datestamp == base.datestamp && dump.level == base.level);
+        if !receipt.chain.iter().all(listed) {
+            gone.push(dle);
+        }
+    }
+    gone
+}
+
 /// Lists what a restore of this dump would read, level 0 first.
 fn chain(dumps: &[Restorable], last: &Restorable) -> Result<Vec<Base>, String> {
     let stamps = match &last.bases {
@@ -189,4 +204,109 @@ fn chain(dumps: &[Restorable], last: &Restorable) -> Result<Vec<Base>, String> {
     chain.reverse();
     chain.push(base(last));
     Ok(chain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::{record, survey};
+    use crate::queue::order::Kind;
+    use amanda::admin::Place;
+
+    const HOST: &str = "127.0.0.5";
+    const DISK: &str = "/srv/aafx/src/data";
+
+    /// What a real log says of its second disk, with a catalog that lists the dump of `stamp` and these bytes on the disk.
+    fn judged(log: &str, stamp: &str, stored: Result<u64, String>, ended: Option<&str>) -> Judgement {
+        let path = format!("{}/../crates/amanda/tests/fixtures/{log}", env!("CARGO_MANIFEST_DIR"));
+        let log = RunLog::parse(&std::fs::read(&path).expect(&path));
+        let mut record = record(Kind::Laptops { from_client: true }, &[(HOST, &[DISK])]);
+        record.ended = ended.map(str::to_owned);
+        let dle = Dle::new(HOST, DISK);
+        let dump = Restorable {
+            level: 0,
+            datestamp: stamp.to_owned(),
+            places: vec![vec![Place::Holding("/h/x".into())]],
+            bases: Bases::Complete(vec![]),
+        };
+        let chains = if stamp.is_empty() { BTreeMap::new() } else { BTreeMap::from([(dle.clone(), vec![dump])]) };
+        let stored = BTreeMap::from([(dle, stored)]);
+        let survey = survey(&[("127.0.0.4", "/srv/aafx/src/home docs"), (HOST, DISK)]);
+        judge(&Evidence { record: &record, survey: &survey, log: Some(&log), printed: "", chains: &chains, stored: &stored, now: 200.0 })
+    }
+
+    /// One letter for what became of the disk: an outcome, or `cut` for one to be tried again; and whether a full dump is forced.
+    fn said(judgement: &Judgement) -> (String, bool) {
+        let word = match (judgement.receipts.as_slice(), judgement.cut_off.as_slice()) {
+            ([receipt], []) => receipt.outcome.to_string(),
+            ([], [_]) => "cut".to_owned(),
+            other => panic!("{other:?}"),
+        };
+        (word, !judgement.force_full.is_empty())
+    }
+
+    #[test]
+    fn real_logs_are_judged() {
+        let full = "20261122023017";
+        for (case, log, stamp, stored, ended, expected) in [
+            ("a full dump", "log.full", full, Ok(4_000_928), None, ("OK", false)),
+            ("not in the catalog", "log.full", "", Ok(4_000_928), None, ("FAILED", true)),
+            ("fewer bytes on disk than counted", "log.full", full, Ok(4_000_000), None, ("FAILED", true)),
+            ("a chunk is gone", "log.full", full, Err("its chunk x is gone".to_owned()), None, ("FAILED", true)),
+            ("the client sent something else", "log.false-client-crc", full, Ok(4_000_928), None, ("FAILED", true)),
+            ("the driver was killed in mid-dump", "log.killed-driver", "", Ok(0), None, ("cut", true)),
+            ("the planner was killed", "log.killed-planner", "", Ok(0), None, ("cut", false)),
+            ("the chunker was killed and we ended the run", "log.killed-chunker", "", Ok(0), Some("it hung"), ("cut", true)),
+        ] {
+            let judgement = judged(log, stamp, stored, ended);
+            let (word, forced) = said(&judgement);
+            assert_eq!((word.as_str(), forced), expected, "{case}: {judgement:?}");
+        }
+    }
+
+    #[test]
+    fn a_dumper_that_died_leaves_a_good_dump_and_a_full_one_next() {
+        let log = "log.killed-dumper-retried";
+        let path = format!("{}/../crates/amanda/tests/fixtures/{log}", env!("CARGO_MANIFEST_DIR"));
+        let word = RunLog::parse(&std::fs::read(&path).expect(&path)).last_word(&Dle::new(HOST, DISK)).expect("a last word");
+        let bytes = word.server.expect("a server crc").bytes;
+        let (outcome, forced) = said(&judged(log, &word.datestamp, Ok(bytes), None));
+        assert!(outcome == "OK" || outcome == "STRANGE", "{outcome}");
+        assert!(forced);
+    }
+
+    #[test]
+    fn a_good_receipt_names_what_was_counted_and_what_a_restore_reads() {
+        let judgement = judged("log.full", "20261122023017", Ok(4_000_928), None);
+        let receipt = &judgement.receipts[0];
+        assert!(receipt.is_backup());
+        assert_eq!((receipt.bytes, receipt.crc32c.as_deref(), receipt.level), (Some(4_000_928), Some("2e69ab16"), Some(0)));
+        assert_eq!(receipt.chain[0].places, ["/h/x"]);
+        assert_eq!((receipt.started, receipt.finished), (100, 200));
+    }
+
+    #[test]
+    fn a_backup_whose_dumps_are_not_listed_any_more_has_vanished() {
+        let good = judged("log.full", "20261122023017", Ok(4_000_928), None).receipts.remove(0);
+        let dle = Dle::new(HOST, DISK);
+        let whole = |stamp: &str| Restorable { level: 0, datestamp: stamp.to_owned(), places: vec![], bases: Bases::Complete(vec![]) };
+        let latest = Latest { last: vec![good], ..Latest::default() };
+        assert_eq!(vanished(&latest, &BTreeMap::from([(dle.clone(), vec![whole("20261122023017")])])), []);
+        assert_eq!(vanished(&latest, &BTreeMap::from([(dle.clone(), vec![whole("20261101000000")])])), std::slice::from_ref(&dle));
+        assert_eq!(vanished(&latest, &BTreeMap::new()), [dle]);
+        assert_eq!(vanished(&Latest::default(), &BTreeMap::new()), []);
+    }
+
+    #[test]
+    fn an_incremental_whose_base_is_gone_or_doubtful_is_no_backup() {
+        let dump = |level, stamp: &str, bases| Restorable { level, datestamp: stamp.to_owned(), places: vec![], bases };
+        let base = dump(0, "1", Bases::Complete(vec![]));
+        let middle = dump(1, "2", Bases::Complete(vec!["1".to_owned()]));
+        let good = dump(2, "3", Bases::Complete(vec!["2".to_owned(), "1".to_owned()]));
+        let dumps = [base, middle, good.clone()];
+        let levels: Vec<_> = chain(&dumps, &good).expect("whole").iter().map(|base| (base.level, base.datestamp.clone())).collect();
+        assert_eq!(levels, [(0, "1".to_owned()), (1, "2".to_owned()), (2, "3".to_owned())]);
+        assert!(chain(&dumps, &dump(1, "4", Bases::Missing { level: 0 })).is_err());
+        assert!(chain(&dumps, &dump(1, "4", Bases::Doubtful { bases: vec!["1".to_owned()], broken: "3".to_owned() })).is_err());
+    }
 }

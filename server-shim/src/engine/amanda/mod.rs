@@ -27,6 +27,7 @@ use wire::{AbortCode, ConfigName, HostName};
 
 use super::{Engine, Observation, Survey, Trouble, Verdicts};
 use crate::config::Config;
+use crate::latest::Latest;
 use crate::layout::Layout;
 use crate::lock::Guard;
 use crate::processes::{self, Identity};
@@ -80,6 +81,19 @@ impl AmandaEngine {
         let arguments = [config.as_str().into(), "--exact-match".into(), "force".into(), dle.host.clone().into(), dle.disk.clone()];
         self.programs.amadmin(&arguments)?;
         log(&format!("event=full_dump_forced config={config} host={} disk={}", dle.host, dle.disk.to_string_lossy()));
+        Ok(())
+    }
+
+    /// Has a full dump made of every disk whose last backup is not whole any more: Amanda's planner would go on with an
+    /// incremental one, since curinfo does not know that somebody removed a holding file.
+    fn mind_the_bases(&self, record: &RunRecord) -> Result<(), Trouble> {
+        let chains = self.dumps_of(&record.config, &record.hosts())?;
+        for host in record.hosts() {
+            let latest = Latest::load(&self.layout, &host).unwrap_or_default();
+            for dle in judge::vanished(&latest, &chains) {
+                self.force_full(&record.config, &dle)?;
+            }
+        }
         Ok(())
     }
 
@@ -151,6 +165,9 @@ impl Engine for AmandaEngine {
     }
 
     fn start(&self, record: &RunRecord, survey: &Survey, _lock: &Guard) -> Result<Identity, Trouble> {
+        if matches!(record.kind, Kind::Laptops { .. }) {
+            self.mind_the_bases(record)?;
+        }
         let (program, arguments) = amdump::argv(record, survey);
         let words = self.words_of(record);
         let open = OpenOptions::new().create(true).append(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(&words);
