@@ -5,7 +5,8 @@
 //! - empty or no file: every byte as it came;
 //! - `false-crc`: the client's checksum (native and client, they are equal in what the server compares) has one digit changed;
 //! - `cut-at-end`: when the client says that its dump ended well, the stream is cut instead: the client believes in the
-//!   dump, the server does not have it.
+//!   dump, the server does not have it;
+//! - `cut-once`: the same for the next dump only; the one after it passes.
 //!
 //! The stream (Amanda's security-util.c): u32 length, u32 handle, payload; big-endian.
 
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     let spawned = Command::new(AMANDAD).arg("-auth=ssh").stdin(Stdio::inherit()).stdout(Stdio::piped()).spawn();
     let Ok(mut amandad) = spawned else { return ExitCode::FAILURE };
     let from = amandad.stdout.take().expect("it was asked for");
-    let told = pass(from, io::stdout().lock(), mode);
+    let told = pass(from, io::stdout().lock(), mode, || std::fs::write(&mode_file, ""));
     if told.is_err() {
         // A proxy that only fell silent would leave the dumper waiting for dtimeout.
         let _gone_already = amandad.kill();
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     if told.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn pass(mut from: impl Read, mut to: impl Write, mode: impl Fn() -> String) -> io::Result<()> {
+fn pass(mut from: impl Read, mut to: impl Write, mode: impl Fn() -> String, forget: impl Fn() -> io::Result<()>) -> io::Result<()> {
     let mut header = [0_u8; 8];
     loop {
         match from.read_exact(&mut header) {
@@ -50,6 +51,10 @@ fn pass(mut from: impl Read, mut to: impl Write, mode: impl Fn() -> String) -> i
                 "false-crc" => falsify(&mut payload),
                 "cut-at-end" if find(&payload, b"sendbackup: end").is_some() => {
                     // By the time it says so, the client has moved its incremental state and written amandates.
+                    return Err(io::Error::other("cut, as told"));
+                }
+                "cut-once" if find(&payload, b"sendbackup: end").is_some() => {
+                    forget()?;
                     return Err(io::Error::other("cut, as told"));
                 }
                 _ => {}

@@ -29,11 +29,13 @@ impl Gate {
              use strict; use warnings;\n\
              $| = 1; binmode STDIN; binmode STDOUT;\n\
              my $restoring = @ARGV && $ARGV[0] eq '-d';\n\
+             my $passed = 0;\n\
              while (sysread(STDIN, my $piece, 65536)) {{\n\
-             \x20   while (!$restoring && -e '{closed}' && length $piece) {{\n\
+             \x20   while (!$restoring && -e '{closed}' && $passed >= -s _ && length $piece) {{\n\
              \x20       all(substr($piece, 0, 512, ''));\n\
              \x20       select(undef, undef, undef, 0.2);\n\
              \x20   }}\n\
+             \x20   $passed += length $piece;\n\
              \x20   all($piece);\n\
              }}\n\
              sub all {{ my ($rest) = @_; while (length $rest) {{ my $n = syswrite(STDOUT, $rest) // exit 1; substr($rest, 0, $n, ''); }} }}\n",
@@ -51,6 +53,13 @@ impl Gate {
     /// Lets only a trickle through from now on.
     pub fn close(&self) {
         fs::write(&self.closed, "").expect("the gates' directory is ours");
+    }
+
+    /// Lets this many bytes of each dump through, more or less, and then only a trickle.
+    pub fn close_after(&self, bytes: u64) {
+        // The size of the file says it.
+        let file = fs::File::create(&self.closed).expect("the gates' directory is ours");
+        file.set_len(bytes).expect("a sparse file");
     }
 
     /// Lets everything through.

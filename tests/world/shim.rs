@@ -46,6 +46,18 @@ impl World {
         system::file(&self.shim_toml(), &text.replace(from, to), "root", "root", 0o644);
     }
 
+    /// Adds hosts to shim.toml and to the disklist, with the first host's disk and dumptype, and nothing behind them.
+    pub fn add_hosts(&self, names: &[String]) {
+        let rules: String = names.iter().map(|name| format!("[host.\"{name}\"]\nconfig = \"{}\"\n", self.name)).collect();
+        self.write_shim_toml(&rules);
+        let path = self.amanda.dir(&self.name).join("disklist");
+        let mut disklist = std::fs::read_to_string(&path).expect("we wrote it");
+        let first = disklist.lines().next().expect("a host").to_owned();
+        let (_, disk) = first.split_once(' ').expect("host and disk");
+        names.iter().for_each(|name| disklist.push_str(&format!("{name} {disk}\n")));
+        std::fs::write(&path, disklist).expect("we wrote it");
+    }
+
     /// Returns the forced command of a host's key.
     pub fn forced_command(&self, host: &str) -> String {
         format!("{} --config {} serve --host {host}", self.program("asyncamanda-shim").display(), self.shim_toml().display())

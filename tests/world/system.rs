@@ -40,8 +40,13 @@ const NEEDED: [(&str, &str); 8] = [
 /// When the process is not root's or a package is missing; it names the package.
 pub fn require() {
     assert!(Uid::effective().is_root(), "these tests need root: they run an sshd, accounts and an Amanda of their own; use tests/run");
-    let missing: Vec<&str> = NEEDED.iter().filter(|(path, _)| !Path::new(path).exists()).map(|(_, package)| *package).collect();
+    let missing = missing();
     assert!(missing.is_empty(), "these tests need packages that are not installed: {}; tests/run installs them", missing.join(" "));
+}
+
+/// Returns the Debian packages that are not installed and are needed.
+pub fn missing() -> Vec<&'static str> {
+    NEEDED.iter().filter(|(path, _)| !Path::new(path).exists()).map(|(_, package)| *package).collect()
 }
 
 /// Keeps other worlds from changing the same files meanwhile.

@@ -140,6 +140,11 @@ fn describe(root: &Path) -> BTreeMap<PathBuf, Entry> {
     entries
 }
 
+/// Returns how many entries a tree has, its root left out.
+pub fn count(root: &Path) -> usize {
+    describe(root).len() - 1
+}
+
 /// Tells whether any file below a directory has these bytes in it.
 pub fn contains(root: &Path, needle: &[u8]) -> bool {
     let Ok(entries) = fs::read_dir(root) else { return false };

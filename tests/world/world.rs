@@ -265,6 +265,17 @@ fn sweep() {
     }
 }
 
+/// Ends and removes the worlds of this process, for one that ends without dropping them (^C, or a panic that aborts).
+pub fn abandon() {
+    let own = format!("aa{}x", std::process::id());
+    for entry in fs::read_dir("/tmp").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&own) {
+            end(&name, &entry.path());
+        }
+    }
+}
+
 /// Puts a built program where every account may run it: the build's directory may be closed to others.
 fn install(program: &str, bin: &Path) {
     let own = std::env::current_exe().expect("a running program");
@@ -295,9 +306,16 @@ fn far_sshd(dir: &Path, hosts: &[Host]) -> Sshd {
 }
 
 impl World {
-    /// Makes amandad's proxy lie from now on: "false-crc", "cut-at-end", or "" for the truth.
+    /// Makes amandad's proxy lie from now on: "false-crc", "cut-at-end", "cut-once", or "" for the truth.
     pub fn lie(&self, how: &str) {
         fs::write(self.dir.join("lie"), how).expect("a world of our own");
+        // The proxy takes "cut-once" back itself, as the account that Amanda logs in to.
+        system::give(&self.dir.join("lie"), DUMP_USER, DUMP_USER);
+    }
+
+    /// Tells whether a lie is still to be told.
+    pub fn lies(&self) -> bool {
+        fs::read_to_string(self.dir.join("lie")).is_ok_and(|how| !how.is_empty())
     }
 
     /// Writes shim.toml, its directories and the sudoers rule.

@@ -9,7 +9,7 @@ use amanda::chains::{Bases, Restorable};
 use amanda::crc::{CrcAgreement, Transform};
 use amanda::dle::Dle;
 use amanda::run_log::{LastWord, RunLog, Standing};
-use wire::{Base, DiskName, HostName, Outcome, Receipt};
+use wire::{Base, ConfigName, DiskName, HostName, Outcome, Receipt};
 
 use crate::engine::{DiskRule, Survey};
 use crate::latest::Latest;
@@ -170,9 +170,11 @@ fn unproven(receipt: Receipt, why: String) -> Receipt {
 }
 
 /// Lists the disks whose last backup cannot be restored any more, since a dump of its chain is not listed as whole.
-pub fn vanished(latest: &Latest, chains: &BTreeMap<Dle, Vec<Restorable>>) -> Vec<Dle> {
+///
+/// Only receipts of `config` count: those of a config that the host has left say nothing about this catalog.
+pub fn vanished(latest: &Latest, config: &ConfigName, chains: &BTreeMap<Dle, Vec<Restorable>>) -> Vec<Dle> {
     let mut gone = Vec::new();
-    for receipt in latest.last.iter().chain(&latest.backup).filter(|receipt| receipt.is_backup()) {
+    for receipt in latest.last.iter().chain(&latest.backup).filter(|receipt| receipt.is_backup() && receipt.config == *config) {
         let dle = Dle::new(receipt.host.as_str(), receipt.disk.as_os_str().to_owned());
         let dumps = chains.get(&dle).map_or(&[][..], Vec::as_slice);
         let listed = |base: &Base| dumps.iter().any(|dump| dump.datestamp == base.datestamp && dump.level == base.level);
@@ -291,10 +293,12 @@ mod tests {
         let dle = Dle::new(HOST, DISK);
         let whole = |stamp: &str| Restorable { level: 0, datestamp: stamp.to_owned(), places: vec![], bases: Bases::Complete(vec![]) };
         let latest = Latest { last: vec![good], ..Latest::default() };
-        assert_eq!(vanished(&latest, &BTreeMap::from([(dle.clone(), vec![whole("20261122023017")])])), []);
-        assert_eq!(vanished(&latest, &BTreeMap::from([(dle.clone(), vec![whole("20261101000000")])])), std::slice::from_ref(&dle));
-        assert_eq!(vanished(&latest, &BTreeMap::new()), [dle]);
-        assert_eq!(vanished(&Latest::default(), &BTreeMap::new()), []);
+        let (daily, other) = ("daily".parse().expect("name"), "other".parse().expect("name"));
+        assert_eq!(vanished(&latest, &other, &BTreeMap::new()), [], "a config that the host has left");
+        assert_eq!(vanished(&latest, &daily, &BTreeMap::from([(dle.clone(), vec![whole("20261122023017")])])), []);
+        assert_eq!(vanished(&latest, &daily, &BTreeMap::from([(dle.clone(), vec![whole("20261101000000")])])), std::slice::from_ref(&dle));
+        assert_eq!(vanished(&latest, &daily, &BTreeMap::new()), [dle]);
+        assert_eq!(vanished(&Latest::default(), &daily, &BTreeMap::new()), []);
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl AmandaEngine {
         let chains = self.dumps_of(&record.config, &record.hosts())?;
         for host in record.hosts() {
             let latest = Latest::load(&self.layout, &host).unwrap_or_default();
-            for dle in judge::vanished(&latest, &chains) {
+            for dle in judge::vanished(&latest, &record.config, &chains) {
                 self.force_full(&record.config, &dle)?;
             }
         }
