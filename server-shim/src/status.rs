@@ -17,7 +17,7 @@ use crate::lock::{self, Holder, State};
 use crate::processes;
 use crate::queue::order::Kind;
 use crate::queue::spool::Spool;
-use crate::runner::admit::{foreign_record, foreign_run};
+use crate::runner::admit::foreign_run;
 use crate::runner::record::RunRecord;
 use crate::standing::{LiveRun, Standing};
 
@@ -190,26 +190,20 @@ fn orphan(record: &RunRecord) -> Option<LiveRun> {
     })
 }
 
-/// Replaces the runs that others started by what can be seen now, with their progress where their logs may be read.
+/// Adds the runs that others started. What a runner published of one that still lives is kept: it may read the logs, and
+/// whoever asks here may not.
 fn add_foreign(config: &Config, runs: &mut Vec<LiveRun>) {
-    runs.retain(|run| run.kind != Kind::Foreign && !run.run.starts_with("amflush-"));
-    let ours: BTreeSet<u32> = runs.iter().filter_map(|run| run.leader).map(|leader| leader.pid).collect();
+    let foreign = |run: &LiveRun| run.kind == Kind::Foreign || run.run.starts_with("amflush-");
+    runs.retain(|run| !foreign(run) || run.leader.is_some_and(processes::is_alive));
+    let known: BTreeSet<u32> = runs.iter().filter_map(|run| run.leader).map(|leader| leader.pid).collect();
+    let ours: BTreeSet<u32> = runs.iter().filter(|run| !foreign(run)).filter_map(|run| run.leader).map(|leader| leader.pid).collect();
     let engine = AmandaEngine::new(config);
-    for foreign in processes::foreign(&ours).unwrap_or_default() {
-        let Ok(name) = foreign.config.parse::<ConfigName>() else { continue };
-        let mut shown = foreign_run(&foreign, &name);
-        if config.engine == EngineKind::Amanda
-            && let Ok(survey) = engine.survey(&name)
-        {
-            let observation = engine.observe(&mut foreign_record(&foreign, &survey), &survey);
-            if !observation.disks.is_empty() {
-                let hosts: BTreeSet<HostName> = observation.disks.iter().map(|(host, _)| host.clone()).collect();
-                shown.hosts = hosts.into_iter().collect();
-                shown.phase = observation.phase;
-                shown.disks = observation.disks;
-            }
+    for other in processes::foreign(&ours).unwrap_or_default() {
+        let Ok(name) = other.config.parse::<ConfigName>() else { continue };
+        if !known.contains(&other.pid) {
+            let survey = (config.engine == EngineKind::Amanda).then(|| engine.survey(&name).ok()).flatten();
+            runs.push(foreign_run(&other, &name, &engine, survey.as_ref()));
         }
-        runs.push(shown);
     }
 }
 

@@ -228,9 +228,9 @@ impl Admission {
     }
 
     /// Says what goes on and what waits for what.
-    pub fn standing(&self, live: &[Live], turn: &Turn) -> Standing {
+    pub fn standing(&self, surveys: &Surveys<'_>, live: &[Live], turn: &Turn) -> Standing {
         let mut runs: Vec<LiveRun> = live.iter().map(Live::shown).collect();
-        runs.extend(self.foreign.iter().map(|(foreign, config)| foreign_run(foreign, config)));
+        runs.extend(self.foreign.iter().map(|(foreign, config)| foreign_run(foreign, config, surveys.engine, surveys.of(config).ok().as_deref())));
         let waits = turn.holds.iter().map(|(index, hold)| (self.waiting[*index].ticket.clone(), self.words(hold, &runs))).collect();
         Standing { runs, waits, strange: self.strange.clone() }
     }
@@ -243,46 +243,53 @@ impl Admission {
             (_, Some(run)) => format!("run {} of {}", run.run, run.config),
             (_, None) => "another run".to_owned(),
         };
+        // Each completes "waits for …".
         match hold {
-            Hold::Gathering => "waits a moment for others".to_owned(),
-            Hold::SameHost(index) => format!("this host may be in {}", run(index)),
-            Hold::YoungRun(index) => format!("waits for {}", run(index)),
-            Hold::Limit => "as many runs as allowed are going on".to_owned(),
-            Hold::Dumping(index) => format!("waits for the dumps of {}", run(index)),
-            Hold::Tape(index) => format!("the tapes are written by {}", run(index)),
+            Hold::Gathering => "others that come at the same moment".to_owned(),
+            Hold::SameHost(index) => format!("{}, which may have this host", run(index)),
+            Hold::YoungRun(index) => run(index),
+            Hold::Limit => "a free place: as many runs as allowed are going on".to_owned(),
+            Hold::Dumping(index) => format!("the dumps of {}", run(index)),
+            Hold::Tape(index) => format!("the tapes, which {} writes", run(index)),
         }
     }
 }
 
-/// Shows a run that somebody else started.
-pub fn foreign_run(foreign: &Foreign, config: &ConfigName) -> LiveRun {
-    LiveRun {
+/// Shows a run that somebody else started, with its progress where its files may be read.
+pub fn foreign_run(foreign: &Foreign, config: &ConfigName, engine: &dyn Engine, survey: Option<&Survey>) -> LiveRun {
+    let since = processes::started(foreign.start);
+    let mut shown = LiveRun {
         run: format!("{}-{}", foreign.program, foreign.pid),
         kind: if foreign.program == "amflush" { Kind::Flush } else { Kind::Foreign },
         config: config.clone(),
         hosts: foreign.hosts.iter().filter_map(|host| host.parse().ok()).collect(),
         tickets: Vec::new(),
         leader: Some(Identity { pid: foreign.pid, start: foreign.start }),
-        since: processes::started(foreign.start),
+        since,
         phase: "running".to_owned(),
         disks: Vec::new(),
-    }
-}
-
-/// Makes a record of a run that somebody else started, to look at it as at one of ours.
-pub fn foreign_record(foreign: &Foreign, survey: &Survey) -> RunRecord {
-    RunRecord {
-        id: format!("{}-{}", foreign.program, foreign.pid),
-        kind: Kind::Foreign,
-        config: survey.config.clone(),
+    };
+    let Some(survey) = survey else { return shown };
+    let mut record = RunRecord {
+        id: shown.run.clone(),
+        kind: shown.kind,
+        config: config.clone(),
         catalog: survey.catalog.clone(),
         parts: Vec::new(),
         order: None,
-        started: processes::started(foreign.start),
+        started: since,
         boot: String::new(),
-        leader: Some(Identity { pid: foreign.pid, start: foreign.start }),
+        leader: shown.leader,
         logdir: survey.logdir.clone(),
         log: foreign.log.clone(),
         ended: None,
+    };
+    let observation = engine.observe(&mut record, survey);
+    if !observation.disks.is_empty() {
+        let hosts: BTreeSet<HostName> = observation.disks.iter().map(|(host, _)| host.clone()).collect();
+        shown.hosts = hosts.into_iter().collect();
+        shown.phase = observation.phase;
+        shown.disks = observation.disks;
     }
+    shown
 }

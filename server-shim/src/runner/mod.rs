@@ -116,7 +116,7 @@ impl<'a> Runner<'a> {
             }
             self.order_flush(now, &surveys, &admission)?;
             let turn = turn(now, &admission.waiting, &admission.running, &self.config.limits);
-            self.publish(&admission, &turn)?;
+            self.publish(&surveys, &admission, &turn)?;
             if !turn.start.is_empty() {
                 self.start(&admission, &turn, &surveys)?;
                 continue;
@@ -204,8 +204,8 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    fn publish(&mut self, admission: &Admission, turn: &Turn) -> io::Result<()> {
-        let standing = admission.standing(&self.live, turn);
+    fn publish(&mut self, surveys: &Surveys<'_>, admission: &Admission, turn: &Turn) -> io::Result<()> {
+        let standing = admission.standing(surveys, &self.live, turn);
         if self.published.as_ref() != Some(&standing) {
             durable::publish_json(&self.layout.standing(), &standing, 0o640)?;
             self.published = Some(standing);

@@ -1,0 +1,51 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_asyncamanda_shim_global_optspecs
+    string join \n config= h/help V/version
+end
+
+function __fish_asyncamanda_shim_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_asyncamanda_shim_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_asyncamanda_shim_using_subcommand
+    set -l cmd (__fish_asyncamanda_shim_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -s V -l version -d 'Print version'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "serve" -d 'Serve one laptop: the forced command of its key'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "status" -d 'Show what runs, who waits and who holds which lock'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "run" -d 'Run a config as amdump does, in turn with the laptops: for the nightly cron line'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "flush" -d 'Write what lies on the holding disks to the config\'s tapes'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "check" -d 'Find what would make a backup fail or wait, and how to mend it'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "runner" -d 'Start runs for the tickets that wait: the door\'s other side'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand serve" -l host -d 'The host that this key stands for, as in the disklist' -r
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand serve" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand status" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand status" -l json -d 'Print JSON'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand status" -l watch -d 'Look again every two seconds'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand status" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand run" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand run" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand flush" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand flush" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -l json -d 'Print JSON'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand runner" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand runner" -s h -l help -d 'Print help'

@@ -1,0 +1,148 @@
+//! What the manual pages say beyond the command lines.
+
+use wire::Exit;
+
+/// A term and its text.
+pub type Item = (String, &'static str);
+
+/// The sections of one page.
+pub struct Words {
+    /// Command lines, without the program's name.
+    pub synopsis: Vec<&'static str>,
+    /// Paragraphs.
+    pub description: Vec<&'static str>,
+    /// Statuses.
+    pub exit_status: Vec<Item>,
+    /// Variables.
+    pub environment: Vec<Item>,
+    /// Paths.
+    pub files: Vec<Item>,
+    /// Sentences, and the lines to type.
+    pub examples: Vec<(&'static str, &'static str)>,
+    /// One line.
+    pub see_also: &'static str,
+}
+
+fn items(pairs: &[(&str, &'static str)]) -> Vec<Item> {
+    pairs.iter().map(|(name, text)| ((*name).to_owned(), *text)).collect()
+}
+
+fn statuses(pairs: &[(Exit, &'static str)]) -> Vec<Item> {
+    pairs.iter().map(|(exit, text)| (exit.code().to_string(), *text)).collect()
+}
+
+/// asyncamanda(1).
+pub fn agent() -> Words {
+    Words {
+        synopsis: vec!["[OPTIONS] COMMAND", "-i INTERVAL -h [USER@]HOST[:PORT] [-k KEY] -c COMMAND -a AMANDATES"],
+        description: vec![
+            "asyncamanda runs on a laptop. It looks at its own record of backups, and when a backup is due it opens one ssh session to the Amanda \
+             server and asks it to make one. The server queues the request, runs amdump for this laptop, and answers with a receipt for every \
+             disk. Only a receipt counts as a backup; Amanda's amandates is a hint for disks that have none yet.",
+            "A backup is due when the oldest disk is as old as the interval. A disk without a backup, with a last receipt that is not a backup, \
+             with a date in the future or with a record that cannot be read is due as well.",
+            "Settings are taken from flags, then from the environment, then from the configuration file, then from defaults. show-config prints \
+             each of them and where it came from.",
+            "Without a command the line is the one of the Perl script asyncamanda.pl: -i, -h, -c and -a must be there, -k may be. The caller's own \
+             ssh configuration then holds. Where an asyncamanda-shim answers, the backup is queued and receipts are kept; where none does, the \
+             command runs as it is given and its output and exit status are passed on.",
+            "The -h option is the Perl script's host. Help is --help only.",
+        ],
+        exit_status: statuses(&[
+            (Exit::Done, "Done, or nothing to do."),
+            (Exit::Failed, "It was tried and failed: at least one disk has no backup, or a receipt could not be stored."),
+            (Exit::Usage, "The command line is wrong."),
+            (Exit::Unreachable, "The server cannot be reached. run says so only when it has lasted for more than three intervals."),
+            (
+                Exit::Later,
+                "Busy, queued, interrupted or cut off: the same command will do later. run says so only when it has lasted for more than three intervals.",
+            ),
+            (Exit::Protocol, "What answers is not an asyncamanda-shim, or not one of this version."),
+            (Exit::Refused, "The server refused the key or the request, or it is not the server that was pinned."),
+            (Exit::Config, "The configuration is wrong, here or on the server."),
+        ]),
+        environment: items(&[
+            ("ASYNCAMANDA_CONFIG", "The configuration file, when --config is not given."),
+            ("ASYNCAMANDA_INTERVAL", "Stands for interval in the file."),
+            ("ASYNCAMANDA_STATE", "Stands for state in the file; holds for the Perl script's line as well."),
+            ("ASYNCAMANDA_DESTINATION", "Stands for destination in the file."),
+            ("XDG_RUNTIME_DIR", "The control socket of ssh is made here, or in /tmp."),
+        ]),
+        files: items(&[
+            ("/etc/asyncamanda/agent.toml", "The configuration of this machine."),
+            ("~/.config/asyncamanda/agent.toml", "The configuration of a user, read when the first one is not there."),
+            (
+                "/etc/asyncamanda/id_ed25519",
+                "The private key, unless identity names another one. It is looked for beside the configuration file.",
+            ),
+            ("/etc/asyncamanda/known_hosts", "The pinned host keys of the server, unless known_hosts names another file."),
+            (
+                "/var/lib/asyncamanda/receipts/",
+                "The receipts, when root runs the program; ~/.local/state/asyncamanda/receipts/ for others.",
+            ),
+            ("/var/lib/amanda/amandates", "What Amanda's client believes it has backed up. It is only read."),
+        ]),
+        examples: vec![
+            ("Try everything but the backup:", "asyncamanda check"),
+            ("Back up now, and watch:", "asyncamanda now"),
+            ("In /etc/anacrontab, every day, 20 minutes after the start:", "1  20  asyncamanda.daily  /usr/bin/asyncamanda run"),
+            (
+                "The line of the Perl script, with one word changed:",
+                "asyncamanda -i 24 -h amanda.example.com -k /var/backups/.ssh/id_rsa \\\n    -c \"/usr/sbin/amdump daily\" -a /var/lib/amanda/amandates",
+            ),
+        ],
+        see_also: "asyncamanda-shim(8), amanda(8), amdump(8), ssh(1), ssh-keygen(1), anacrontab(5), systemd.timer(5)",
+    }
+}
+
+/// asyncamanda-shim(8).
+pub fn shim() -> Words {
+    Words {
+        synopsis: vec!["[--config FILE] COMMAND"],
+        description: vec![
+            "asyncamanda-shim runs on an Amanda server. As the forced command of a laptop's ssh key it lets that laptop ask for its own backup and for \
+             nothing else. A request becomes a ticket in a queue on disk. The runner, a process of the dump user that is there while there is \
+             something to do, starts amdump for the tickets so that no disk is ever in two runs, and publishes a receipt for every disk.",
+            "There is no daemon. What goes on lies in files below the state directory; status reads them and disturbs nobody.",
+            "serve runs as the account that laptops log in to. run, flush and check are for root and for the dump user; the program becomes the dump user \
+             itself when root calls it. runner is started by the shim through sudo, or by a systemd unit.",
+        ],
+        exit_status: statuses(&[
+            (Exit::Done, "Done, or nothing to do."),
+            (Exit::Failed, "It was tried and failed: a disk of the run has no backup, or a volume could not be written."),
+            (Exit::Usage, "The command line is wrong."),
+            (Exit::Later, "Not now: the queue is full, a budget is used up, or something on this machine is short."),
+            (Exit::Protocol, "The laptop and this program do not understand each other."),
+            (Exit::Refused, "This key, host, account or request is not allowed."),
+            (Exit::Config, "shim.toml or Amanda's configuration is wrong; check has found something that makes backups fail."),
+        ]),
+        environment: items(&[
+            ("SSH_ORIGINAL_COMMAND", "What the laptop asks for; set by sshd, read by serve."),
+            ("TZ", "Passed on to Amanda, whose datestamps are local time."),
+        ]),
+        files: items(&[
+            (
+                "/etc/asyncamanda/shim.toml",
+                "The configuration. It must belong to root or to the account that reads it, and nobody else may be able to write it.",
+            ),
+            ("/var/lib/asyncamanda-shim/queue/", "Tickets, written by the account that laptops log in to."),
+            ("/var/lib/asyncamanda-shim/runner/", "Runs, receipts and what goes on now, written by the dump user."),
+            ("/var/lib/asyncamanda-shim/runner/runner.log", "What the runner did."),
+            ("/run/asyncamanda/locks/", "Locks; the files stay, a lock goes with its holder."),
+        ]),
+        examples: vec![
+            ("Find what would keep laptops from being backed up:", "asyncamanda-shim check"),
+            ("See what goes on, again every two seconds:", "asyncamanda-shim status --watch"),
+            (
+                "The nightly line in the crontab of the dump user, in the place of amdump:",
+                "45 0 * * 2-6  /usr/bin/asyncamanda-shim run daily",
+            ),
+            (
+                "The line of a laptop's key in authorized_keys:",
+                "restrict,command=\"/usr/bin/asyncamanda-shim serve --host laptop1\" ssh-ed25519 AAAA... laptop1",
+            ),
+            ("The rule in /etc/sudoers.d/asyncamanda:", "asyncamanda ALL=(backup) NOPASSWD: /usr/bin/asyncamanda-shim runner"),
+        ],
+        see_also: "asyncamanda(1), amanda(8), amdump(8), amflush(8), amanda.conf(5), disklist(5), sshd(8), sudoers(5)",
+    }
+}
