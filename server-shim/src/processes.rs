@@ -117,7 +117,7 @@ pub fn of_run(mark: &str, leader: Option<Identity>) -> io::Result<Remains> {
     for process in all()?.into_iter().filter(|process| process.state != 'Z') {
         match fs::read(format!("/proc/{}/environ", process.pid)) {
             Ok(environment) if environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes()) => {
-                remains.marked.push(process)
+                remains.marked.push(process);
             }
             // A session's number is not used again while a process has it, so what is older than the leader is not of its run.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

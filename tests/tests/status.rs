@@ -42,7 +42,7 @@ fn lock<'v>(status: &'v Value, name: &str) -> &'v Value {
 /// Waits until a status shows the run of the world's config in the middle of its dump, with an estimate.
 fn until_dumping(world: &World) -> Value {
     until("a status with a dump under way", MINUTE, || {
-        let status = status_json_as(world, system::DUMP_USER);
+        let status = world.status();
         let run = run_of(&status, &world.name)?;
         (run["phase"] == "dumping" && run["percent"].is_u64()).then_some(status)
     })

@@ -126,18 +126,36 @@ fn a_failure_that_the_driver_made_good_in_the_same_run_is_a_backup() {
 }
 
 #[test]
-fn an_incremental_dump_whose_base_has_vanished_is_no_backup_and_the_next_one_is_full() {
+fn a_disk_whose_base_has_vanished_gets_a_full_dump() {
     let world = World::new(Plan::default());
     let (host, laptop) = (&world.hosts[0], world.laptop(0));
     assert_backed_up(&laptop.back_up(), host);
-    // Somebody makes room on the holding disk.
-    let hold = world.amanda.root.join("hold");
-    for day in fs::read_dir(&hold).expect("it is there").flatten() {
-        fs::remove_dir_all(day.path()).expect("root may");
-    }
+    make_room(&world);
     plant(host, "made since");
-    let failed = fail_to_back_up(&laptop);
-    assert_eq!(failed.level, Some(1), "Amanda noticed, so this proves nothing: {failed:#?}");
+    let next = laptop.back_up();
+    assert_backed_up(&next, host);
+    assert_eq!((next[0].level, next[0].chain.len()), (Some(0), 1), "{next:#?}");
+    world.assert_restores(&world.name, host);
+}
+
+#[test]
+fn an_incremental_dump_whose_base_vanishes_meanwhile_is_no_backup_and_the_next_one_is_full() {
+    let world = World::new(Plan { gated: vec![0], ..Plan::default() });
+    let (host, laptop, watch) = (&world.hosts[0], world.laptop(0), world.watch());
+    let gate = host.gate.as_ref().expect("planned");
+    assert_backed_up(&laptop.back_up(), host);
+    let full = watch.dumps_of(&host.disk);
+    plant(host, "made since");
+    gate.close();
+    let mut incremental = laptop.trigger();
+    until_true("the incremental dump", MINUTE, || {
+        assert!(incremental.is_running(), "it has ended: {:?}", incremental.so_far());
+        watch.dumps_of(&host.disk) > full && world.holding_files().iter().any(|name| name.ends_with(".tmp"))
+    });
+    make_room(&world);
+    gate.open();
+    let failed = not_a_backup(&incremental.wait(PATIENCE));
+    assert_eq!(failed.level, Some(1), "it builds on nothing, so this proves nothing: {failed:#?}");
     assert!(failed.reason.contains("gone"), "{failed:#?}");
 
     let next = laptop.back_up();
@@ -145,6 +163,15 @@ fn an_incremental_dump_whose_base_has_vanished_is_no_backup_and_the_next_one_is_
     assert_eq!(next[0].level, Some(0), "{next:#?}");
     world.assert_restores(&world.name, host);
     world.assert_at_rest();
+}
+
+/// Removes every dump that is done from the holding disk, behind Amanda's back, as somebody does who needs the room.
+fn make_room(world: &World) {
+    let done: Vec<_> = world.holding_files().into_iter().filter(|name| !name.ends_with(".tmp") && !name.ends_with("/pid")).collect();
+    assert!(!done.is_empty(), "nothing is there");
+    for name in done {
+        fs::remove_file(world.amanda.root.join("hold").join(name)).expect("root may");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 pub mod amanda;
 pub mod none;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wire::message::DiskProgress;
 use wire::{AbortCode, ConfigName, DiskName, HostName, Receipt};
@@ -134,6 +134,13 @@ pub trait Engine {
 
     /// Looks at a run that goes on; notes in the record what it found (the run's log).
     fn observe(&self, record: &mut RunRecord, survey: &Survey) -> Observation;
+
+    /// Keeps other runs from taking the unfinished dumps of this one for leftovers, while its leader lives; returns the
+    /// directories whose changes call for another look. Looking at a run's dumps may undo it, so it is called often.
+    fn protect(&self, log: &Path, leader: Identity, survey: &Survey) -> Vec<PathBuf> {
+        let _ = (log, leader, survey);
+        Vec::new()
+    }
 
     /// Says what a run brought of which nothing lives any more, and puts right what a failed one leaves behind: after this
     /// returns, no later run builds on a dump that the server does not have. May be called again for the same run.

@@ -25,6 +25,9 @@ pub enum Placed {
     Full,
 }
 
+/// A file in the queue that is not a ticket: its name, and why not.
+pub type Strange = (String, String);
+
 /// The queue directory.
 #[derive(Debug, Clone)]
 pub struct Spool {
@@ -38,7 +41,7 @@ impl Spool {
     }
 
     /// Lists the tickets that wait or run, oldest first, and the names of files that are not tickets, with the reason.
-    pub fn list(&self) -> io::Result<(Vec<Ticket>, Vec<(String, String)>)> {
+    pub fn list(&self) -> io::Result<(Vec<Ticket>, Vec<Strange>)> {
         let mut tickets = Vec::new();
         let mut strange = Vec::new();
         for name in self.names()? {

@@ -230,7 +230,9 @@ impl Admission {
     /// Says what goes on and what waits for what.
     pub fn standing(&self, surveys: &Surveys<'_>, live: &[Live], turn: &Turn) -> Standing {
         let mut runs: Vec<LiveRun> = live.iter().map(Live::shown).collect();
-        runs.extend(self.foreign.iter().map(|(foreign, config)| foreign_run(foreign, config, surveys.engine, surveys.of(config).ok().as_deref())));
+        runs.extend(
+            self.foreign.iter().map(|(foreign, config)| foreign_run(foreign, config, surveys.engine, surveys.of(config).ok().as_deref())),
+        );
         let waits = turn.holds.iter().map(|(index, hold)| (self.waiting[*index].ticket.clone(), self.words(hold, &runs))).collect();
         Standing { runs, waits, strange: self.strange.clone() }
     }

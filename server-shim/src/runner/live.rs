@@ -97,11 +97,8 @@ impl Live {
 
     /// Ends what is left; tells whether anything still is.
     fn end_what_is_left(&mut self, now: f64) -> bool {
-        let remains = match processes::of_run(&self.record.id, self.record.leader) {
-            Ok(remains) => remains,
-            // Nothing is proven while /proc cannot be read.
-            Err(_) => return true,
-        };
+        // Nothing is proven while /proc cannot be read.
+        let Ok(remains) = processes::of_run(&self.record.id, self.record.leader) else { return true };
         if remains.is_empty() {
             return false;
         }

@@ -30,11 +30,13 @@ use crate::engine::amanda::AmandaEngine;
 use crate::engine::none::NoEngine;
 use crate::layout::Layout;
 use crate::lock;
+use crate::processes::{Foreign, Identity};
 use crate::queue::order::{Kind, Turn, Waiting, turn};
 use crate::queue::spool::Spool;
 use crate::standing::Standing;
 use admit::{Admission, Surveys};
 use live::Live;
+use wire::ConfigName;
 
 /// How long results are kept for laptops that went away.
 const KEEP_RESULTS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -107,6 +109,7 @@ impl<'a> Runner<'a> {
                 surveys.forget();
                 seen = glance;
             }
+            self.guard(&surveys, &[]);
             self.step_live(&surveys)?;
             let now = clock();
             let mut admission = admit::admit(self.config, &self.spool, &self.layout, &surveys, &self.live)?;
@@ -115,6 +118,7 @@ impl<'a> Runner<'a> {
                 settle::publish_result(&self.layout, &self.spool, &ticket, &settled)?;
             }
             self.order_flush(now, &surveys, &admission)?;
+            self.guard(&surveys, &admission.foreign);
             let turn = turn(now, &admission.waiting, &admission.running, &self.config.limits);
             self.publish(&surveys, &admission, &turn)?;
             if !turn.start.is_empty() {
@@ -125,6 +129,20 @@ impl<'a> Runner<'a> {
                 return self.tidy();
             }
             self.wait(!admission.waiting.is_empty())?;
+        }
+    }
+
+    /// Protects the unfinished dumps of all runs, others' too: looking anything up in a catalog may have laid them bare.
+    fn guard(&self, surveys: &Surveys<'_>, foreign: &[(Foreign, ConfigName)]) {
+        let ours = self.live.iter().filter_map(|live| Some((&live.record.config, live.record.log.as_deref()?, live.record.leader?)));
+        let others =
+            foreign.iter().filter_map(|(run, config)| Some((config, run.log.as_deref()?, Identity { pid: run.pid, start: run.start })));
+        for (config, log, leader) in ours.chain(others) {
+            let Ok(survey) = surveys.of(config) else { continue };
+            for directory in self.engine.protect(log, leader, &survey) {
+                // Watching it again changes nothing; one that cannot be watched is looked at with every tick.
+                let _ = self.events.add_watch(&directory, AddWatchFlags::IN_DELETE);
+            }
         }
     }
 
@@ -161,11 +179,8 @@ impl<'a> Runner<'a> {
         let now = clock();
         let members: Vec<&Waiting> = turn.start.iter().map(|index| &admission.waiting[*index]).collect();
         let Some(first) = members.first() else { return Ok(()) };
-        let survey = match surveys.of(&first.config) {
-            Ok(survey) => survey,
-            // Admitted a moment ago, unreadable now: the next look says why.
-            Err(_) => return Ok(()),
-        };
+        // Admitted a moment ago, unreadable now: the next look says why.
+        let Ok(survey) = surveys.of(&first.config) else { return Ok(()) };
         let started = live::start(self.engine, &self.layout, self.config, admission, &members, &survey, now);
         match started {
             Ok(live) => {

@@ -7,7 +7,6 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nix::unistd::{User, geteuid, setsid};
@@ -45,7 +44,7 @@ pub fn become_dump_user(config: &Config) -> Result<(), Words> {
 /// Returns the command line of this program's runner.
 pub fn argv(config: &Config) -> io::Result<Vec<std::ffi::OsString>> {
     let mut argv = vec![std::env::current_exe()?.into_os_string()];
-    if config.file != PathBuf::from(DEFAULT_FILE) && !config.file.as_os_str().is_empty() {
+    if config.file != *DEFAULT_FILE && !config.file.as_os_str().is_empty() {
         argv.extend(["--config".into(), config.file.clone().into_os_string()]);
     }
     argv.push("runner".into());

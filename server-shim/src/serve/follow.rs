@@ -54,7 +54,11 @@ impl Follow {
         let pending = Spool::new(self.layout.clone()).glance()?;
         let runs = |id| self.standing.run_of(id).is_some();
         let before = pending.iter().filter(|(id, _)| *id < self.ticket.id && !runs(id)).count();
-        let words = self.standing.waits.iter().find(|(id, _)| *id == self.ticket.id).map(|(_, words)| words.clone());
+        let words = if self.doorless > 0 {
+            Some("a runner, and none is there (the operator's runner.log says why, if it stays so)".to_owned())
+        } else {
+            self.standing.waits.iter().find(|(id, _)| *id == self.ticket.id).map(|(_, words)| words.clone())
+        };
         Ok(Place::Waiting(u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1), words.unwrap_or_default()))
     }
 
@@ -66,8 +70,7 @@ impl Follow {
             return;
         }
         self.doorless += 1;
-        if self.doorless >= 2 {
-            self.doorless = 0;
+        if self.doorless.is_multiple_of(2) {
             // The reason was told when the ticket was placed, if it is one that stays.
             let _ = door::open(config, clock() as i64);
         }

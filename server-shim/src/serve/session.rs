@@ -74,9 +74,8 @@ impl Session<'_> {
         let grant = granted?;
         let program = concat!("asyncamanda-shim ", env!("CARGO_PKG_VERSION"));
         self.peer.say(&FromShim::Hello { hello: Hello::ours(program), host: host.clone(), config: grant.config().clone() })?;
-        let hello = match self.hear(FIRST_WORDS)? {
-            FromAgent::Hello(hello) => hello,
-            _ => return Err(protocol("the first message must be a hello").into()),
+        let FromAgent::Hello(hello) = self.hear(FIRST_WORDS)? else {
+            return Err(protocol("the first message must be a hello").into());
         };
         if hello.version != PROTOCOL_VERSION {
             return Err(protocol(&format!("this server speaks protocol {PROTOCOL_VERSION}, the laptop {}", hello.version)).into());
@@ -110,7 +109,8 @@ impl Session<'_> {
         let layout = self.config.layout();
         // Unreadable receipts are as good as none: the laptop's disks are then due.
         let latest = Latest::load(&layout, grant.host()).unwrap_or_default();
-        for receipt in latest.backup.into_iter().chain(latest.last) {
+        // Those of a config that the host has left say nothing about where it belongs now.
+        for receipt in latest.backup.into_iter().chain(latest.last).filter(|receipt| receipt.config == *grant.config()) {
             self.peer.say(&FromShim::Receipt(Box::new(receipt)))?;
         }
         let pending = Spool::new(layout).glance().unwrap_or_default();

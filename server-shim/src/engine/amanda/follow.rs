@@ -12,6 +12,7 @@ use amanda::run_trace::{DleState, Phase, Trace};
 use wire::message::DiskProgress;
 use wire::{DiskName, HostName};
 
+use super::guard;
 use crate::engine::Observation;
 use crate::processes::Identity;
 
@@ -46,8 +47,7 @@ pub fn find_log(logdir: &Path, leader: Identity, started: i64) -> Option<PathBuf
 
 /// Returns the trace that belongs to a run log: `log.STAMP.N` and `amdump.STAMP`.
 pub fn trace_of(log: &Path) -> Option<PathBuf> {
-    let stamp = log.file_name()?.to_str()?.strip_prefix("log.")?.split('.').next()?.to_owned();
-    Some(log.with_file_name(format!("amdump.{stamp}")))
+    Some(log.with_file_name(format!("amdump.{}", guard::stamp_of(log)?)))
 }
 
 impl Follower {
@@ -143,7 +143,7 @@ mod tests {
         };
         let write = |seconds, n, pid| {
             fs::write(directory.path().join(format!("log.{}.{n}", stamp(seconds))), format!("INFO amdump amdump pid {pid}\nSTART\n"))
-                .expect("write")
+                .expect("write");
         };
         write(1_795_314_000, 0, 77);
         write(1_795_314_180, 0, 77);

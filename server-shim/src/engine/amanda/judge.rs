@@ -81,7 +81,7 @@ fn judge_disk(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, judgeme
             }
         }
         Standing::Skipped { reason } => {
-            judgement.receipts.push(failed(record, host, &rule.disk, &format!("the planner left it out: {reason}"), evidence.now))
+            judgement.receipts.push(failed(record, host, &rule.disk, &format!("the planner left it out: {reason}"), evidence.now));
         }
         Standing::Unfinished | Standing::Unheard => {
             if began {

@@ -1,12 +1,13 @@
 //! The installed Amanda as an engine: amdump makes the dumps, unchanged; we choose when, for whom, and what to believe.
 //!
 //! [`programs`] starts Amanda's programs, [`survey`] reads what a config says, [`amdump`] builds the command line,
-//! [`follow`] watches a run, [`judge`] decides what it brought, [`stored`] looks
+//! [`follow`] watches a run, [`guard`] protects its unfinished dumps, [`judge`] decides what it brought, [`stored`] looks
 //! at what lies on the holding disk, [`check`] finds what would make a first dump fail.
 
 pub mod amdump;
 pub mod check;
 pub mod follow;
+pub mod guard;
 pub mod judge;
 pub mod programs;
 pub mod stored;
@@ -100,8 +101,8 @@ impl AmandaEngine {
     /// Marks what a run left half-written as partial, in Amanda's own way. Only while no other run writes: the program
     /// looks at every unfinished dump of the config.
     fn clean_up(&self, record: &RunRecord, survey: &Survey) {
-        let stamp = record.log.as_deref().and_then(|log| Some(log.file_name()?.to_str()?.split('.').nth(1)?.to_owned()));
-        let left = stamp.map(|stamp| follow::unfinished_dumps(&survey.holding, &stamp)).unwrap_or_default();
+        let stamp = record.log.as_deref().and_then(guard::stamp_of);
+        let left = stamp.map(|stamp| follow::unfinished_dumps(&survey.holding, stamp)).unwrap_or_default();
         let alone = processes::foreign(&BTreeSet::new()).is_ok_and(|others| others.is_empty());
         if left.is_empty() || !alone {
             return;
@@ -191,9 +192,16 @@ impl Engine for AmandaEngine {
         }
     }
 
+    fn protect(&self, log: &Path, leader: Identity, survey: &Survey) -> Vec<PathBuf> {
+        guard::protect(log, leader, &survey.holding)
+    }
+
     fn settle(&self, record: &mut RunRecord, survey: &Survey) -> Result<Verdicts, Trouble> {
         // A short run may be over before it was looked at.
         self.observe(record, survey);
+        if let (Some(log), Some(leader)) = (&record.log, record.leader) {
+            guard::release(log, leader, &survey.holding);
+        }
         self.followers.borrow_mut().remove(&record.id);
         let run_log = match &record.log {
             Some(path) => Some(fs::File::open(path).and_then(RunLog::read).map_err(|error| {

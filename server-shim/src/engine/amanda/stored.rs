@@ -3,7 +3,7 @@
 //!
 //! Two runs on one holding disk do each other harm in 3.5.1: `can_take_holding` (server-src/holding.c) removes the `pid`
 //! file of a run that lives, and every driver that ends then "salvages" the unfinished dumps of the others by renaming
-//! `X.tmp` to `X`. The chunks that such a dump writes afterwards keep their `.tmp` for ever; amdump says SUCCESS, find says OK,
+//! `X.tmp` to `X`. [`guard`](super::guard) keeps them from it; should one get through, the chunks that such a dump writes afterwards keep their `.tmp` for ever; amdump says SUCCESS, find says OK,
 //! and a restore waits for a file that is not there. Nothing is lost, so the names are put right here.
 
 use std::ffi::OsString;

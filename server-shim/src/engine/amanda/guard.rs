@@ -1,0 +1,86 @@
+//! The `pid` file of a run on its holding disks: what keeps other runs from "salvaging" its unfinished dumps.
+//!
+//! Every driver that ends, and every planner that begins, renames the `.tmp` files of runs whose `HOLD/STAMP/pid` is missing
+//! and marks them as partial. Amanda 3.5.1 writes that file, and then removes it at the first look of any other program
+//! (`can_take_holding` in server-src/holding.c unlinks the file of a run that it has just found alive). We put it back as long
+//! as the run lives. The leader's id serves: for the run's own driver it is the parent's, which it takes for its own.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::processes::{self, Identity};
+
+/// Returns the datestamp of a run log's name, `log.STAMP.N`.
+pub fn stamp_of(log: &Path) -> Option<&str> {
+    log.file_name()?.to_str()?.strip_prefix("log.")?.split('.').next()
+}
+
+/// Returns the directories that a run has on the holding disks now.
+fn directories(log: &Path, holding: &[PathBuf]) -> Vec<PathBuf> {
+    let Some(stamp) = stamp_of(log) else { return Vec::new() };
+    holding.iter().map(|disk| disk.join(stamp)).filter(|directory| directory.is_dir()).collect()
+}
+
+/// Puts the `pid` files back where they are missing; returns the run's directories.
+pub fn protect(log: &Path, leader: Identity, holding: &[PathBuf]) -> Vec<PathBuf> {
+    let directories = directories(log, holding);
+    for directory in &directories {
+        let path = directory.join("pid");
+        if !path.exists()
+            && processes::is_alive(leader)
+            && let Err(error) = write(directory, &path, leader)
+        {
+            crate::runner::log(&format!("event=pid_file_not_written path={} why=\"{error}\"", path.display()));
+        }
+    }
+    directories
+}
+
+/// Appears whole or not at all: an empty file counts as no owner.
+fn write(directory: &Path, path: &Path, leader: Identity) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".pid-").tempfile_in(directory)?;
+    write!(file, "{}", leader.pid)?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
+    }
+}
+
+/// Takes away what we put there for a run that is over, and the directory if nothing else is in it.
+pub fn release(log: &Path, leader: Identity, holding: &[PathBuf]) {
+    for directory in directories(log, holding) {
+        let path = directory.join("pid");
+        if fs::read_to_string(&path).is_ok_and(|text| text.trim() == leader.pid.to_string()) {
+            let _ = fs::remove_file(&path);
+        }
+        // Only an empty one goes.
+        let _ = fs::remove_dir(&directory);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_put_back_while_the_run_lives_and_taken_away_after_it() {
+        let holding = tempfile::tempdir().expect("temporary directory");
+        let run = holding.path().join("20261122030405");
+        fs::create_dir(&run).expect("directory");
+        let disks = [holding.path().to_owned()];
+        let log = Path::new("/l/log.20261122030405.0");
+        let me = processes::read(std::process::id()).map(|me| Identity { pid: me.pid, start: me.start }).expect("we run");
+        let dead = Identity { start: me.start + 1, ..me };
+        assert_eq!(protect(log, dead, &disks), std::slice::from_ref(&run));
+        assert!(!run.join("pid").exists(), "not for a run that is over");
+        protect(log, me, &disks);
+        assert_eq!(fs::read_to_string(run.join("pid")).expect("written"), me.pid.to_string());
+        fs::write(run.join("pid"), "7").expect("another's");
+        protect(log, me, &disks);
+        assert_eq!(fs::read_to_string(run.join("pid")).expect("kept"), "7");
+        fs::write(run.join("pid"), me.pid.to_string()).expect("ours again");
+        release(log, me, &disks);
+        assert!(!run.exists());
+    }
+}
