@@ -34,7 +34,7 @@ pub fn order(config: &Config, what: What, name: &ConfigName) -> Result<(Exit, Ve
     let order = order::place(&layout, what, name, clock()).map_err(here)?;
     let mut next_look = 0.0;
     loop {
-        if let Some(settled) = durable::read_json::<Settled>(&layout.result(order.id.as_str())).map_err(here)? {
+        if let Some(settled) = durable::read_json::<Settled>(&layout.order_result(&order.id)).map_err(here)? {
             return tell(&settled);
         }
         // The runner may have been killed; the order stays.

@@ -185,6 +185,11 @@ impl Config {
         Layout::new(&self.state, &self.runtime)
     }
 
+    /// Returns the dump user's number; none when there is no such user.
+    pub fn dump_uid(&self) -> Option<u32> {
+        nix::unistd::User::from_name(&self.dump_user).ok().flatten().map(|user| user.uid.as_raw())
+    }
+
     /// Returns the shared config that an overlay must share its catalog with; the host's own config when no tapes are fed.
     pub fn shared_config<'a>(&'a self, own: &'a ConfigName) -> &'a ConfigName {
         self.flush.as_ref().map_or(own, |flush| &flush.config)

@@ -1,17 +1,19 @@
 //! The shim's side of the door to the runner: one line in sudoers, a systemd unit, or the same account.
 
-use std::io::{self, Read as _};
-use std::process::{Command, Stdio};
+use std::io;
+use std::process::Command;
+use std::time::Duration;
 
 use wire::AbortCode;
 
 use crate::authorise::Refusal;
+use crate::child;
 use crate::config::{Config, Door};
 use crate::lock;
 use crate::runner::start::argv;
 
-/// The most that is kept of what the door says when it does not open.
-const WORDS: u64 = 4096;
+/// How long the door may take to open: sudo asks whatever name service this machine has.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tells whether a runner is alive.
 pub fn runner_is_alive(config: &Config) -> io::Result<bool> {
@@ -28,7 +30,7 @@ pub fn open(config: &Config, now: i64) -> Result<(), Refusal> {
     };
     let layout = config.layout();
     // Of many sessions that come at once, one opens the door; the runner that comes sees everybody's ticket.
-    let guard = match lock::try_take(&layout.door_lock(), "opening the door", now) {
+    let guard = match lock::try_take(&layout.door_lock(), "", now) {
         Ok(Some(guard)) => guard,
         Ok(None) => return Ok(()),
         Err(error) => return Err(failed(format!("{}: {error}", layout.door_lock().display()))),
@@ -49,19 +51,13 @@ pub fn open(config: &Config, now: i64) -> Result<(), Refusal> {
             command
         }
     };
-    let spawned = command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/");
-    let mut child =
-        spawned.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
-    let mut words = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        let _ = stderr.take(WORDS).read_to_end(&mut words);
-    }
-    let status = child.wait().map_err(|error| failed(error.to_string()))?;
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/");
+    let output = child::finish(&mut command, PATIENCE).map_err(|error| failed(error.to_string()))?;
     drop(guard);
-    if status.success() {
+    if output.status.success() {
         return Ok(());
     }
-    let words = String::from_utf8_lossy(&words);
+    let words = String::from_utf8_lossy(&output.stderr);
     let words: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect();
-    Err(failed(if words.is_empty() { format!("it ended with {status}") } else { words.join("; ") }))
+    Err(failed(if words.is_empty() { format!("it ended with {}", output.status) } else { words.join("; ") }))
 }

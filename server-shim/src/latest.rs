@@ -56,7 +56,10 @@ impl Latest {
                 self.backup.push(good);
             }
         }
-        self.runs.push(Past { at: now, bytes: receipts.iter().filter_map(|receipt| receipt.bytes).sum() });
+        // A try that failed uses nothing up.
+        if receipts.iter().any(Receipt::is_backup) {
+            self.runs.push(Past { at: now, bytes: receipts.iter().filter_map(|receipt| receipt.bytes).sum() });
+        }
         self.runs.retain(|past| now - past.at < window.as_secs() as i64);
     }
 

@@ -4,9 +4,9 @@
 //! STATE/queue/            the shim's account: tickets, HOST@ID.json; set-gid to the dump user's group, who may remove them
 //! STATE/runner/           the dump user's; set-gid to the shim's group, who may read
 //!     runs/ID.json        runs that have not been settled
-//!     results/ID.json     receipts of settled tickets, kept for a week
+//!     results/HOST@ID.json  receipts of settled tickets, kept for a week; +ID.json for orders
 //!     latest/HOST.json    the last receipts of each host
-//!     retries/ID.json     what is known of a ticket whose run was cut off
+//!     retries/HOST@ID.json  what is known of a ticket whose run was cut off
 //!     orders/ID.json      what an administrator asked for (the nightly run, a flush)
 //!     standing.json       what goes on now
 //!     runner.log          the runner's own words
@@ -16,6 +16,8 @@
 use std::path::{Path, PathBuf};
 
 use wire::HostName;
+
+use crate::queue::ticket::{Ticket, TicketId};
 
 /// The paths of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +48,12 @@ impl Layout {
         self.runner().join("results")
     }
     /// The receipts of one ticket.
-    pub fn result(&self, ticket: &str) -> PathBuf {
-        self.results().join(format!("{ticket}.json"))
+    pub fn result(&self, ticket: &Ticket) -> PathBuf {
+        self.results().join(ticket.file_name())
+    }
+    /// The answer to one order; no host has a name with a plus.
+    pub fn order_result(&self, order: &TicketId) -> PathBuf {
+        self.results().join(format!("+{}.json", order.as_str()))
     }
     /// The last receipts by host.
     pub fn latest(&self) -> PathBuf {
@@ -66,8 +72,8 @@ impl Layout {
         self.runner().join("retries")
     }
     /// What is known of one ticket whose run was cut off.
-    pub fn retry(&self, ticket: &str) -> PathBuf {
-        self.retries().join(format!("{ticket}.json"))
+    pub fn retry(&self, ticket: &Ticket) -> PathBuf {
+        self.retries().join(ticket.file_name())
     }
     /// What goes on now.
     pub fn standing(&self) -> PathBuf {

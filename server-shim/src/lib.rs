@@ -11,10 +11,11 @@
 //! - [`runner`]: the one that starts runs and settles them · [`processes`]: what still lives
 //! - [`engine`]: ways of making dumps · [`latest`], [`standing`]: what the runner publishes
 //! - [`status`], [`admin`]: what an administrator sees and does · [`report`]: words
-//! - [`config`], [`layout`], [`durable`], [`sys`]: shim.toml, paths, small files, one system call
+//! - [`config`], [`layout`], [`durable`], [`child`], [`sys`]: shim.toml, paths, small files, programs, one system call
 
 pub mod admin;
 pub mod authorise;
+pub mod child;
 pub mod cli;
 pub mod config;
 pub mod door;

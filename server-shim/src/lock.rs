@@ -2,10 +2,14 @@
 //!
 //! Open-file-description locks (fcntl(2), `F_OFD_SETLK`): they exclude Amanda's fcntl locks, which `flock` does not, and
 //! they go when the last descriptor goes, kill -9 included. What they do not prove is that the holder's children are gone;
-//! `runner::proof` does that.
+//! [`processes`](crate::processes) does that.
+//!
+//! Whoever can open a lock's file can hold it (reading is enough for a shared lock), so the file is its owner's alone. The
+//! holder's words stand beside it, `NAME.lock.holder`, for those who may only look.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::fs::OpenOptions;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,11 +17,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use serde::{Deserialize, Serialize};
 
-/// Who holds a lock, as written into the lock's own file by the holder.
+use crate::durable;
+use crate::processes::{self, Identity};
+
+/// Who holds a lock, as written down by the holder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Process that took it.
-    pub pid: u32,
+    pub process: Identity,
     /// Seconds since the epoch.
     pub since: i64,
     /// What it is held for, in words.
@@ -27,21 +34,16 @@ pub struct Holder {
 /// A lock that is held until this value is dropped.
 #[derive(Debug)]
 pub struct Guard {
-    file: File,
-    path: PathBuf,
-}
-
-impl Guard {
-    /// Returns the lock's path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+    _file: File,
+    words: Option<PathBuf>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         // The lock goes with the descriptor; the words go too, so that nobody reads them as a holder.
-        let _ = self.file.set_len(0);
+        if let Some(words) = &self.words {
+            let _ = fs::remove_file(words);
+        }
     }
 }
 
@@ -49,17 +51,23 @@ fn whole_file(kind: i32) -> libc::flock {
     libc::flock { l_type: kind as libc::c_short, l_whence: libc::SEEK_SET as libc::c_short, l_start: 0, l_len: 0, l_pid: 0 }
 }
 
+fn words_of(path: &Path) -> PathBuf {
+    let mut words = path.as_os_str().to_owned();
+    words.push(".holder");
+    words.into()
+}
+
 /// Takes the lock if nobody has it.
 ///
-/// `what` and `now` (seconds since the epoch) are written into the file for those who ask. The file stays for ever:
-/// removing a lock file lets two processes hold "the same" lock.
+/// `what` and `now` (seconds since the epoch) are written down for those who ask; a lock that is held for an instant has no
+/// words. The lock's file stays for ever: removing it lets two processes hold "the same" lock.
 pub fn try_take(path: &Path, what: &str, now: i64) -> io::Result<Option<Guard>> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o640)
+        .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
         .open(path)?;
     match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_WRLCK))) {
@@ -67,11 +75,13 @@ pub fn try_take(path: &Path, what: &str, now: i64) -> io::Result<Option<Guard>> 
         Err(Errno::EAGAIN | Errno::EACCES) => return Ok(None),
         Err(errno) => return Err(errno.into()),
     }
-    let mut guard = Guard { file, path: path.to_owned() };
-    let holder = Holder { pid: std::process::id(), since: now, what: what.to_owned() };
-    guard.file.set_len(0)?;
-    guard.file.rewind()?;
-    guard.file.write_all(&serde_json::to_vec(&holder).map_err(io::Error::other)?)?;
+    if what.is_empty() {
+        return Ok(Some(Guard { _file: file, words: None }));
+    }
+    let pid = std::process::id();
+    let process = Identity { pid, start: processes::read(pid).map_or(0, |process| process.start) };
+    let guard = Guard { _file: file, words: Some(words_of(path)) };
+    durable::publish_json(&words_of(path), &Holder { process, since: now, what: what.to_owned() }, 0o640)?;
     Ok(Some(guard))
 }
 
@@ -85,20 +95,24 @@ pub enum State {
 }
 
 /// Asks who holds a lock (`F_OFD_GETLK`); takes nothing, waits for nothing. A lock without a file is free.
+///
+/// Whoever may not open the lock's file believes the holder's words as long as that very process lives.
 pub fn ask(path: &Path) -> io::Result<State> {
-    let mut file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK).open(path) {
+    let words = || durable::read_json::<Holder>(&words_of(path)).ok().flatten();
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Free),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // A directory that may not be searched says nothing about the lock.
+            fs::symlink_metadata(path).map_err(|_| error)?;
+            let holder = words().filter(|holder| processes::is_alive(holder.process));
+            return Ok(holder.map_or(State::Free, |holder| State::Held(Some(holder))));
+        }
         Err(error) => return Err(error),
     };
     let mut question = whole_file(libc::F_WRLCK);
     fcntl(&file, FcntlArg::F_OFD_GETLK(&mut question))?;
-    if i32::from(question.l_type) == libc::F_UNLCK {
-        return Ok(State::Free);
-    }
-    let mut words = Vec::new();
-    io::Read::by_ref(&mut file).take(4096).read_to_end(&mut words)?;
-    Ok(State::Held(serde_json::from_slice(&words).ok()))
+    Ok(if i32::from(question.l_type) == libc::F_UNLCK { State::Free } else { State::Held(words()) })
 }
 
 #[cfg(test)]
@@ -113,8 +127,9 @@ mod tests {
         let guard = try_take(&path, "a test", 7).expect("take").expect("free");
         assert!(try_take(&path, "another", 8).expect("try").is_none());
         let State::Held(Some(holder)) = ask(&path).expect("ask") else { panic!("not held") };
-        assert_eq!((holder.pid, holder.since, holder.what.as_str()), (std::process::id(), 7, "a test"));
+        assert_eq!((holder.process.pid, holder.since, holder.what.as_str()), (std::process::id(), 7, "a test"));
         drop(guard);
+        assert!(!words_of(&path).exists());
         assert_eq!(ask(&path).expect("ask"), State::Free);
     }
 

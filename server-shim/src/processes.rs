@@ -7,10 +7,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use wire::ConfigName;
 
 /// The environment variable that marks a run.
 pub const MARK: &str = "ASYNCAMANDA_RUN";
@@ -114,6 +116,8 @@ impl Remains {
 pub fn of_run(mark: &str, leader: Option<Identity>) -> io::Result<Remains> {
     let wanted = format!("{MARK}={mark}");
     let mut remains = Remains::default();
+    // Once the leader's number has gone to somebody else, so has the session.
+    let leader = leader.filter(|leader| leader.pid != 0 && read(leader.pid).is_none_or(|process| process.start == leader.start));
     for process in all()?.into_iter().filter(|process| process.state != 'Z') {
         match fs::read(format!("/proc/{}/environ", process.pid)) {
             Ok(environment) if environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes()) => {
@@ -121,7 +125,7 @@ pub fn of_run(mark: &str, leader: Option<Identity>) -> io::Result<Remains> {
             }
             // A session's number is not used again while a process has it, so what is older than the leader is not of its run.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let session_is_its = |leader: Identity| leader.pid != 0 && process.session == leader.pid && process.start >= leader.start;
+                let session_is_its = |leader: Identity| process.session == leader.pid && process.start >= leader.start;
                 if leader.is_some_and(session_is_its) {
                     remains.hidden.push(process);
                 }
@@ -147,7 +151,7 @@ pub struct Foreign {
     pub program: String,
     /// Its config, as it was typed.
     pub config: String,
-    /// The hosts it was asked for; empty is all.
+    /// The hosts it was asked for by their exact names; empty when it may be any (Amanda reads them as patterns).
     pub hosts: Vec<String>,
     /// Clock ticks since boot at which it started.
     pub start: u64,
@@ -155,10 +159,21 @@ pub struct Foreign {
     pub log: Option<PathBuf>,
 }
 
+impl Foreign {
+    /// Returns its config, when it was typed as a plain name (Amanda also takes a path, or `.`).
+    pub fn config_name(&self) -> Option<ConfigName> {
+        self.config.parse().ok()
+    }
+}
+
 /// Finds the runs of Amanda that belong to no session of ours: those typed by hand, by cron, or what is left of one.
-pub fn foreign(ours: &BTreeSet<u32>) -> io::Result<Vec<Foreign>> {
-    let candidates =
-        all()?.into_iter().filter(|process| process.state != 'Z' && !ours.contains(&process.session) && may_be_amanda(&process.comm));
+///
+/// Only processes of the dump user `owner` count: anybody may call a program of his own "amdump".
+pub fn foreign(owner: u32, ours: &BTreeSet<u32>) -> io::Result<Vec<Foreign>> {
+    let owned = |pid: u32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|data| data.uid() == owner);
+    let candidates = all()?
+        .into_iter()
+        .filter(|process| process.state != 'Z' && !ours.contains(&process.session) && may_be_amanda(&process.comm) && owned(process.pid));
     let parts: Vec<Foreign> =
         candidates.filter_map(|process| part_of_amanda(process.pid, process.start, &arguments(process.pid))).collect();
     Ok(group(parts))
@@ -190,7 +205,7 @@ fn part_of_amanda(pid: u32, start: u64, arguments: &[String]) -> Option<Foreign>
     let log = rest.iter().position(|word| word == "--log-filename").and_then(|at| rest.get(at + 1)).map(PathBuf::from);
     let mut words = rest.iter().filter(|word| !word.starts_with('-'));
     let config = words.next()?.clone();
-    let by_hand = program == "amdump";
+    let by_hand = program == "amdump" && rest.iter().any(|word| word == "--exact-match");
     let hosts = if by_hand { words.filter(|word| !word.starts_with('/')).cloned().collect() } else { Vec::new() };
     Some(Foreign { pid, program, config, hosts, start, log })
 }
@@ -243,7 +258,7 @@ mod tests {
     #[test]
     fn parts_of_a_run_typed_by_hand_are_one_run() {
         let lines = [
-            (10, "/usr/bin/perl /usr/sbin/amdump daily --no-taper laptop1 /home laptop2"),
+            (10, "/usr/bin/perl /usr/sbin/amdump daily --exact-match laptop1 /home laptop2"),
             (12, "/usr/lib/amanda/driver daily --log-filename /l/log.1.0 --no-taper"),
             (13, "dumper0 daily --log-filename /l/log.1.0"),
             (14, "/usr/bin/perl /usr/lib/amanda/chunker daily --log-filename /l/log.1.0"),

@@ -3,8 +3,8 @@
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use wire::HostName;
 use wire::message::{DiskProgress, Progress};
-use wire::{ConfigName, HostName};
 
 use crate::durable;
 use crate::layout::Layout;
@@ -30,8 +30,8 @@ pub struct LiveRun {
     pub run: String,
     /// What it is for.
     pub kind: Kind,
-    /// Its config.
-    pub config: ConfigName,
+    /// Its config; for one that somebody else started, as it was typed.
+    pub config: String,
     /// Its hosts; empty when they are not known.
     pub hosts: Vec<HostName>,
     /// The tickets it answers.
@@ -91,7 +91,7 @@ mod tests {
         let run = |disks| LiveRun {
             run: "1".to_owned(),
             kind: Kind::Nightly,
-            config: "daily".parse().expect("name"),
+            config: "daily".to_owned(),
             hosts: vec![],
             tickets: vec![],
             leader: None,

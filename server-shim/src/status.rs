@@ -54,8 +54,8 @@ pub struct Run {
     pub run: String,
     /// What it is for.
     pub kind: Kind,
-    /// Its config.
-    pub config: ConfigName,
+    /// Its config; for one that somebody else started, as it was typed.
+    pub config: String,
     /// Its hosts; empty when it may be any.
     pub hosts: Vec<HostName>,
     /// Its amdump.
@@ -143,7 +143,7 @@ pub fn look(config: &Config) -> Status {
         note(&layout.queue().display().to_string(), error);
         Default::default()
     });
-    let waiting = tickets.0.iter().filter(|ticket| standing.run_of(&ticket.id).is_none() && !layout.result(ticket.id.as_str()).exists());
+    let waiting = tickets.0.iter().filter(|ticket| standing.run_of(&ticket.id).is_none() && !layout.result(ticket).exists());
     let queue = waiting
         .enumerate()
         .map(|(index, ticket)| Waiting {
@@ -180,7 +180,7 @@ fn orphan(record: &RunRecord) -> Option<LiveRun> {
     Some(LiveRun {
         run: record.id.clone(),
         kind: record.kind,
-        config: record.config.clone(),
+        config: record.config.to_string(),
         hosts: record.hosts(),
         tickets: record.parts.iter().filter_map(|part| part.ticket.clone()).collect(),
         leader: Some(leader),
@@ -198,11 +198,11 @@ fn add_foreign(config: &Config, runs: &mut Vec<LiveRun>) {
     let known: BTreeSet<u32> = runs.iter().filter_map(|run| run.leader).map(|leader| leader.pid).collect();
     let ours: BTreeSet<u32> = runs.iter().filter(|run| !foreign(run)).filter_map(|run| run.leader).map(|leader| leader.pid).collect();
     let engine = AmandaEngine::new(config);
-    for other in processes::foreign(&ours).unwrap_or_default() {
-        let Ok(name) = other.config.parse::<ConfigName>() else { continue };
+    let Some(owner) = config.dump_uid() else { return };
+    for other in processes::foreign(owner, &ours).unwrap_or_default() {
         if !known.contains(&other.pid) {
-            let survey = (config.engine == EngineKind::Amanda).then(|| engine.survey(&name).ok()).flatten();
-            runs.push(foreign_run(&other, &name, &engine, survey.as_ref()));
+            let survey = other.config_name().filter(|_| config.engine == EngineKind::Amanda).and_then(|name| engine.survey(&name).ok());
+            runs.push(foreign_run(&other, &engine, survey.as_ref()));
         }
     }
 }
@@ -220,7 +220,7 @@ fn locks(config: &Config) -> io::Result<Vec<Lock>> {
         locks.push(Lock {
             name: name.to_owned(),
             held,
-            pid: holder.as_ref().map(|holder| holder.pid),
+            pid: holder.as_ref().map(|holder| holder.process.pid),
             since: holder.as_ref().map(|holder| holder.since),
             what: holder.map(|holder| holder.what),
         });

@@ -34,6 +34,13 @@ pub fn words(status: &Status, now: i64) -> String {
     let runner = match (status.runner.alive, status.runner.pid) {
         (true, Some(pid)) => format!("The runner is alive (pid {pid})."),
         (true, None) => "The runner is alive.".to_owned(),
+        (false, _) if !status.unreadable.is_empty() => "Whether a runner is alive cannot be seen by this user.".to_owned(),
+        (false, _) if !status.queue.is_empty() => {
+            format!(
+                "No runner is alive, and {} wait; if that stays so, look at runner.log and `asyncamanda-shim check`.",
+                status.queue.len()
+            )
+        }
         (false, _) => "No runner is alive; the next ticket starts one.".to_owned(),
     };
     let _ = writeln!(text, "{runner}");
@@ -46,7 +53,7 @@ pub fn words(status: &Status, now: i64) -> String {
             let hosts = run.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
             runs.add_row([
                 run.run.clone(),
-                run.config.to_string(),
+                printable(run.config.as_bytes()),
                 run.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
                 clock(run.since),
                 ago(now, run.since),

@@ -54,8 +54,8 @@ pub enum Kind {
 /// A run that goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
-    /// Its config.
-    pub config: ConfigName,
+    /// Its config; none when it cannot be known.
+    pub config: Option<ConfigName>,
     /// Its catalog; none when it cannot be known, and then it may be any.
     pub catalog: Option<String>,
     /// Its hosts; none when it may be any.
@@ -140,9 +140,10 @@ fn hold_of(now: f64, ticket: &Waiting, running: &[Running], limits: &Limits) -> 
     if let Some((index, _)) = relevant().find(|(_, run)| run.has_any_of(&ticket.hosts)) {
         return Some(Hold::SameHost(index));
     }
-    let young = |run: &Running| now - (run.since as f64) < limits.second_run_after.as_secs_f64();
+    // A run from the future (the clock was set back) is not young.
+    let young = |run: &Running| (0.0..limits.second_run_after.as_secs_f64()).contains(&(now - run.since as f64));
     // A nightly run has its own hosts and does not wait to be batched with laptops, nor they with it.
-    let same_queue = |run: &Running| run.config == ticket.config && (run.kind == ticket.kind || run.kind == Kind::Foreign);
+    let same_queue = |run: &Running| run.config.as_ref() == Some(&ticket.config) && (run.kind == ticket.kind || run.kind == Kind::Foreign);
     if let Some((index, _)) = relevant().find(|(_, run)| same_queue(run) && young(run)) {
         return Some(Hold::YoungRun(index));
     }
@@ -199,7 +200,7 @@ mod tests {
     }
     fn running(hosts: &[&str], config: &str, since: i64) -> Running {
         Running {
-            config: config.parse().expect("name"),
+            config: config.parse().ok(),
             catalog: Some("cat".to_owned()),
             hosts: Some(hosts.iter().map(|host| host.parse().expect("name")).collect()),
             kind: LAPTOPS,

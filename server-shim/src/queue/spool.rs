@@ -79,7 +79,7 @@ impl Spool {
                 durable::remove(&self.layout.queue().join(name))?;
                 continue;
             };
-            if self.layout.result(earlier.id.as_str()).exists() {
+            if self.layout.result(&earlier).exists() {
                 continue;
             }
             return Ok(if earlier.covers(&disks) { Placed::Joined(earlier) } else { Placed::After(earlier) });
@@ -106,7 +106,7 @@ impl Spool {
     fn lock(&self, now: i64) -> io::Result<lock::Guard> {
         let patience = Instant::now() + Duration::from_secs(20);
         loop {
-            if let Some(guard) = lock::try_take(&self.layout.queue_lock(), "writing a ticket", now)? {
+            if let Some(guard) = lock::try_take(&self.layout.queue_lock(), "", now)? {
                 return Ok(guard);
             }
             if Instant::now() > patience {
@@ -174,7 +174,7 @@ mod tests {
     fn a_settled_ticket_is_not_joined() {
         let (_keep, layout, spool) = world();
         let Placed::New(first) = spool.place(&host("a"), vec![], id(1), 9, 0).expect("place") else { panic!("not new") };
-        fs::write(layout.result(first.id.as_str()), "{}").expect("result");
+        fs::write(layout.result(&first), "{}").expect("result");
         assert!(matches!(spool.place(&host("a"), vec![], id(2), 9, 0).expect("place"), Placed::New(_)));
     }
 

@@ -18,7 +18,7 @@ use crate::engine::{Engine, Survey, Trouble};
 use crate::layout::Layout;
 use crate::processes::{self, Foreign, Identity};
 use crate::queue::order::{Hold, Kind, Running, Turn, Waiting};
-use crate::queue::spool::Spool;
+use crate::queue::spool::{Spool, Strange};
 use crate::queue::ticket::{Ticket, TicketId};
 use crate::standing::{LiveRun, Standing};
 
@@ -26,7 +26,7 @@ use crate::standing::{LiveRun, Standing};
 pub struct Surveys<'a> {
     engine: &'a dyn Engine,
     config: &'a Config,
-    read: RefCell<BTreeMap<ConfigName, Result<Rc<Survey>, Trouble>>>,
+    read: RefCell<BTreeMap<ConfigName, Rc<Survey>>>,
 }
 
 impl<'a> Surveys<'a> {
@@ -38,11 +38,12 @@ impl<'a> Surveys<'a> {
     /// Reads what a config says.
     pub fn of(&self, config: &ConfigName) -> Result<Rc<Survey>, Trouble> {
         if let Some(known) = self.read.borrow().get(config) {
-            return known.clone();
+            return Ok(known.clone());
         }
-        let survey = self.engine.survey(config).map(Rc::new);
+        // A failure is not remembered: it may be over in a moment.
+        let survey = self.engine.survey(config).map(Rc::new)?;
         self.read.borrow_mut().insert(config.clone(), survey.clone());
-        survey
+        Ok(survey)
     }
 
     /// Forgets what was read: somebody came, and the administrator may have changed something for him.
@@ -100,27 +101,41 @@ pub struct Admission {
     /// What goes on: ours first, in the order of the live ones, then others'.
     pub running: Vec<Running>,
     /// Runs that others started.
-    pub foreign: Vec<(Foreign, ConfigName)>,
+    pub foreign: Vec<Foreign>,
     /// Tickets that cannot be served, with the answer.
     pub refused: Vec<(Settled, Ticket)>,
-    strange: Vec<(String, String)>,
+    /// Files in the queue that are passed over, with the reason.
+    pub strange: Vec<Strange>,
     tickets: BTreeMap<TicketId, Ticket>,
 }
 
 /// Looks at the queue, the orders and the process table.
 pub fn admit(config: &Config, spool: &Spool, layout: &Layout, surveys: &Surveys<'_>, live: &[Live]) -> io::Result<Admission> {
     let mut admission = Admission::default();
-    let busy: BTreeSet<&TicketId> =
-        live.iter().flat_map(|live| live.record.parts.iter().filter_map(|part| part.ticket.as_ref()).chain(&live.record.order)).collect();
+    let mut taken: BTreeSet<TicketId> = live
+        .iter()
+        .flat_map(|live| live.record.parts.iter().filter_map(|part| part.ticket.clone()).chain(live.record.order.clone()))
+        .collect();
+    for order in order::list(layout)?.into_iter().filter(|order| !taken.contains(&order.id)).collect::<Vec<_>>() {
+        taken.insert(order.id.clone());
+        admission.admit_order(layout, surveys, order)?;
+    }
     let (tickets, strange) = spool.list()?;
     admission.strange = strange;
     for ticket in tickets {
-        if busy.contains(&ticket.id) {
+        if live.iter().any(|live| live.has(&ticket)) {
             continue;
         }
-        if layout.result(ticket.id.as_str()).exists() {
+        if layout.result(&ticket).exists() {
             // The runner that settled it was killed before it could take it away.
-            spool.remove(&ticket)?;
+            if let Err(error) = spool.remove(&ticket) {
+                admission.strange.push((ticket.file_name(), format!("it is settled and cannot be removed: {error}")));
+            }
+            continue;
+        }
+        // Names are made to be unique; one that is not was made by somebody else.
+        if !taken.insert(ticket.id.clone()) {
+            admission.strange.push((ticket.file_name(), "another ticket or order has its name".to_owned()));
             continue;
         }
         match admit_ticket(config, layout, surveys, &ticket)? {
@@ -131,9 +146,6 @@ pub fn admit(config: &Config, spool: &Spool, layout: &Layout, surveys: &Surveys<
             }
             Err(trouble) => admission.refused.push((Settled::from(&trouble), ticket)),
         }
-    }
-    for order in order::list(layout)?.into_iter().filter(|order| !busy.contains(&order.id)) {
-        admission.admit_order(layout, surveys, order)?;
     }
     admission.waiting.sort_by(|a, b| a.ticket.cmp(&b.ticket));
     admission.running = live.iter().map(Live::running).collect();
@@ -150,7 +162,7 @@ fn admit_ticket(config: &Config, layout: &Layout, surveys: &Surveys<'_>, ticket:
     };
     // What the administrator allows is looked at here again: the queue is not proof of the shim's decision.
     let only = config.hosts.get(&ticket.host).map(|rule| rule.disks.as_slice()).unwrap_or_default();
-    let retry: Retry = durable::read_json(&layout.retry(ticket.id.as_str()))?.unwrap_or_default();
+    let retry: Retry = durable::read_json(&layout.retry(ticket)).ok().flatten().unwrap_or_default();
     let asked = if retry.remaining.is_empty() { &ticket.disks } else { &retry.remaining };
     let kind = survey.kind_for(&ticket.host, asked);
     let mut disks = survey.disks_in(kind, &ticket.host, asked);
@@ -177,7 +189,7 @@ fn admit_ticket(config: &Config, layout: &Layout, surveys: &Surveys<'_>, ticket:
 
 impl Admission {
     fn admit_order(&mut self, layout: &Layout, surveys: &Surveys<'_>, order: order::Order) -> io::Result<()> {
-        if layout.result(order.id.as_str()).exists() {
+        if layout.order_result(&order.id).exists() {
             return order::remove(layout, &order.id);
         }
         let survey = match surveys.of(&order.config) {
@@ -204,17 +216,18 @@ impl Admission {
 
     fn add_foreign(&mut self, surveys: &Surveys<'_>, live: &[Live]) -> io::Result<()> {
         let ours = live.iter().filter_map(|live| live.record.leader).map(|leader| leader.pid).collect();
-        for foreign in processes::foreign(&ours)? {
-            let Ok(config) = foreign.config.parse::<ConfigName>() else { continue };
+        for foreign in processes::foreign(nix::unistd::geteuid().as_raw(), &ours)? {
             let hosts: Vec<HostName> = foreign.hosts.iter().filter_map(|host| host.parse().ok()).collect();
+            let config = foreign.config_name();
+            // One whose config cannot be told may be any.
             self.running.push(Running {
-                catalog: surveys.of(&config).ok().map(|survey| survey.catalog.clone()),
-                config: config.clone(),
+                catalog: config.as_ref().and_then(|config| surveys.of(config).ok()).map(|survey| survey.catalog.clone()),
+                config,
                 hosts: (!hosts.is_empty()).then_some(hosts),
                 kind: if foreign.program == "amflush" { Kind::Flush } else { Kind::Foreign },
                 since: processes::started(foreign.start),
             });
-            self.foreign.push((foreign, config));
+            self.foreign.push(foreign);
         }
         Ok(())
     }
@@ -230,9 +243,10 @@ impl Admission {
     /// Says what goes on and what waits for what.
     pub fn standing(&self, surveys: &Surveys<'_>, live: &[Live], turn: &Turn) -> Standing {
         let mut runs: Vec<LiveRun> = live.iter().map(Live::shown).collect();
-        runs.extend(
-            self.foreign.iter().map(|(foreign, config)| foreign_run(foreign, config, surveys.engine, surveys.of(config).ok().as_deref())),
-        );
+        runs.extend(self.foreign.iter().map(|foreign| {
+            let survey = foreign.config_name().and_then(|config| surveys.of(&config).ok());
+            foreign_run(foreign, surveys.engine, survey.as_deref())
+        }));
         let waits = turn.holds.iter().map(|(index, hold)| (self.waiting[*index].ticket.clone(), self.words(hold, &runs))).collect();
         Standing { runs, waits, strange: self.strange.clone() }
     }
@@ -258,12 +272,12 @@ impl Admission {
 }
 
 /// Shows a run that somebody else started, with its progress where its files may be read.
-pub fn foreign_run(foreign: &Foreign, config: &ConfigName, engine: &dyn Engine, survey: Option<&Survey>) -> LiveRun {
+pub fn foreign_run(foreign: &Foreign, engine: &dyn Engine, survey: Option<&Survey>) -> LiveRun {
     let since = processes::started(foreign.start);
     let mut shown = LiveRun {
         run: format!("{}-{}", foreign.program, foreign.pid),
         kind: if foreign.program == "amflush" { Kind::Flush } else { Kind::Foreign },
-        config: config.clone(),
+        config: foreign.config.clone(),
         hosts: foreign.hosts.iter().filter_map(|host| host.parse().ok()).collect(),
         tickets: Vec::new(),
         leader: Some(Identity { pid: foreign.pid, start: foreign.start }),
@@ -275,7 +289,7 @@ pub fn foreign_run(foreign: &Foreign, config: &ConfigName, engine: &dyn Engine, 
     let mut record = RunRecord {
         id: shown.run.clone(),
         kind: shown.kind,
-        config: config.clone(),
+        config: survey.config.clone(),
         catalog: survey.catalog.clone(),
         parts: Vec::new(),
         order: None,

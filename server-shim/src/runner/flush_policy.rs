@@ -46,9 +46,10 @@ fn mark(layout: &Layout) -> PathBuf {
 }
 
 /// Returns when the last flush was ordered.
-pub fn last(layout: &Layout) -> io::Result<Option<DateTime<Local>>> {
-    let seconds: Option<i64> = durable::read_json(&mark(layout))?;
-    Ok(seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0)).map(|time| time.with_timezone(&Local)))
+pub fn last(layout: &Layout) -> Option<DateTime<Local>> {
+    // One that cannot be read is as if there had been none.
+    let seconds: Option<i64> = durable::read_json(&mark(layout)).ok().flatten();
+    seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0)).map(|time| time.with_timezone(&Local))
 }
 
 /// Notes that a flush was started.

@@ -12,14 +12,15 @@ use nix::unistd::Pid;
 
 use super::admit::Admission;
 use super::log;
+use super::record;
 use super::record::RunRecord;
-use super::{flush_policy, record};
 use crate::config::{Config, Limits};
 use crate::engine::{Engine, Observation, Survey, Trouble};
 use crate::layout::Layout;
 use crate::lock::{self, Guard};
 use crate::processes::{self, Identity};
 use crate::queue::order::{Kind, Running, Waiting};
+use crate::queue::ticket::Ticket;
 use crate::standing::LiveRun;
 
 /// Seconds that what is left of a run gets to end by itself: after its leader ended, and after each signal.
@@ -31,6 +32,12 @@ const BROKEN: f64 = 5.0;
 /// Seconds during which settling is tried again before the tickets are answered.
 const SETTLE_PATIENCE: f64 = 60.0;
 
+/// Seconds between two tries to settle a run whose tickets have been answered.
+const SETTLE_AGAIN: f64 = 30.0;
+
+/// Clock ticks of processor time within the watchdog's patience that count as progress.
+const BUSY_TICKS: u64 = 100;
+
 /// A run that goes on, or whose remains are being ended.
 #[derive(Debug)]
 pub struct Live {
@@ -40,9 +47,13 @@ pub struct Live {
     guards: Vec<Guard>,
     observation: Observation,
     changed: f64,
+    cpu: u64,
     leader_gone: Option<f64>,
     signalled: Option<(f64, Signal)>,
     unsettled: Option<f64>,
+    /// Its tickets have been answered; it stays until it is settled, so that nobody builds on what it left.
+    pub answered: bool,
+    settle_at: f64,
 }
 
 impl Live {
@@ -53,10 +64,26 @@ impl Live {
 
     fn new(record: RunRecord, guards: Vec<Guard>) -> Self {
         let observation = Observation { phase: "starting".to_owned(), ..Observation::default() };
-        Self { record, guards, observation, changed: 0.0, leader_gone: None, signalled: None, unsettled: None }
+        Self {
+            record,
+            guards,
+            observation,
+            changed: 0.0,
+            cpu: 0,
+            leader_gone: None,
+            signalled: None,
+            unsettled: None,
+            answered: false,
+            settle_at: 0.0,
+        }
     }
 
-    /// Looks at the run; tells whether anything of it is left.
+    /// Tells whether it is about this ticket.
+    pub fn has(&self, ticket: &Ticket) -> bool {
+        self.record.parts.iter().any(|part| part.ticket.as_ref() == Some(&ticket.id) && part.host == ticket.host)
+    }
+
+    /// Looks at the run; tells whether anything of it is left. `now` in seconds of a clock that nobody sets.
     pub fn step(&mut self, now: f64, engine: &dyn Engine, survey: Option<&std::rc::Rc<Survey>>, limits: &Limits) -> bool {
         if self.record.boot != processes::boot_id() {
             return false;
@@ -68,8 +95,10 @@ impl Live {
             self.record.leader = first.map(|process| Identity { pid: process.pid, start: process.start });
         }
         let Some(leader) = self.record.leader else { return false };
-        // Reaps it when it is our child; harmless when it is not.
-        let _ = waitpid(Pid::from_raw(leader.pid as i32), Some(WaitPidFlag::WNOHANG)).ok().filter(|_| leader.pid != 0);
+        if leader.pid != 0 {
+            // Reaps it when it is our child; harmless when it is not.
+            let _ = waitpid(Pid::from_raw(leader.pid as i32), Some(WaitPidFlag::WNOHANG));
+        }
         if processes::is_alive(leader) && self.record.ended.is_none() {
             if let Some(survey) = survey {
                 self.observe(now, engine, survey, limits);
@@ -86,13 +115,28 @@ impl Live {
         }
         self.observation = observation;
         let idle = now - self.changed;
+        // Amanda has time limits of its own for estimates; a taper waits for an operator, or writes for hours without a word.
+        let watched = matches!(self.record.kind, Kind::Laptops { .. }) && self.observation.phase == "dumping";
+        let stalled = watched && idle > limits.stall.as_secs_f64() && !self.used_the_processor(now);
         let why = match &self.observation.broken {
             Some(broken) if idle > BROKEN => format!("{broken}, and the run waits for it"),
-            _ if idle > limits.stall.as_secs_f64() => format!("it has made no progress for {}", humantime::format_duration(limits.stall)),
+            _ if stalled => format!("it has made no progress for {}", humantime::format_duration(limits.stall)),
             _ => return,
         };
         log(&format!("event=run_ended_by_watchdog run={} why={why:?}", self.record.id));
         self.record.ended = Some(why);
+    }
+
+    /// Tells whether the run has worked since it was last asked, though no file grew: then its patience begins anew.
+    fn used_the_processor(&mut self, now: f64) -> bool {
+        let remains = processes::of_run(&self.record.id, self.record.leader).unwrap_or_default();
+        let cpu = remains.marked.iter().chain(&remains.hidden).map(|process| process.cpu).sum();
+        let busy = cpu > self.cpu + BUSY_TICKS;
+        self.cpu = cpu;
+        if busy {
+            self.changed = now;
+        }
+        busy
     }
 
     /// Ends what is left; tells whether anything still is.
@@ -116,9 +160,17 @@ impl Live {
         true
     }
 
-    /// Tells whether settling may be tried again later, after it failed now.
+    /// Tells whether it is time to settle it.
+    pub fn may_settle(&self, now: f64) -> bool {
+        now >= self.settle_at
+    }
+
+    /// Notes that it could not be settled now; tells whether its tickets have waited long enough for an answer.
     pub fn settle_later(&mut self, now: f64) -> bool {
-        now - *self.unsettled.get_or_insert(now) < SETTLE_PATIENCE
+        self.settle_at = now + if self.answered { SETTLE_AGAIN } else { 1.0 };
+        let tired = !self.answered && now - *self.unsettled.get_or_insert(now) >= SETTLE_PATIENCE;
+        self.answered |= tired;
+        tired
     }
 
     /// Returns a descriptor that becomes readable when the leader ends.
@@ -130,7 +182,7 @@ impl Live {
     /// Returns what the decision about the queue needs to know of it.
     pub fn running(&self) -> Running {
         Running {
-            config: self.record.config.clone(),
+            config: Some(self.record.config.clone()),
             catalog: Some(self.record.catalog.clone()),
             hosts: Some(self.record.hosts()),
             kind: self.record.kind,
@@ -143,7 +195,7 @@ impl Live {
         LiveRun {
             run: self.record.id.clone(),
             kind: self.record.kind,
-            config: self.record.config.clone(),
+            config: self.record.config.to_string(),
             hosts: self.record.hosts(),
             tickets: self.record.parts.iter().filter_map(|part| part.ticket.clone()).chain(self.record.order.clone()).collect(),
             leader: self.record.leader,
@@ -176,7 +228,7 @@ fn slot(layout: &Layout, record: &RunRecord, limits: &Limits, now: f64) -> Optio
     Some(guards)
 }
 
-/// Starts a run for these tickets.
+/// Starts a run for these tickets; none when somebody holds the locks it needs, and then they go on waiting.
 pub fn start(
     engine: &dyn Engine,
     layout: &Layout,
@@ -185,7 +237,7 @@ pub fn start(
     members: &[&Waiting],
     survey: &Survey,
     now: f64,
-) -> Result<Live, Trouble> {
+) -> Result<Option<Live>, Trouble> {
     let first = members.first().expect("a turn starts at least one ticket");
     let order = admission.orders.contains(&first.ticket).then(|| first.ticket.clone());
     let parts = if order.is_some() {
@@ -207,12 +259,7 @@ pub fn start(
         log: None,
         ended: None,
     };
-    let guards = slot(layout, &record, &config.limits, now).ok_or_else(|| {
-        Trouble::later(
-            format!("the locks in {} cannot be taken", layout.locks().display()),
-            "`asyncamanda-shim status` names who holds them",
-        )
-    })?;
+    let Some(guards) = slot(layout, &record, &config.limits, now) else { return Ok(None) };
     let write = |error: std::io::Error| {
         Trouble::later(
             format!("the run cannot be written down: {error}"),
@@ -221,9 +268,6 @@ pub fn start(
     };
     // Written down before it begins: whoever comes after a crash finds it by its mark.
     record.save(layout).map_err(write)?;
-    if record.kind == Kind::Flush {
-        flush_policy::note(layout, now as i64).map_err(write)?;
-    }
     let lock = guards.first().expect("a run holds at least one lock");
     match engine.start(&record, survey, lock) {
         Ok(leader) => {
@@ -232,7 +276,7 @@ pub fn start(
             if let Err(error) = record.save(layout) {
                 log(&format!("event=record_not_saved run={} why={error}", record.id));
             }
-            Ok(Live::new(record, guards))
+            Ok(Some(Live::new(record, guards)))
         }
         Err(trouble) => {
             record.forget(layout).map_err(write)?;

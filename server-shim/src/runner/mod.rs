@@ -36,7 +36,6 @@ use crate::queue::spool::Spool;
 use crate::standing::Standing;
 use admit::{Admission, Surveys};
 use live::Live;
-use wire::ConfigName;
 
 /// How long results are kept for laptops that went away.
 const KEEP_RESULTS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -47,6 +46,11 @@ const TICK: Duration = Duration::from_millis(500);
 /// Returns seconds since the epoch, with their fraction.
 pub fn clock() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// Returns seconds of a clock that nobody sets: for how long something has lasted.
+pub fn uptime() -> f64 {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(0.0, |time| Duration::from(time).as_secs_f64())
 }
 
 /// Writes one line about a fact into the runner's log.
@@ -83,6 +87,8 @@ struct Runner<'a> {
     live: Vec<Live>,
     events: Inotify,
     published: Option<Standing>,
+    /// Files in the queue that will not be served, whatever they say.
+    passed_over: Vec<String>,
 }
 
 impl<'a> Runner<'a> {
@@ -93,7 +99,7 @@ impl<'a> Runner<'a> {
             events.add_watch(&directory, AddWatchFlags::IN_MOVED_TO)?;
         }
         let spool = Spool::new(layout.clone());
-        Ok(Self { config, layout, spool, engine, live: Vec::new(), events, published: None })
+        Ok(Self { config, layout, spool, engine, live: Vec::new(), events, published: None, passed_over: Vec::new() })
     }
 
     fn until_idle(&mut self) -> io::Result<()> {
@@ -117,12 +123,12 @@ impl<'a> Runner<'a> {
                 log(&format!("event=ticket_refused ticket={} why={:?}", ticket.id.as_str(), settled.error));
                 settle::publish_result(&self.layout, &self.spool, &ticket, &settled)?;
             }
+            self.passed_over = admission.strange.iter().map(|(name, _)| name.clone()).collect();
             self.order_flush(now, &surveys, &admission)?;
             self.guard(&surveys, &admission.foreign);
             let turn = turn(now, &admission.waiting, &admission.running, &self.config.limits);
-            self.publish(&surveys, &admission, &turn)?;
-            if !turn.start.is_empty() {
-                self.start(&admission, &turn, &surveys)?;
+            self.publish(&surveys, &admission, &turn);
+            if self.start(&admission, &turn, &surveys)? {
                 continue;
             }
             if admission.waiting.is_empty() && self.live.is_empty() {
@@ -133,12 +139,12 @@ impl<'a> Runner<'a> {
     }
 
     /// Protects the unfinished dumps of all runs, others' too: looking anything up in a catalog may have laid them bare.
-    fn guard(&self, surveys: &Surveys<'_>, foreign: &[(Foreign, ConfigName)]) {
-        let ours = self.live.iter().filter_map(|live| Some((&live.record.config, live.record.log.as_deref()?, live.record.leader?)));
+    fn guard(&self, surveys: &Surveys<'_>, foreign: &[Foreign]) {
+        let ours = self.live.iter().filter_map(|live| Some((live.record.config.clone(), live.record.log.as_deref()?, live.record.leader?)));
         let others =
-            foreign.iter().filter_map(|(run, config)| Some((config, run.log.as_deref()?, Identity { pid: run.pid, start: run.start })));
+            foreign.iter().filter_map(|run| Some((run.config_name()?, run.log.as_deref()?, Identity { pid: run.pid, start: run.start })));
         for (config, log, leader) in ours.chain(others) {
-            let Ok(survey) = surveys.of(config) else { continue };
+            let Ok(survey) = surveys.of(&config) else { continue };
             for directory in self.engine.protect(log, leader, &survey) {
                 // Watching it again changes nothing; one that cannot be watched is looked at with every tick.
                 let _ = self.events.add_watch(&directory, AddWatchFlags::IN_DELETE);
@@ -148,26 +154,24 @@ impl<'a> Runner<'a> {
 
     /// Looks at every run that goes on, and settles those that are over.
     fn step_live(&mut self, surveys: &Surveys<'_>) -> io::Result<()> {
-        let now = clock();
+        let (now, monotonic) = (clock(), uptime());
         let mut still = Vec::new();
         for mut live in std::mem::take(&mut self.live) {
             live.take_slot(&self.layout, &self.config.limits, now);
             let survey = surveys.of(&live.record.config);
-            if live.step(now, self.engine, survey.as_ref().ok(), &self.config.limits) {
+            if live.step(monotonic, self.engine, survey.as_ref().ok(), &self.config.limits) || !live.may_settle(monotonic) {
                 still.push(live);
                 continue;
             }
             // What the config said may not be readable at this moment; nothing is lost by settling later.
-            let settled = survey.and_then(|survey| self.engine.settle(&mut live.record, &survey).map(|verdicts| (survey, verdicts)));
-            match settled {
+            match survey.and_then(|survey| self.engine.settle(&mut live.record, &survey).map(|verdicts| (survey, verdicts))) {
                 Ok((survey, verdicts)) => settle::settle(&self.layout, &self.spool, &live.record, &survey, verdicts, now)?,
-                Err(trouble) if live.settle_later(now) => {
-                    log(&format!("event=settle_later run={} why={trouble:?}", live.record.id));
-                    still.push(live);
-                }
                 Err(trouble) => {
-                    log(&format!("event=settle_failed run={} why={trouble:?}", live.record.id));
-                    settle::give_up(&self.layout, &self.spool, &live.record, &trouble, now)?;
+                    if live.settle_later(monotonic) {
+                        log(&format!("event=settle_failed run={} why={trouble:?}", live.record.id));
+                        settle::give_up(&self.layout, &self.spool, &live.record, &trouble, now)?;
+                    }
+                    still.push(live);
                 }
             }
         }
@@ -175,15 +179,19 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    fn start(&mut self, admission: &Admission, turn: &Turn, surveys: &Surveys<'_>) -> io::Result<()> {
+    /// Starts what the turn says; tells whether anything changed.
+    fn start(&mut self, admission: &Admission, turn: &Turn, surveys: &Surveys<'_>) -> io::Result<bool> {
         let now = clock();
         let members: Vec<&Waiting> = turn.start.iter().map(|index| &admission.waiting[*index]).collect();
-        let Some(first) = members.first() else { return Ok(()) };
+        let Some(first) = members.first() else { return Ok(false) };
         // Admitted a moment ago, unreadable now: the next look says why.
-        let Ok(survey) = surveys.of(&first.config) else { return Ok(()) };
+        let Ok(survey) = surveys.of(&first.config) else { return Ok(false) };
         let started = live::start(self.engine, &self.layout, self.config, admission, &members, &survey, now);
         match started {
-            Ok(live) => {
+            // Somebody holds a lock that the turn knows nothing of; the tickets go on waiting.
+            Ok(None) => return Ok(false),
+            Ok(Some(live)) => {
+                self.guard(surveys, &admission.foreign);
                 log(&format!(
                     "event=run_started run={} config={} kind={:?} hosts={}",
                     live.record.id,
@@ -200,7 +208,7 @@ impl<'a> Runner<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Orders a flush when the policy says so; the order waits for the tape like one an administrator gave.
@@ -213,19 +221,22 @@ impl<'a> Runner<'a> {
             return Ok(());
         }
         let Ok(survey) = surveys.of(&flush.config) else { return Ok(()) };
-        if flush_policy::due(flush, flush_policy::held_bytes(&survey.holding), flush_policy::last(&self.layout)?, chrono::Local::now()) {
+        if flush_policy::due(flush, flush_policy::held_bytes(&survey.holding), flush_policy::last(&self.layout), chrono::Local::now()) {
+            flush_policy::note(&self.layout, now as i64)?;
             order::place(&self.layout, order::What::Flush, &flush.config, now)?;
         }
         Ok(())
     }
 
-    fn publish(&mut self, surveys: &Surveys<'_>, admission: &Admission, turn: &Turn) -> io::Result<()> {
+    fn publish(&mut self, surveys: &Surveys<'_>, admission: &Admission, turn: &Turn) {
         let standing = admission.standing(surveys, &self.live, turn);
         if self.published.as_ref() != Some(&standing) {
-            durable::publish_json(&self.layout.standing(), &standing, 0o640)?;
+            // Only information: a full disk must not keep anybody from being served.
+            if let Err(error) = durable::publish_json(&self.layout.standing(), &standing, 0o640) {
+                log(&format!("event=standing_not_published why=\"{error}\""));
+            }
             self.published = Some(standing);
         }
-        Ok(())
     }
 
     /// Sleeps until a ticket comes, an amdump of ours ends, or it is time to look again.
@@ -247,8 +258,9 @@ impl<'a> Runner<'a> {
     }
 
     fn something_waits(&self) -> io::Result<bool> {
-        let tickets = self.spool.glance()?.iter().any(|(id, _)| !self.layout.result(id.as_str()).exists());
-        Ok(tickets || !order::list(&self.layout)?.is_empty())
+        let (tickets, _) = self.spool.list()?;
+        let waits = tickets.iter().any(|ticket| !self.layout.result(ticket).exists() && !self.passed_over.contains(&ticket.file_name()));
+        Ok(waits || order::list(&self.layout)?.iter().any(|order| !self.layout.order_result(&order.id).exists()))
     }
 
     /// Removes results that nobody will ask for any more.
@@ -256,8 +268,8 @@ impl<'a> Runner<'a> {
         for entry in fs::read_dir(self.layout.results())? {
             let entry = entry?;
             let old = entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > KEEP_RESULTS);
-            if old {
-                fs::remove_file(entry.path())?;
+            if old && let Err(error) = fs::remove_file(entry.path()) {
+                log(&format!("event=result_not_removed path={} why=\"{error}\"", entry.path().display()));
             }
         }
         Ok(())

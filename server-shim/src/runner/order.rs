@@ -44,9 +44,13 @@ pub fn list(layout: &Layout) -> io::Result<Vec<Order>> {
     let mut orders: Vec<Order> = Vec::new();
     for entry in fs::read_dir(layout.orders())? {
         let path = entry?.path();
-        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && let Some(order) = durable::read_json(&path)? {
-            orders.push(order);
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with('.') || !name.ends_with(".json") {
+            continue;
+        }
+        match durable::read_json(&path) {
+            Ok(order) => orders.extend(order),
+            Err(error) => super::log(&format!("event=order_unreadable file={name} why=\"{error}\"")),
         }
     }
     orders.sort_by(|a, b| a.id.cmp(&b.id));

@@ -29,8 +29,8 @@ pub fn settle(layout: &Layout, spool: &Spool, record: &RunRecord, survey: &Surve
         let cut: Vec<DiskName> = verdicts.cut_off.iter().filter(|(host, _)| *host == part.host).map(|(_, disk)| disk.clone()).collect();
         let ticket = part.ticket.as_ref().and_then(|id| tickets.iter().find(|ticket| ticket.id == *id && ticket.host == part.host));
         if let Some(ticket) = ticket {
-            let path = layout.retry(ticket.id.as_str());
-            let mut retry: Retry = durable::read_json(&path)?.unwrap_or_default();
+            let path = layout.retry(ticket);
+            let mut retry: Retry = durable::read_json(&path).ok().flatten().unwrap_or_default();
             if !retry.runs.contains(&record.id) {
                 retry.runs.push(record.id.clone());
                 retry.receipts.append(&mut receipts.clone());
@@ -80,17 +80,21 @@ pub fn give_up(layout: &Layout, spool: &Spool, record: &RunRecord, trouble: &Tro
 
 /// Puts a ticket's answer where its sessions find it, and takes the ticket away.
 pub fn publish_result(layout: &Layout, spool: &Spool, ticket: &Ticket, settled: &Settled) -> io::Result<()> {
-    let path = layout.result(ticket.id.as_str());
+    let path = layout.result(ticket);
     if !path.exists() {
         durable::write_json(&path, settled, 0o640)?;
     }
-    durable::remove(&layout.retry(ticket.id.as_str()))?;
-    spool.remove(ticket)
+    durable::remove(&layout.retry(ticket))?;
+    // The answer is what counts; a ticket that has one is passed over.
+    spool.remove(ticket).or_else(|error| {
+        super::log(&format!("event=ticket_not_removed ticket={} why=\"{error}\"", ticket.file_name()));
+        Ok(())
+    })
 }
 
 /// Puts an order's answer where the administrator's command finds it, and takes the order away.
 pub fn publish_order(layout: &Layout, id: &TicketId, settled: &Settled) -> io::Result<()> {
-    durable::write_json(&layout.result(id.as_str()), settled, 0o640)?;
+    durable::write_json(&layout.order_result(id), settled, 0o640)?;
     order::remove(layout, id)
 }
 

@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Command, Stdio};
 
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use nix::sys::stat::Mode;
 use nix::unistd::{User, geteuid, setsid};
 use wire::Exit;
 
@@ -43,7 +45,10 @@ pub fn become_dump_user(config: &Config) -> Result<(), Words> {
 
 /// Returns the command line of this program's runner.
 pub fn argv(config: &Config) -> io::Result<Vec<std::ffi::OsString>> {
-    let mut argv = vec![std::env::current_exe()?.into_os_string()];
+    let exe = std::env::current_exe()?;
+    // After an upgrade the kernel says where the old file was; the new one is there.
+    let exe = exe.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map_or(exe.clone(), Into::into);
+    let mut argv = vec![exe.into_os_string()];
     if config.file != *DEFAULT_FILE && !config.file.as_os_str().is_empty() {
         argv.extend(["--config".into(), config.file.clone().into_os_string()]);
     }
@@ -59,16 +64,24 @@ pub fn is_background() -> bool {
 /// Starts the background process; the caller is the dump user (or root, and then so is the background process, at first).
 pub fn spawn_background(config: &Config) -> io::Result<()> {
     sys::forget_inherited_descriptors()?;
+    // A limit that cannot be raised would cut every dump.
+    if getrlimit(Resource::RLIMIT_FSIZE)?.1 != RLIM_INFINITY {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "whoever starts the runner limits the size of files (ulimit -f)"));
+    }
     let layout = config.layout();
     make_directories(&layout)?;
     let log = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(layout.runner_log())?;
     let argv = argv(config)?;
-    let mut command = Command::new(&argv[0]);
-    command.args(&argv[1..]).env_clear().env(BACKGROUND, "1").env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8");
-    // Amanda's datestamps are local time.
-    if let Some(zone) = std::env::var_os("TZ") {
-        command.env("TZ", zone);
-    }
+    // Whoever opened the door chose a umask and may have had signals ignored; neither is Amanda's.
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o027));
+    let mut command = Command::new("/usr/bin/env");
+    command
+        .arg("--default-signal")
+        .args(&argv)
+        .env_clear()
+        .env(BACKGROUND, "1")
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LANG", "C.UTF-8");
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use wire::AbortCode;
 use wire::message::Progress;
 
 use crate::config::Config;
@@ -44,7 +45,7 @@ impl Follow {
 
     /// Looks where the ticket stands.
     pub fn look(&mut self) -> io::Result<Place> {
-        if let Some(settled) = durable::read_json(&self.layout.result(self.ticket.id.as_str()))? {
+        if let Some(settled) = durable::read_json(&self.layout.result(&self.ticket))? {
             return Ok(Place::Settled(settled));
         }
         self.read_standing()?;
@@ -52,6 +53,18 @@ impl Follow {
             return Ok(Place::Running(run.progress_of(&self.ticket.host)));
         }
         let pending = Spool::new(self.layout.clone()).glance()?;
+        if !pending.iter().any(|(id, host)| *id == self.ticket.id && *host == self.ticket.host) {
+            // It is taken away only after its answer is there; without one, somebody removed it.
+            return Ok(match durable::read_json(&self.layout.result(&self.ticket))? {
+                Some(settled) => Place::Settled(settled),
+                None => Place::Settled(Settled {
+                    code: Some(AbortCode::Later),
+                    error: "the ticket was removed from the server's queue".to_owned(),
+                    hint: "the next call places another one".to_owned(),
+                    ..Settled::default()
+                }),
+            });
+        }
         let runs = |id| self.standing.run_of(id).is_some();
         let before = pending.iter().filter(|(id, _)| *id < self.ticket.id && !runs(id)).count();
         let words = if self.doorless > 0 {

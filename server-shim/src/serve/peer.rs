@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use wire::frame::{pack, unpack};
@@ -25,6 +26,16 @@ pub enum Event {
     Nonsense(FrameError),
 }
 
+/// Waits until the laptop has read something; one that reads nothing for as long as it may be silent is gone.
+fn wait_for_room(out: &std::fs::File) -> io::Result<()> {
+    let mut descriptors = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
+    match poll(&mut descriptors, PollTimeout::try_from(Duration::from_secs(SILENCE_SECONDS)).unwrap_or(PollTimeout::MAX)) {
+        Ok(0) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the laptop reads nothing")),
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// The laptop at the other end of standard input and output.
 pub struct Peer {
     decoder: Decoder,
@@ -35,6 +46,8 @@ pub struct Peer {
 
 impl Default for Peer {
     fn default() -> Self {
+        // Where this fails, a laptop that does not read can hold this one process, and nothing else.
+        let _ = fcntl(io::stdout().as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
         Self { decoder: Decoder::new(), heard: Instant::now(), spoke: Instant::now(), watch: None }
     }
 }
@@ -51,9 +64,17 @@ impl Peer {
     /// Says something.
     pub fn say(&mut self, message: &FromShim) -> io::Result<()> {
         let bytes = pack(message).map_err(io::Error::other)?;
-        let mut out = io::stdout().lock();
-        out.write_all(&bytes)?;
-        out.flush()?;
+        // Not through io::stdout(), whose buffer cannot be told to give up.
+        let mut out = std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            match out.write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(&out)?,
+                Err(error) => return Err(error),
+            }
+        }
         self.spoke = Instant::now();
         Ok(())
     }

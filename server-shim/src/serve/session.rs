@@ -1,7 +1,7 @@
 //! The conversation with an agent: hello, what do you have of mine, back these up, the receipts.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wire::message::MAX_DISKS;
 use wire::{AbortCode, Exit, FromAgent, FromShim, Hello, HostName, PROTOCOL_VERSION};
@@ -97,11 +97,16 @@ impl Session<'_> {
 
     /// Waits for the next request.
     fn hear(&mut self, patience: Duration) -> Result<FromAgent, Stop> {
-        match self.peer.next(patience)? {
-            Event::Said(message) => Ok(message),
-            Event::Look => Err(protocol("nothing was asked for").into()),
-            Event::Gone => Err(Stop::Gone),
-            Event::Nonsense(error) => Err(protocol(&error.to_string()).into()),
+        let until = Instant::now() + patience;
+        loop {
+            match self.peer.next(until.saturating_duration_since(Instant::now()))? {
+                Event::Said(message) => return Ok(message),
+                // Something happened to somebody else's ticket.
+                Event::Look if Instant::now() < until => {}
+                Event::Look => return Err(protocol("nothing was asked for").into()),
+                Event::Gone => return Err(Stop::Gone),
+                Event::Nonsense(error) => return Err(protocol(&error.to_string()).into()),
+            }
         }
     }
 
@@ -195,8 +200,12 @@ impl Session<'_> {
 /// Puts a trigger into the queue, within the host's budget.
 pub fn place(config: &Config, spool: &Spool, grant: &Grant, disks: Vec<wire::DiskName>) -> Result<Placed, Refusal> {
     let now = clock();
-    let latest = Latest::load(&config.layout(), grant.host()).unwrap_or_default();
-    within_budget(config, grant.host(), &latest.spent(now as i64, BUDGET_WINDOW))?;
+    // A ticket that is there already has been paid for.
+    let pending = spool.glance().unwrap_or_default().iter().any(|(_, host)| host == grant.host());
+    if !pending {
+        let latest = Latest::load(&config.layout(), grant.host()).unwrap_or_default();
+        within_budget(config, grant.host(), &latest.spent(now as i64, BUDGET_WINDOW))?;
+    }
     let id = TicketId::new((now * 1e9) as u128, std::process::id());
     spool
         .place(grant.host(), disks, id, config.limits.queue, now as i64)

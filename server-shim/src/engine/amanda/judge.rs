@@ -35,6 +35,9 @@ pub struct Evidence<'a> {
     pub now: f64,
 }
 
+/// The most places of one dump that a receipt names: it has to fit into a message.
+const MAX_PLACES: usize = 32;
+
 /// The judgement.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Judgement {
@@ -64,7 +67,9 @@ fn judge_disk(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, judgeme
     let dle = Dle::new(host.as_str(), rule.disk.as_os_str().to_owned());
     let record = evidence.record;
     let standing = evidence.log.map_or(Standing::Unheard, |log| log.standing(&dle));
-    let began = !matches!(standing, Standing::Unheard) || evidence.log.is_some_and(|log| log.planner_finished);
+    // Without a log nobody knows what the client was asked for, unless amdump said why it did not start.
+    let began =
+        !matches!(standing, Standing::Unheard) || evidence.log.map_or(evidence.printed.trim().is_empty(), |log| log.planner_finished);
     match standing {
         Standing::Ended(word) => {
             let receipt = receipt(evidence, host, rule, &dle, &word);
@@ -127,7 +132,8 @@ fn final_word(evidence: &Evidence<'_>) -> Option<String> {
 }
 
 fn receipt(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, dle: &Dle, word: &LastWord) -> Receipt {
-    let mut receipt = failed(evidence.record, host, &rule.disk, &word.reason, evidence.now);
+    let reason = word.reason.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    let mut receipt = failed(evidence.record, host, &rule.disk, &reason, evidence.now);
     receipt.level = Some(word.level);
     receipt.datestamp = word.datestamp.clone();
     receipt.orig_kb = word.orig_kb;
@@ -195,7 +201,7 @@ fn chain(dumps: &[Restorable], last: &Restorable) -> Result<Vec<Base>, String> {
     let base = |dump: &Restorable| Base {
         level: dump.level,
         datestamp: dump.datestamp.clone(),
-        places: dump.places.first().map(|copy| copy.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        places: dump.places.first().map(|copy| copy.iter().take(MAX_PLACES).map(ToString::to_string).collect()).unwrap_or_default(),
     };
     let mut chain: Vec<Base> = Vec::new();
     for (below, stamp) in stamps.iter().enumerate() {

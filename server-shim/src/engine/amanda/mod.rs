@@ -103,7 +103,7 @@ impl AmandaEngine {
     fn clean_up(&self, record: &RunRecord, survey: &Survey) {
         let stamp = record.log.as_deref().and_then(guard::stamp_of);
         let left = stamp.map(|stamp| follow::unfinished_dumps(&survey.holding, stamp)).unwrap_or_default();
-        let alone = processes::foreign(&BTreeSet::new()).is_ok_and(|others| others.is_empty());
+        let alone = processes::foreign(nix::unistd::geteuid().as_raw(), &BTreeSet::new()).is_ok_and(|others| others.is_empty());
         if left.is_empty() || !alone {
             return;
         }

@@ -2,23 +2,18 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::process::ExitStatusExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, User, geteuid};
+use nix::unistd::{User, geteuid};
 
 use wire::ConfigName;
 
+use crate::child;
 use crate::engine::Trouble;
 use crate::processes::{self, Identity, MARK};
-
-/// The most that a program may print for us: a find over years of history stays below.
-const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
 
 /// How long a program may take that only looks something up or notes something down.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -41,10 +36,6 @@ impl Programs {
         if let Ok(Some(user)) = User::from_uid(geteuid()) {
             command.env("HOME", user.dir).env("USER", &user.name).env("LOGNAME", &user.name);
         }
-        // Datestamps are local time.
-        if let Some(zone) = std::env::var_os("TZ") {
-            command.env("TZ", zone);
-        }
         command
     }
 
@@ -60,7 +51,7 @@ impl Programs {
 
     fn run(&self, program: &str, arguments: &[OsString]) -> Result<Vec<u8>, Trouble> {
         let shown = || format!("{program} {}", arguments.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" "));
-        let output = finish(self.command(program).args(arguments)).map_err(|error| {
+        let output = child::finish(self.command(program).args(arguments), PATIENCE).map_err(|error| {
             let hint = match error.kind() {
                 io::ErrorKind::NotFound => {
                     format!("install amanda-server, or set amanda_sbin in shim.toml ({} has no {program})", self.sbin.display())
@@ -69,7 +60,7 @@ impl Programs {
             };
             Trouble::config(format!("cannot run {}: {error}", shown()), hint)
         })?;
-        if output.status == Some(0) {
+        if output.status.success() {
             return Ok(output.stdout);
         }
         let words = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr }).into_owned();
@@ -91,48 +82,4 @@ impl Programs {
         let start = processes::read(pid).map_or(0, |process| process.start);
         Ok(Identity { pid, start })
     }
-}
-
-struct Output {
-    status: Option<i32>,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-}
-
-/// Runs a program to its end, or to the end of our patience.
-fn finish(command: &mut Command) -> io::Result<Output> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (sender, ended) = mpsc::channel::<()>();
-    let pid = Pid::from_raw(child.id() as i32);
-    std::thread::scope(|scope| {
-        let stdout = scope.spawn(|| drain(out));
-        let stderr = scope.spawn(|| drain(err));
-        // Ends a program that hangs; its pipes close, and the readers come back.
-        scope.spawn(move || {
-            if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = kill(pid, Signal::SIGKILL);
-            }
-        });
-        let read = |thread: std::thread::ScopedJoinHandle<'_, io::Result<Vec<u8>>>| {
-            thread.join().unwrap_or_else(|_| Err(io::Error::other("a reader failed")))
-        };
-        let (stdout, stderr) = (read(stdout), read(stderr));
-        let status = child.wait();
-        drop(sender);
-        let status = status?;
-        if status.signal() == Some(Signal::SIGKILL as i32) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "it was killed, or did not end in time"));
-        }
-        Ok(Output { status: status.code(), stdout: stdout?, stderr: stderr? })
-    })
-}
-
-fn drain(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe {
-        pipe.by_ref().take(MAX_OUTPUT).read_to_end(&mut bytes)?;
-        io::copy(&mut pipe, &mut io::sink())?;
-    }
-    Ok(bytes)
 }
