@@ -2,9 +2,12 @@
 //! say. The logs are read here with few words of our own, so that a misreading in the programs under test is not shared.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 
 use crate::child;
 use crate::procs::{self, Process};
@@ -210,7 +213,21 @@ impl Amanda {
         self.words_on(host).iter().filter(|word| word.what == "SUCCESS" && word.who == "chunker").count()
     }
 
-    /// Returns the process of a part of Amanda that works for this world now: "amdump", "planner", "driver", "chunker", or "dumper"
+    /// Holds the tape changer: as long as the value lives, whatever writes to a tape waits for it.
+    ///
+    /// # Panics
+    /// When somebody else holds it.
+    pub fn hold_changer(&self) -> fs::File {
+        // The file in which chg-disk keeps its state, locked as chg-disk does it (Changer.pm, with_locked_state).
+        let path = self.root.join("vtapes/state");
+        let state = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).expect("root may");
+        system::give(&path, DUMP_USER, DUMP_USER);
+        let whole = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+        fcntl(&state, FcntlArg::F_OFD_SETLK(&whole)).expect("nobody changes a tape now");
+        state
+    }
+
+    /// Returns the process of a part of Amanda that works for this world now: "amdump", "planner", "driver", "chunker", "taper", or "dumper"
     /// for one that has a client below it. The logs of the dump user name them all.
     pub fn part(&self, part: &str) -> Option<Process> {
         let needle = format!("INFO {part} {part} pid ");

@@ -46,11 +46,6 @@ impl Process {
     pub fn freeze(&self) {
         let _gone_already = kill(Pid::from_raw(self.pid), Signal::SIGSTOP);
     }
-
-    /// Lets it go on.
-    pub fn thaw(&self) {
-        let _gone_already = kill(Pid::from_raw(self.pid), Signal::SIGCONT);
-    }
 }
 
 /// Returns one process, if it is there.

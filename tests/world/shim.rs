@@ -105,6 +105,8 @@ impl World {
     #[track_caller]
     pub fn assert_at_rest(&self) {
         crate::wait::until_true("every process of Amanda's to end", Duration::from_secs(20), || !self.amanda_lives());
+        // Receipts are handed out before the runner looks around once more and ends.
+        crate::wait::until_true("the runner to end", Duration::from_secs(20), || self.status()["runner"]["alive"] == Value::Bool(false));
         let status = self.status();
         // A shim may show every amdump on the machine; those of other worlds are none of ours.
         let ours =
