@@ -51,11 +51,11 @@ pub struct Cli {
     pub perl: Perl,
 
     /// Print help
-    #[arg(long, global = true, action = ArgAction::Help)]
+    #[arg(long, global = true, action = ArgAction::Help, help_heading = "Options")]
     pub help: Option<bool>,
 
     /// Print version
-    #[arg(long, short = 'V', action = ArgAction::Version)]
+    #[arg(long, short = 'V', action = ArgAction::Version, help_heading = "Options")]
     pub version: Option<bool>,
 }
 

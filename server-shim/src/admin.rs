@@ -2,11 +2,13 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::unistd::{Group, User};
 use wire::{ConfigName, Exit, HostName};
 
+use crate::child;
 use crate::config::{Config, Door, EngineKind};
 use crate::door;
 use crate::durable;
@@ -155,11 +157,36 @@ fn installation(config: &Config) -> Vec<Finding> {
             }
         }
     }
-    if config.runner.door == Door::Sudo && !std::path::Path::new("/usr/bin/sudo").exists() {
-        serious(
+    if config.runner.door == Door::Sudo {
+        found.extend(sudo_door(config, &dump.name));
+    }
+    found
+}
+
+/// Asks sudo whether the shim's account may start the runner, and nothing is started. Only root can ask that for another one.
+fn sudo_door(config: &Config, dump_user: &str) -> Option<Finding> {
+    let serious = |what: String, mend: String| Some(Finding { serious: true, what, mend });
+    if !std::path::Path::new("/usr/bin/sudo").exists() {
+        return serious(
             "the door to the runner is sudo, and there is no /usr/bin/sudo".to_owned(),
             "install sudo, or set `[runner] door = \"systemd\"`".to_owned(),
         );
     }
-    found
+    let owner = std::fs::metadata(config.layout().queue()).ok()?.uid();
+    let shim = User::from_uid(owner.into()).ok().flatten()?.name;
+    if !nix::unistd::geteuid().is_root() || owner == 0 {
+        return None;
+    }
+    let argv = start::argv(config).ok()?;
+    let mut question = Command::new("/usr/bin/sudo");
+    question.args(["-n", "-u", &shim, "--", "/usr/bin/sudo", "-n", "-l", "-u", dump_user, "--"]).args(&argv);
+    let allowed = child::finish(&mut question, Duration::from_secs(30)).is_ok_and(|output| output.status.success());
+    let line: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
+    if allowed {
+        return None;
+    }
+    serious(
+        format!("{shim} may not start the runner: sudo refuses `{}` as {dump_user}", line.join(" ")),
+        format!("put this line into a file of /etc/sudoers.d (visudo): {shim} ALL=({dump_user}) NOPASSWD: {}", line.join(" ")),
+    )
 }
