@@ -62,7 +62,7 @@ pub fn check(config: &Config, only: Option<&HostName>) -> Result<Vec<Finding>, W
     if let Some(host) = only
         && !config.hosts.contains_key(host)
     {
-        return Err(Words::new(Exit::Config, format!("there is no [host.{host}] in {}", config.file.display()))
+        return Err(Words::new(Exit::Config, format!("there is no {} in {}", Config::heading(host), config.file.display()))
             .hint("add it, with the config that its dumps belong to"));
     }
     if config.hosts.is_empty() {

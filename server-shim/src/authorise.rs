@@ -40,7 +40,7 @@ impl Grant {
             Some(disk) => Err(Refusal {
                 code: AbortCode::Refused,
                 message: format!("this server does not back up the disk {} of {}", amanda::escape::printable(disk.as_bytes()), self.host),
-                hint: format!("ask the operator to add it to `disks` in [host.{}] of shim.toml", self.host),
+                hint: format!("ask the operator to add it to `disks` in {} of shim.toml", Config::heading(&self.host)),
             }),
         }
     }
@@ -63,7 +63,7 @@ pub fn authorise(config: &Config, host: &HostName, request: &Request) -> Result<
         return Err(Refusal {
             code: AbortCode::Refused,
             message: format!("the server has no rule for the host \"{host}\""),
-            hint: format!("ask the operator to add [host.{host}] to {}", config.file.display()),
+            hint: format!("ask the operator to add {} to {}", Config::heading(host), config.file.display()),
         });
     };
     if let Request::Amdump { hosts, .. } = request

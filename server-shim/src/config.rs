@@ -185,6 +185,11 @@ impl Config {
         Layout::new(&self.state, &self.runtime)
     }
 
+    /// Returns the heading of a host's rule, as it has to be typed: TOML wants quotes around a name with dots.
+    pub fn heading(host: &HostName) -> String {
+        if host.as_str().contains('.') { format!("[host.\"{host}\"]") } else { format!("[host.{host}]") }
+    }
+
     /// Returns the dump user's number; none when there is no such user.
     pub fn dump_uid(&self) -> Option<u32> {
         nix::unistd::User::from_name(&self.dump_user).ok().flatten().map(|user| user.uid.as_raw())

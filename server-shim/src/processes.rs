@@ -22,6 +22,8 @@ pub const MARK: &str = "ASYNCAMANDA_RUN";
 pub struct Process {
     /// Its id.
     pub pid: u32,
+    /// Its parent.
+    pub parent: u32,
     /// Its session.
     pub session: u32,
     /// `R`, `S`, `D`, `Z`…
@@ -62,6 +64,7 @@ fn parse_stat(pid: u32, stat: &[u8]) -> Option<Process> {
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
     Some(Process {
         pid,
+        parent: u32::try_from(number(4)?).ok()?,
         session: u32::try_from(number(6)?).ok()?,
         state: fields.first()?.chars().next()?,
         comm: text.get(open + 1..close)?.to_owned(),
@@ -241,7 +244,10 @@ mod tests {
     fn a_name_with_parentheses_and_spaces_is_read() {
         let stat = b"7 (a) b) c) S 1 2 3 0 -1 4194560 1 0 0 0 11 12 0 0 20 0 1 0 4242 0 0";
         let process = parse_stat(7, stat).expect("a process");
-        assert_eq!((process.session, process.state, process.comm.as_str(), process.start, process.cpu), (3, 'S', "a) b) c", 4242, 23));
+        assert_eq!(
+            (process.parent, process.session, process.state, process.comm.as_str(), process.start, process.cpu),
+            (1, 3, 'S', "a) b) c", 4242, 23)
+        );
     }
 
     #[test]

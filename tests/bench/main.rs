@@ -63,7 +63,13 @@ fn dry(table: &mut Table) -> Measured {
             wc
         };
         let [ours, nothing, counted] = in_turns(if lines > 10 { 15 } else { ROUNDS }, [&run, &|| child::program("/bin/true"), &wc])?;
-        table.time(&format!("run, not due, {lines} lines"), ours, "/bin/true", nothing, Aim::Within(Duration::from_millis(3)));
+        table.time(
+            &format!("run, not due, {lines} lines"),
+            ours,
+            "/bin/true",
+            nothing,
+            if lines > 10 { Aim::None } else { Aim::Within(Duration::from_millis(3)) },
+        );
         table.time(&format!("run, not due, {lines} lines"), ours, "wc -l", counted, if lines > 10 { Aim::Times(3.0) } else { Aim::None });
     }
     Ok(())
@@ -128,17 +134,47 @@ fn waiting(table: &mut Table) -> Measured {
     }
     let all = procs::all();
     let of = |is: &dyn Fn(&Process) -> bool| all.iter().filter(|process| is(process)).map(|process| process.pid).collect::<Vec<_>>();
-    let shims = of(&|process| process.name.starts_with("asyncamanda-shi") && process.mentions("serve") && process.mentions("/tmp/aa") && process.name != "sh");
-    let listener = all.iter().find(|process| process.name == "sshd" && process.mentions(&world.dir.to_string_lossy())).map_or(0, |process| process.pid);
+    let shims = of(&|process| {
+        process.name.starts_with("asyncamanda-shi")
+            && process.mentions("serve")
+            && process.mentions(&world.dir.to_string_lossy())
+            && process.name != "sh"
+    });
+    let listener = all
+        .iter()
+        .find(|process| process.name == "sshd" && process.mentions(&world.dir.to_string_lossy()))
+        .map_or(0, |process| process.pid);
     let family = procs::with_descendants(&all, &[listener]);
-    let sshds: Vec<i32> = family.iter().filter(|process| process.name == "sshd" && process.pid != listener).map(|process| process.pid).collect();
+    let sshds: Vec<i32> =
+        family.iter().filter(|process| process.name == "sshd" && process.pid != listener).map(|process| process.pid).collect();
     let own = |pids: &[i32]| pids.iter().filter_map(|pid| procs::own_memory_kib(*pid)).collect::<Vec<u64>>();
     let sum = |values: &[u64]| values.iter().sum::<u64>();
     let (shim_own, sshd_own) = (own(&shims), own(&sshds));
     let sshd_rss: Vec<u64> = sshds.iter().filter_map(|pid| rss_kib(*pid)).collect();
-    table.row(format!("{} shims wait, own memory", shims.len()), kib(middle(&shim_own)), "the largest".into(), kib(shim_own.iter().copied().max().unwrap_or(0)), String::new(), "< 2 MiB");
-    table.row(format!("{} shims together", shims.len()), kib(sum(&shim_own)), format!("{} sshd's own", sshds.len()), kib(sum(&sshd_own)), ratio(sum(&shim_own) as f64, sum(&sshd_own) as f64), "");
-    table.row("one session: its shim, own".into(), kib(middle(&shim_own)), "its sshd's, resident".into(), kib(sum(&sshd_rss) / MANY as u64), String::new(), "");
+    table.row(
+        format!("{} shims wait, own memory", shims.len()),
+        kib(middle(&shim_own)),
+        "the largest".into(),
+        kib(shim_own.iter().copied().max().unwrap_or(0)),
+        String::new(),
+        "< 2 MiB",
+    );
+    table.row(
+        format!("{} shims together", shims.len()),
+        kib(sum(&shim_own)),
+        format!("{} sshd's own", sshds.len()),
+        kib(sum(&sshd_own)),
+        ratio(sum(&shim_own) as f64, sum(&sshd_own) as f64),
+        "",
+    );
+    table.row(
+        "one session: its shim, own".into(),
+        kib(middle(&shim_own)),
+        "its sshd's, resident".into(),
+        kib(sum(&sshd_rss) / MANY as u64),
+        String::new(),
+        "",
+    );
     for (what, args) in [("status --json", &["status", "--json"][..]), ("status", &["status"])] {
         let [took] = in_turns(ROUNDS, [&|| world.shim(args)])?;
         table.time(&format!("{what}, {MANY} wait"), took, "", Duration::ZERO, Aim::Below(Duration::from_millis(100)));
@@ -162,7 +198,7 @@ fn waiting(table: &mut Table) -> Measured {
         let _ticket = sessions.last_mut().map(|session| session.trigger(&host.disk, MINUTE));
     }
     let [took] = in_turns(ROUNDS, [&|| world.shim(&["status", "--json"])])?;
-    table.time(&format!("the same behind an amdump by hand"), took, "", Duration::ZERO, Aim::Below(Duration::from_millis(100)));
+    table.time("the same behind an amdump by hand", took, "", Duration::ZERO, Aim::Below(Duration::from_millis(100)));
     Ok(())
 }
 
@@ -173,7 +209,10 @@ fn own_key(world: &World, laptop: &Laptop, name: &str) -> Result<Command, Box<dy
     world.door.allow(system::LOGIN, &sshd::public_key(&key), &world.forced_command(name));
     let like = laptop.ssh(Some(request::AGENT));
     let mut ssh = child::program("ssh");
-    let arguments: Vec<_> = like.get_args().map(|arg| if Path::new(arg) == laptop.dir.join("key") { key.clone().into_os_string() } else { arg.to_owned() }).collect();
+    let arguments: Vec<_> = like
+        .get_args()
+        .map(|arg| if Path::new(arg) == laptop.dir.join("key") { key.clone().into_os_string() } else { arg.to_owned() })
+        .collect();
     ssh.args(arguments);
     Ok(ssh)
 }
@@ -199,6 +238,8 @@ fn eight(table: &mut Table) -> Measured {
         }
         Ok(begin.elapsed())
     };
+    // Of a disk without history Amanda's planner guesses that it has a quarter of a tape.
+    backed_up(laptops.iter().map(Laptop::trigger).collect())?;
     for _ in 0..3 {
         one.push(backed_up(vec![laptops[0].trigger()])?);
         all.push(backed_up(laptops.iter().map(Laptop::trigger).collect())?);

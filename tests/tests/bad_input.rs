@@ -110,7 +110,11 @@ fn amandates_that_cannot_be_read_is_no_backup_and_no_silence() {
     let mut command = child::program_as("nobody", world.program("asyncamanda"));
     command.arg("--config").arg(laptop.config()).arg("run");
     let before = world.door.connections();
-    assert_says(&child::run(command, MINUTE), 78, &["cannot read", secret.to_str().expect("plain"), "because: ", "Permission denied", "hint: "]);
+    assert_says(
+        &child::run(command, MINUTE),
+        78,
+        &["cannot read", secret.to_str().expect("plain"), "because: ", "Permission denied", "hint: "],
+    );
     assert_eq!(world.door.connections(), before);
 
     // A directory in its place cannot be read by root either.
@@ -273,7 +277,8 @@ fn an_unknown_version_is_named_and_refused_with_76_on_both_sides() {
     let world = without_dumps(1);
     for version in [0, 2, u32::MAX] {
         let hello = frame::pack(&FromAgent::Hello(Hello { version, program: "a test".to_owned() })).expect("short");
-        let (finished, messages) = feed(&world, request::AGENT, &[hello, frame::pack(&FromAgent::Trigger { disks: vec![] }).expect("short")].concat());
+        let (finished, messages) =
+            feed(&world, request::AGENT, &[hello, frame::pack(&FromAgent::Trigger { disks: vec![] }).expect("short")].concat());
         let words = abort(&messages, AbortCode::Protocol);
         assert!(words.contains(&version.to_string()), "{words}");
         assert_eq!(finished.code, Some(76), "{finished}");
@@ -283,7 +288,8 @@ fn an_unknown_version_is_named_and_refused_with_76_on_both_sides() {
     // And a server of tomorrow, met by today's agent.
     let laptop = world.laptop(0);
     let greeting = world.dir.join("greeting");
-    fs::write(&greeting, framed(b"{\"say\":\"hello\",\"version\":7,\"program\":\"new\",\"host\":\"127.0.0.2\",\"config\":\"daily\"}")).expect("write");
+    fs::write(&greeting, framed(b"{\"say\":\"hello\",\"version\":7,\"program\":\"new\",\"host\":\"127.0.0.2\",\"config\":\"daily\"}"))
+        .expect("write");
     relay(&world, &laptop, &format!("cat {}; cat > /dev/null", greeting.display()));
     assert_says(&laptop.ask(&["now"]), 76, &["version 7", "hint: "]);
 }
@@ -398,11 +404,20 @@ fn odd_names_in_either_configuration_are_named_by_line_and_tamed() {
         assert_says(&laptop.ask(&["run"]), 78, &["agent.toml:1", "host"]);
     }
     let good = fs::read_to_string(world.shim_toml()).expect("we wrote it");
-    for table in ["[host.\"../x\"]\nconfig = \"a\"\n", "[host.\"\\u001b[2J\"]\nconfig = \"a\"\n", "[host.x]\nconfig = \"\\u001b[2J\"\n", "[\"\\u001b[2J\"]\n"] {
+    for table in [
+        "[host.\"../x\"]\nconfig = \"a\"\n",
+        "[host.\"\\u001b[2J\"]\nconfig = \"a\"\n",
+        "[host.x]\nconfig = \"\\u001b[2J\"\n",
+        "[\"\\u001b[2J\"]\n",
+    ] {
         system::file(&world.shim_toml(), &format!("{good}{table}"), "root", "root", 0o644);
         assert_says(&child::run(world.shim(&["status"]), MINUTE), 78, &["shim.toml", "line "]);
         // The laptop hears that it is not its fault, and keeps trying.
-        fs::write(laptop.config(), fs::read_to_string(laptop.config()).expect("ours").replace("host = \"\\u001b[2J\"", &format!("host = \"{}\"", laptop.host))).expect("write");
+        fs::write(
+            laptop.config(),
+            fs::read_to_string(laptop.config()).expect("ours").replace("host = \"\\u001b[2J\"", &format!("host = \"{}\"", laptop.host)),
+        )
+        .expect("write");
         assert_says(&laptop.ask(&["now"]), 78, &["hint: "]);
     }
     assert_no_ticket(&world);
@@ -414,13 +429,17 @@ fn a_disk_name_with_terminal_escapes_reaches_no_terminal_and_no_log_raw() {
     let laptop = world.laptop(0);
     let good = fs::read_to_string(laptop.config()).expect("we wrote it");
     let evil = "/x\\u001b]0;owned\\u0007\\u001b[2J\\r\\n";
-    fs::write(laptop.config(), good.replace(&format!("path = \"{}\"", laptop.disk.display()), &format!("path = \"{evil}\""))).expect("write");
+    fs::write(laptop.config(), good.replace(&format!("path = \"{}\"", laptop.disk.display()), &format!("path = \"{evil}\"")))
+        .expect("write");
     for args in [&["why"][..], &["status"], &["now"], &["-v", "run"], &["check"], &["show-config"]] {
         let finished = laptop.ask(args);
         assert_own_exit(&finished);
         assert_printable(&finished);
         let names = matches!(args, ["why" | "status" | "show-config"]);
-        assert!(!names || format!("{}{}", finished.stdout, finished.stderr).contains("owned"), "{args:?} does not name the disk: {finished}");
+        assert!(
+            !names || format!("{}{}", finished.stdout, finished.stderr).contains("owned"),
+            "{args:?} does not name the disk: {finished}"
+        );
     }
     let typed = laptop.ask(&["now", "/y\u{1b}[2J\u{7}"]);
     assert_printable(&typed);
@@ -494,7 +513,10 @@ fn forged_tickets_links_fifos_and_directories_in_the_queue_are_named_and_block_n
     watch.assert_no_clash();
     let after = fs::metadata(&victim).expect("it is still there");
     assert_eq!(fs::read_to_string(&victim).expect("root may"), "not to be touched\n");
-    assert_eq!((before.mtime_nsec(), before.ino(), before.mode(), before.ctime_nsec()), (after.mtime_nsec(), after.ino(), after.mode(), after.ctime_nsec()));
+    assert_eq!(
+        (before.mtime_nsec(), before.ino(), before.mode(), before.ctime_nsec()),
+        (after.mtime_nsec(), after.ino(), after.mode(), after.ctime_nsec())
+    );
 
     // What stays keeps no runner alive, and none spinning.
     until_true("the runner to end", MINUTE, || world.status()["runner"]["alive"] == false);
@@ -543,7 +565,8 @@ fn a_changed_host_key_is_refused_with_77_before_anything_is_said() {
 fn call_elsewhere(laptop: &Laptop, port: u16, timeout: &str) {
     laptop.configure(&format!("{}@127.0.0.1:{port}", system::LOGIN), "");
     let text = fs::read_to_string(laptop.config()).expect("we wrote it");
-    fs::write(laptop.config(), text.replace("connect_timeout = \"5 s\"", &format!("connect_timeout = \"{timeout}\""))).expect("a world of our own");
+    fs::write(laptop.config(), text.replace("connect_timeout = \"5 s\"", &format!("connect_timeout = \"{timeout}\"")))
+        .expect("a world of our own");
 }
 
 #[test]
@@ -589,7 +612,10 @@ impl Mount {
     fn over(path: &Path, kib: u32) -> Self {
         let kept = path.with_extension("kept");
         run("cp", &["-a".as_ref(), path.as_os_str(), kept.as_os_str()]);
-        run("mount", &["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), OsStr::new(&format!("size={kib}k")), "tmpfs".as_ref(), path.as_os_str()]);
+        run(
+            "mount",
+            &["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), OsStr::new(&format!("size={kib}k")), "tmpfs".as_ref(), path.as_os_str()],
+        );
         let mount = Self(path.to_owned());
         run("cp", &["-a".as_ref(), kept.join(".").as_os_str(), path.as_os_str()]);
         mount
@@ -632,7 +658,11 @@ fn a_state_directory_without_room_is_said_and_the_next_trigger_after_it_has_some
     let ballast = state.fill();
     assert_says(&laptop.ask(&["now"]), 75, &["No space left", "hint: ", "room"]);
     // An old client hears it too.
-    assert_says(&child::run(laptop.ssh(Some(&format!("/usr/sbin/amdump {}", world.name))), MINUTE), 75, &["No space left", "hint: ", "room"]);
+    assert_says(
+        &child::run(laptop.ssh(Some(&format!("/usr/sbin/amdump {}", world.name))), MINUTE),
+        75,
+        &["No space left", "hint: ", "room"],
+    );
     assert_no_ticket(&world);
     child::must(world.shim(&["status"]));
     fs::remove_file(ballast).expect("we made it");
@@ -654,7 +684,9 @@ fn a_state_directory_that_fills_up_in_mid_run_loses_no_ticket_and_no_receipt() {
     let (ticket, _new) = waiting.trigger(&second.disk, MINUTE).expect("it waits");
     let ballast = state.fill();
     gate.open();
-    until_true("the dump to end while there is no room to write it down", MINUTE, || world.amanda.good_dumps(&world.hosts[0]) == 1 && world.amanda.part("amdump").is_none());
+    until_true("the dump to end while there is no room to write it down", MINUTE, || {
+        world.amanda.good_dumps(&world.hosts[0]) == 1 && world.amanda.part("amdump").is_none()
+    });
     assert!(running.is_running(), "it was answered without a receipt: {:?}", running.so_far());
     assert!(queued(&world).iter().any(|name| name.contains(&ticket)), "the ticket of the one who waits is gone: {:?}", queued(&world));
     fs::remove_file(ballast).expect("we made it");

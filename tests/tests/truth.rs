@@ -73,7 +73,10 @@ fn a_first_backup_that_failed_on_the_server_leaves_the_laptop_due() {
     // What a scheduler calls: it says that a person should know.
     let failed = laptop.ask(&["run"]).expect_code(1);
     assert!(failed.stderr.contains("not backed up"), "{failed}");
-    assert!(fs::read_to_string(&laptop.amandates).expect("Amanda's client writes it").contains("home0"), "the client does not believe in it");
+    assert!(
+        fs::read_to_string(&laptop.amandates).expect("Amanda's client writes it").contains("home0"),
+        "the client does not believe in it"
+    );
 
     world.lie("");
     plant(host, "made since");

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -239,6 +240,12 @@ fn end(name: &str, dir: &Path) {
         }
     } else {
         until_true("the processes of a world to end", Duration::from_secs(30), kill_all);
+    }
+    // File systems that a test put into it, and could not take away itself.
+    for mount in fs::read_to_string("/proc/self/mounts").unwrap_or_default().lines() {
+        if let Some(path) = mount.split(' ').nth(1).filter(|path| Path::new(path).starts_with(dir)) {
+            let _gone_already = Command::new("umount").arg("--lazy").arg(path).status();
+        }
     }
     let _gone_already = fs::remove_file(sudoers(name));
     for config in [name, &overlay] {

@@ -76,7 +76,8 @@ impl Spool {
             }
             // A file under this host's name that is no ticket would block the host for ever; it is the shim's own directory.
             let Ok(Some(earlier)) = self.read(name) else {
-                durable::remove(&self.layout.queue().join(name))?;
+                // A directory stays, and status names it.
+                let _ = durable::remove(&self.layout.queue().join(name));
                 continue;
             };
             if self.layout.result(&earlier).exists() {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
 
-use wire::{ConfigName, HostName};
+use wire::{ConfigName, DiskName, HostName};
 
 use super::live::Live;
 use super::order::{self, What};
@@ -56,7 +56,7 @@ impl<'a> Surveys<'a> {
         let Some(rule) = self.config.hosts.get(host) else {
             return Err(Trouble::config(
                 format!("the server has no rule for the host \"{host}\""),
-                format!("add [host.{host}] to {}", self.config.file.display()),
+                format!("add {} to {}", Config::heading(host), self.config.file.display()),
             ));
         };
         let own = self.of(&rule.config)?;
@@ -169,7 +169,7 @@ fn admit_ticket(config: &Config, layout: &Layout, surveys: &Surveys<'_>, ticket:
     disks.retain(|disk| only.is_empty() || only.contains(disk));
     if disks.is_empty() {
         return Ok(Err(Trouble::config(
-            format!("the disklist of {} has no such disk for {} that a laptop may ask for", survey.config, ticket.host),
+            format!("the disklist of {} has {} for {} that a laptop may ask for", survey.config, wanted(asked), ticket.host),
             format!(
                 "add a line such as `{} /home some-dumptype` to the disklist, with the laptop's name exactly so, and a dumptype that is not `ignore`; `asyncamanda-shim check {}` says more",
                 ticket.host, ticket.host
@@ -185,6 +185,12 @@ fn admit_ticket(config: &Config, layout: &Layout, surveys: &Surveys<'_>, ticket:
         placed: ticket.id.nanoseconds().unwrap_or_default() as f64 / 1e9,
     };
     Ok(Ok((waiting, Part { host: ticket.host.clone(), disks, ticket: Some(ticket.id.clone()) })))
+}
+
+/// Names the disks that were asked for, in words.
+fn wanted(asked: &[DiskName]) -> String {
+    let names: Vec<String> = asked.iter().take(5).map(|disk| amanda::escape::printable(disk.as_bytes())).collect();
+    if names.is_empty() { "no disk".to_owned() } else { format!("no such disk as {}", names.join(", ")) }
 }
 
 impl Admission {

@@ -101,7 +101,8 @@ impl Peer {
             }
             let woken = self.sleep((look_at - now).min(Duration::from_secs(HEARTBEAT_SECONDS)))?;
             if woken.0 && !self.read()? {
-                return Ok(Event::Gone);
+                // One that leaves in the middle of a word was cut off, or speaks another language.
+                return Ok(self.decoder.finish().map_or_else(Event::Nonsense, |()| Event::Gone));
             }
             if woken.1 {
                 return Ok(Event::Look);

@@ -13,7 +13,7 @@ mod line;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
 
-pub use attempts::{Attempt, LastWord, Outcome, Standing};
+pub use attempts::{Attempt, LastWord, Outcome, Report, Standing};
 
 use crate::crc::Crc;
 use crate::dle::Dle;

@@ -28,14 +28,18 @@ pub struct Trace {
     lines: Lines,
     /// The run's datestamp.
     pub datestamp: Option<String>,
-    /// A program died and the run may never end by itself: after a chunker's `(eof)` amdump hangs forever. Only a
-    /// dumper is replaced. The first such message is kept.
+    /// A program died and the run may never end by itself: after a chunker's `(eof)` amdump hangs forever; the
+    /// disk of a dead dumper may begin again, and then nothing is lost. The first such message is kept.
     pub lost: Option<String>,
     /// The last time that driver or planner wrote down: seconds after their start.
     pub seconds: f64,
     disks: BTreeMap<Dle, DleState>,
+    /// What each disk was expected to bring, in KiB: the planner's number, which its later states do not repeat.
+    estimates: BTreeMap<Dle, u64>,
     /// Which disk a handle (`00-00001`) stands for.
     handles: BTreeMap<Vec<u8>, Dle>,
+    /// The disk whose dumper died and that has not begun again.
+    without_dumper: Option<Dle>,
     /// Which handle a dumper or chunker works on.
     busy: BTreeMap<Vec<u8>, Vec<u8>>,
     planner_began: bool,
@@ -75,6 +79,12 @@ impl Trace {
         } else {
             Phase::Estimating
         }
+    }
+
+    /// Returns what the planner expects of a disk, in KiB; none before it has said so.
+    #[must_use]
+    pub fn estimate(&self, dle: &Dle) -> Option<u64> {
+        self.estimates.get(dle).copied()
     }
 
     /// Returns how far a disk is; `None` when the run has not named it.
@@ -174,6 +184,10 @@ impl Trace {
     fn begin(&mut self, who: &[u8], handle: &[u8], dle: Option<Dle>, level: &[u8], file: Option<&[u8]>) {
         let Some(level) = number(level) else { return };
         self.remember(who, handle, dle.as_ref());
+        if dle.is_some() && self.without_dumper == dle {
+            self.without_dumper = None;
+            self.lost = None;
+        }
         let holding = file.map(|file| OsString::from_vec(file.to_vec())).into_iter().collect();
         self.set(dle, DleState::Dumping { level, since: self.seconds, holding });
     }
@@ -187,11 +201,13 @@ impl Trace {
                     Some(dle) => format!("{} died while dumping {dle}", printable(program)),
                     None => format!("{} died", printable(program)),
                 };
-                self.fail(dle, &[message.as_bytes()]);
-                // The driver goes on with one dumper less, and hangs without anything else.
-                if kind != b"dumper" {
-                    self.lose(message);
+                self.fail(dle.clone(), &[message.as_bytes()]);
+                // The driver tries a dead dumper's disk again, but only once the chunker has come to an end, and that waits for
+                // ever for a client on another machine. Without anything else it hangs in any case.
+                if kind == b"dumper" {
+                    self.without_dumper = dle;
                 }
+                self.lose(message);
             }
             (b"dumper", [b"FAILED" | b"TRY-AGAIN", handle, reason @ ..]) => {
                 self.busy.remove(program);
@@ -247,6 +263,9 @@ impl Trace {
     fn set(&mut self, dle: Option<Dle>, state: DleState) {
         let Some(dle) = dle else { return };
         if self.disks.len() < DISKS_FOLLOWED || self.disks.contains_key(&dle) {
+            if let DleState::Waiting { kb, .. } | DleState::Estimated { kb, .. } = state {
+                self.estimates.insert(dle.clone(), kb);
+            }
             self.disks.insert(dle, state);
         }
     }

@@ -63,6 +63,7 @@ fn a_dead_chunker_leaves_the_run_lost() {
 fn a_dead_dumper_is_replaced() {
     let dead = until(DUMPER_RETRIED, "(eof)");
     assert!(matches!(dead.state(&data()), Some(DleState::Failed { reason }) if reason.starts_with("dumper0 died")));
+    assert!(dead.lost.as_deref().is_some_and(|lost| lost.starts_with("dumper0 died")), "{:?}", dead.lost);
     let run = Trace::parse(DUMPER_RETRIED);
     assert_eq!((run.lost.as_deref(), run.phase()), (None, Phase::Finished));
     assert_eq!(run.state(&data()), Some(&DleState::Dumped { kb: 3907 }));

@@ -39,6 +39,14 @@ pub fn findings(config: &str, settings: &Settings, entries: &[DiskEntry], hosts:
             format!("put `reserve 0` into {config}/amanda.conf, so that both do the same"),
         ));
     }
+    if let (Some(holding), Some(volume)) = (settings.holding_kb, settings.volume_kb)
+        && holding < volume / 4
+    {
+        found.push(minor(
+            format!("the holding disks of {config} take {} MiB, and a volume holds {} MiB", holding / 1024, volume / 1024),
+            "with `estimate server` Amanda takes a disk that it has never dumped for a quarter of a volume, and skips it when that does not fit: raise `use`, or let first dumps have `estimate client`",
+        ));
+    }
     for host in hosts {
         let own: Vec<&DiskEntry> = entries.iter().filter(|entry| entry.dle.host == host.as_str()).collect();
         if own.is_empty() {
@@ -103,7 +111,7 @@ mod tests {
     use super::*;
     use crate::engine::amanda::survey::parse_config;
 
-    const GOOD: &str = "RESERVE 0\nHOLDINGDISK hd1\nDEFINE HOLDINGDISK hd1 {\n DIRECTORY \"/h\"\n}\n";
+    const GOOD: &str = "RESERVE 0\nTAPETYPE T\nHOLDINGDISK hd1\nDEFINE HOLDINGDISK hd1 {\n DIRECTORY \"/h\"\n USE 100000K\n}\nDEFINE TAPETYPE T {\n LENGTH 400000K\n}\n";
     fn entries(lines: &[(&str, &str)]) -> Vec<DiskEntry> {
         let mut text = String::new();
         for (host, settings) in lines {
@@ -128,6 +136,7 @@ mod tests {
         for (config, settings, host, is_serious, part) in [
             ("RESERVE 0\nHOLDINGDISK\n", FINE.to_owned(), "laptop1", true, "no holding disk"),
             (&GOOD.replace("RESERVE 0", "RESERVE 100"), FINE.to_owned(), "laptop1", false, "reserve 100"),
+            (&GOOD.replace("400000K", "500000K"), FINE.to_owned(), "laptop1", false, "holding disks"),
             (GOOD, FINE.to_owned(), "laptop2", true, "no disk for laptop2"),
             (GOOD, change("SAME-HOST", "SERVER"), "laptop1", false, "nightly"),
             (GOOD, change("ESTIMATE            SERVER", "ESTIMATE            CLIENT"), "laptop1", false, "estimate client"),

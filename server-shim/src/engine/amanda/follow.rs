@@ -1,13 +1,11 @@
 //! A run that goes on, seen through its files: the run log, the trace that amstatus reads, and the holding disk.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use amanda::dle::Dle;
 use amanda::run_trace::{DleState, Phase, Trace};
 use wire::message::DiskProgress;
 use wire::{DiskName, HostName};
@@ -24,7 +22,6 @@ const STEP: u64 = 4 * 1024 * 1024;
 pub struct Follower {
     trace: Trace,
     read: u64,
-    estimates: BTreeMap<Dle, u64>,
 }
 
 /// Finds the run log that a leader writes: Amanda names the writer in its first line. `started` in seconds since the epoch.
@@ -59,10 +56,7 @@ impl Follower {
         let mut held = 0;
         let mut disks = Vec::new();
         for (dle, state) in self.trace.disks() {
-            if let DleState::Waiting { kb, .. } | DleState::Estimated { kb, .. } = state {
-                self.estimates.insert(dle.clone(), *kb);
-            }
-            let estimate = self.estimates.get(dle).copied().unwrap_or(0) * 1024;
+            let estimate = self.trace.estimate(dle).unwrap_or(0) * 1024;
             let shown = show(state, estimate);
             held += shown.1;
             if let (Ok(host), Ok(disk)) = (dle.host.parse::<HostName>(), DiskName::new(dle.disk.clone())) {

@@ -2,8 +2,9 @@
 //!
 //! Every driver that ends, and every planner that begins, renames the `.tmp` files of runs whose `HOLD/STAMP/pid` is missing
 //! and marks them as partial. Amanda 3.5.1 writes that file, and then removes it at the first look of any other program
-//! (`can_take_holding` in server-src/holding.c unlinks the file of a run that it has just found alive). We put it back as long
-//! as the run lives. The leader's id serves: for the run's own driver it is the parent's, which it takes for its own.
+//! (`can_take_holding` in server-src/holding.c unlinks the file of a run that it has just found alive), and a planner that
+//! flushes then writes its own run's id there. We put it right as long as the run lives. The leader's id serves: for the run's
+//! own driver it is the parent's, which it takes for its own.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -22,12 +23,18 @@ fn directories(log: &Path, holding: &[PathBuf]) -> Vec<PathBuf> {
     holding.iter().map(|disk| disk.join(stamp)).filter(|directory| directory.is_dir()).collect()
 }
 
-/// Puts the `pid` files back where they are missing; returns the run's directories.
+/// Tells whether a `pid` file names the run: its leader, or the driver that the leader started.
+fn names_the_run(path: &Path, leader: Identity) -> bool {
+    let pid = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
+    pid.is_some_and(|pid: u32| pid == leader.pid || processes::read(pid).is_some_and(|process| process.parent == leader.pid))
+}
+
+/// Puts the `pid` files back where they are missing or name another run; returns the run's directories.
 pub fn protect(log: &Path, leader: Identity, holding: &[PathBuf]) -> Vec<PathBuf> {
     let directories = directories(log, holding);
     for directory in &directories {
         let path = directory.join("pid");
-        if !path.exists()
+        if !names_the_run(&path, leader)
             && processes::is_alive(leader)
             && let Err(error) = write(directory, &path, leader)
         {
@@ -41,10 +48,7 @@ pub fn protect(log: &Path, leader: Identity, holding: &[PathBuf]) -> Vec<PathBuf
 fn write(directory: &Path, path: &Path, leader: Identity) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(".pid-").tempfile_in(directory)?;
     write!(file, "{}", leader.pid)?;
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
-        _ => Ok(()),
-    }
+    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 /// Takes away what we put there for a run that is over, and the directory if nothing else is in it.
@@ -76,10 +80,15 @@ mod tests {
         assert!(!run.join("pid").exists(), "not for a run that is over");
         protect(log, me, &disks);
         assert_eq!(fs::read_to_string(run.join("pid")).expect("written"), me.pid.to_string());
-        fs::write(run.join("pid"), "7").expect("another's");
+        fs::write(run.join("pid"), "1").expect("another run's");
         protect(log, me, &disks);
-        assert_eq!(fs::read_to_string(run.join("pid")).expect("kept"), "7");
-        fs::write(run.join("pid"), me.pid.to_string()).expect("ours again");
+        assert_eq!(fs::read_to_string(run.join("pid")).expect("put right"), me.pid.to_string());
+        let mut child = std::process::Command::new("/bin/sleep").arg("1000").spawn().expect("a child");
+        fs::write(run.join("pid"), child.id().to_string()).expect("our driver's");
+        protect(log, me, &disks);
+        assert_eq!(fs::read_to_string(run.join("pid")).expect("kept"), child.id().to_string());
+        child.kill().and_then(|()| child.wait()).expect("ended");
+        protect(log, me, &disks);
         release(log, me, &disks);
         assert!(!run.exists());
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use amanda::chains::{Bases, Restorable};
 use amanda::crc::{CrcAgreement, Transform};
 use amanda::dle::Dle;
-use amanda::run_log::{LastWord, RunLog, Standing};
+use amanda::run_log::{LastWord, Report, RunLog, Standing};
 use wire::{Base, ConfigName, DiskName, HostName, Outcome, Receipt};
 
 use crate::engine::{DiskRule, Survey};
@@ -74,12 +74,13 @@ fn judge_disk(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, judgeme
         Standing::Ended(word) => {
             let receipt = receipt(evidence, host, rule, &dle, &word);
             let good = receipt.is_backup();
+            let every_part_died = every_part_died(evidence.log, &dle);
             if (!good && dump_began(evidence.log, &dle)) || a_dumper_died(evidence.log, &dle) {
                 judgement.force_full.push(dle);
             }
             // A dumper whose driver was killed says "Killed while dumping"; that is no answer of Amanda's to this request.
             let driver_died = evidence.log.is_some_and(|log| !log.driver_finished && log.fatal.is_empty());
-            if !good && (driver_died || record.ended.is_some()) {
+            if !good && (driver_died || record.ended.is_some() || every_part_died) {
                 judgement.cut_off.push((host.clone(), rule.disk.clone()));
             } else {
                 judgement.receipts.push(receipt);
@@ -114,6 +115,13 @@ fn a_dumper_died(log: Option<&RunLog>, dle: &Dle) -> bool {
     log.is_some_and(|log| {
         log.attempts(dle).iter().any(|attempt| attempt.dumper.as_ref().is_some_and(|dumper| dumper.reason.ends_with(" died")))
     })
+}
+
+/// Tells whether the last try ended because Amanda's own programs died.
+fn every_part_died(log: Option<&RunLog>, dle: &Dle) -> bool {
+    let died = |report: &Option<Report>| report.as_ref().is_none_or(|report| report.reason.ends_with(" died"));
+    let last = log.and_then(|log| log.attempts(dle).last());
+    last.is_some_and(|attempt| (attempt.dumper.is_some() || attempt.chunker.is_some()) && died(&attempt.dumper) && died(&attempt.chunker))
 }
 
 /// Says why Amanda ended without a word on a disk, when it ended by itself; none when it was cut off.

@@ -135,7 +135,14 @@ impl AmandaEngine {
             })
             .collect();
         notes.extend(run_log.fatal.iter().chain(&run_log.errors).cloned());
-        let failed = !run_log.fatal.is_empty()
+        let ended = run_log.pids.iter().any(|program| program.name == "amflush" && program.done);
+        if !ended {
+            notes.push("The flush was cut off; what it has not written still lies on the holding disk.".to_owned());
+        } else if notes.is_empty() {
+            notes.push("Nothing to flush.".to_owned());
+        }
+        let failed = !ended
+            || !run_log.fatal.is_empty()
             || run_log.flushed.iter().any(|dump| dump.outcome != amanda::run_log::Outcome::Ok)
             || record.ended.is_some();
         Verdicts { notes, failed, ..Verdicts::default() }

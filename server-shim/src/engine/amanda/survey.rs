@@ -17,6 +17,10 @@ pub struct Settings {
     pub globals: Vec<(String, String)>,
     /// Directories of the holding disks that are in use.
     pub holding: Vec<PathBuf>,
+    /// What they may hold together, in KiB; none when one of them may take all but some room.
+    pub holding_kb: Option<u64>,
+    /// What a volume of the config's tapetype holds, in KiB.
+    pub volume_kb: Option<u64>,
 }
 
 impl Settings {
@@ -34,24 +38,47 @@ impl Settings {
     }
 }
 
+/// The definition that a line belongs to.
+enum Block {
+    Holding(String, PathBuf),
+    Tapetype(String),
+    Other,
+}
+
+/// Reads `512000K`, as amadmin prints sizes.
+fn kib(value: &str) -> i64 {
+    value.trim_end_matches('K').parse().unwrap_or(0)
+}
+
 /// Reads the output of `amadmin CONFIG config`: `NAME  value` lines, then `DEFINE kind name {` blocks.
 pub fn parse_config(output: &[u8]) -> Settings {
     let text = String::from_utf8_lossy(output);
     let mut settings = Settings::default();
     let mut in_use: Vec<String> = Vec::new();
-    let mut defined: Vec<(String, PathBuf)> = Vec::new();
-    let mut block: Option<String> = None;
+    let mut defined: Vec<(String, PathBuf, i64)> = Vec::new();
+    let mut volumes: Vec<(String, i64)> = Vec::new();
+    let mut block = Block::Other;
+    let mut outside = true;
     for line in text.lines() {
         let (name, value) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
         let value = value.trim().trim_matches('"');
         if line.starts_with("DEFINE ") {
-            let mut words = value.split(' ');
-            block = Some(if words.next() == Some("HOLDINGDISK") { words.next().unwrap_or_default().to_owned() } else { String::new() });
+            let (kind, name) = value.split_once(' ').unwrap_or((value, ""));
+            let name = name.trim_end_matches([' ', '{']).trim_matches('"').to_owned();
+            block = match kind {
+                "HOLDINGDISK" => Block::Holding(name, PathBuf::new()),
+                "TAPETYPE" => Block::Tapetype(name),
+                _ => Block::Other,
+            };
+            outside = false;
         } else if line.starts_with('}') {
-            block = None;
-        } else if let Some(holding) = &block {
-            if !holding.is_empty() && name == "DIRECTORY" {
-                defined.push((holding.clone(), value.into()));
+            outside = true;
+        } else if !outside {
+            match (&mut block, name) {
+                (Block::Holding(_, directory), "DIRECTORY") => *directory = value.into(),
+                (Block::Holding(name, directory), "USE") => defined.push((name.clone(), directory.clone(), kib(value))),
+                (Block::Tapetype(name), "LENGTH") => volumes.push((name.clone(), kib(value))),
+                _ => {}
             }
         } else if name == "HOLDINGDISK" {
             in_use.extend(value.split_ascii_whitespace().map(|name| name.trim_matches('"').to_owned()));
@@ -59,7 +86,11 @@ pub fn parse_config(output: &[u8]) -> Settings {
             settings.globals.push((name.to_owned(), value.to_owned()));
         }
     }
-    settings.holding = defined.into_iter().filter(|(name, _)| in_use.contains(name)).map(|(_, directory)| directory).collect();
+    defined.retain(|(name, _, _)| in_use.contains(name));
+    settings.holding_kb = defined.iter().map(|(_, _, kb)| u64::try_from(*kb).ok().filter(|kb| *kb > 0)).sum();
+    settings.holding = defined.into_iter().map(|(_, directory, _)| directory).collect();
+    let tapetype = settings.get("TAPETYPE");
+    settings.volume_kb = volumes.iter().find(|(name, _)| name == tapetype).and_then(|(_, kb)| u64::try_from(*kb).ok());
     settings
 }
 
@@ -111,7 +142,7 @@ fn rule(entry: &DiskEntry) -> Option<DiskRule> {
 mod tests {
     use super::*;
 
-    const OUTPUT: &str = "# AMANDA CONFIGURATION FROM FILE '/etc/amanda/daily/amanda.conf':\n\nORG                   \"daily\"\nTAPELIST              \"/srv/tapelist\"\nINFOFILE              \"/srv/info\"\nLOGDIR                \"/srv/log\"\nINDEXDIR              \"/srv/index\"\nHOLDINGDISK           hd1 hd2\nRESERVE               100\n\nDEFINE HOLDINGDISK hd1 {\n      COMMENT   \"\"\n      DIRECTORY \"/srv/hold one\"\n      USE       512000K\n}\n\nDEFINE HOLDINGDISK spare {\n      DIRECTORY \"/srv/spare\"\n}\n\nDEFINE HOLDINGDISK hd2 {\n      DIRECTORY \"/srv/hold2\"\n}\n\nDEFINE DUMPTYPE x {\n      HOLDINGDISK         AUTO\n#      RECORD yes\n}\n";
+    const OUTPUT: &str = "# AMANDA CONFIGURATION FROM FILE '/etc/amanda/daily/amanda.conf':\n\nORG                   \"daily\"\nTAPELIST              \"/srv/tapelist\"\nINFOFILE              \"/srv/info\"\nLOGDIR                \"/srv/log\"\nINDEXDIR              \"/srv/index\"\nHOLDINGDISK           hd1 hd2\nRESERVE               100\nTAPETYPE              T\n\nDEFINE HOLDINGDISK hd1 {\n      COMMENT   \"\"\n      DIRECTORY \"/srv/hold one\"\n      USE       512000K\n}\n\nDEFINE HOLDINGDISK spare {\n      DIRECTORY \"/srv/spare\"\n      USE       1K\n}\n\nDEFINE HOLDINGDISK hd2 {\n      DIRECTORY \"/srv/hold2\"\n      USE       1000K\n}\n\nDEFINE TAPETYPE T {\n      LENGTH    204800K\n}\n\nDEFINE DUMPTYPE x {\n      HOLDINGDISK         AUTO\n#      RECORD yes\n}\n";
 
     #[test]
     fn settings_and_the_holding_disks_in_use_are_read() {
