@@ -45,7 +45,7 @@ pub enum Command {
     },
     /// Write what lies on the holding disks to the config's tapes
     Flush {
-        /// The shared config; the one in [flush] of shim.toml when none is named
+        /// The shared config; the one under `flush` in shim.toml when none is named
         #[arg(id = "CONFIG", value_name = "CONFIG")]
         name: Option<ConfigName>,
     },

@@ -2,7 +2,7 @@
 //!
 //! Open-file-description locks (fcntl(2), `F_OFD_SETLK`): they exclude Amanda's fcntl locks, which `flock` does not, and
 //! they go when the last descriptor goes, kill -9 included. What they do not prove is that the holder's children are gone;
-//! [`processes`](crate::processes) does that.
+//! `processes` does that.
 //!
 //! Whoever can open a lock's file can hold it (reading is enough for a shared lock), so the file is its owner's alone. The
 //! holder's words stand beside it, `NAME.lock.holder`, for those who may only look.

@@ -12,7 +12,7 @@
 //!
 //! Reading order: [`world`] (what there is), [`laptop`] and [`shim`] (the two programs as their users call them), [`caller`] (the protocol by hand),
 //! [`amanda`] and [`restore`] (the engine, and what it has), [`tree`] (source trees), [`gate`] (dumps that wait until told),
-//! [`procs`] and [`watch`] (who is alive; who dumps what), [`sshd`], [`system`], [`child`], [`wait`].
+//! [`procs`] and [`watch`] (who is alive; who dumps what), [`says`] (what tests of bad input repeat), [`sshd`], [`system`], [`child`], [`wait`].
 
 pub mod amanda;
 pub mod caller;
@@ -21,6 +21,7 @@ pub mod gate;
 pub mod laptop;
 pub mod procs;
 pub mod restore;
+pub mod says;
 pub mod shim;
 pub mod sshd;
 pub mod system;

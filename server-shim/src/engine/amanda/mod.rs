@@ -1,7 +1,7 @@
 //! The installed Amanda as an engine: amdump makes the dumps, unchanged; we choose when, for whom, and what to believe.
 //!
 //! [`programs`] starts Amanda's programs, [`survey`] reads what a config says, [`amdump`] builds the command line,
-//! [`follow`] watches a run, [`guard`] protects its unfinished dumps, [`judge`] decides what it brought, [`stored`] looks
+//! [`follow`] watches a run, [`guard`] protects its unfinished dumps, [`mod@judge`] decides what it brought, [`stored`] looks
 //! at what lies on the holding disk, [`check`] finds what would make a first dump fail.
 
 pub mod amdump;
