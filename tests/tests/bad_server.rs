@@ -16,7 +16,6 @@ use asyncamanda_tests::says::{MINUTE, assert_no_ticket, assert_printable, assert
 use asyncamanda_tests::shim::{assert_own_exit, column};
 use asyncamanda_tests::wait::until_true;
 use asyncamanda_tests::{Caller, Laptop, Plan, World, procs, sshd, system, until};
-use proptest::prelude::*;
 use serde_json::Value;
 use wire::request;
 
