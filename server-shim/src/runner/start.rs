@@ -19,6 +19,9 @@ use crate::layout::Layout;
 use crate::report::Words;
 use crate::sys;
 
+/// The size at which the runner's log begins anew, in bytes.
+const MAX_LOG: u64 = 4 * 1024 * 1024;
+
 /// Set in the environment of the background process.
 const BACKGROUND: &str = "ASYNCAMANDA_RUNNER_BACKGROUND";
 
@@ -70,6 +73,10 @@ pub fn spawn_background(config: &Config) -> io::Result<()> {
     }
     let layout = config.layout();
     make_directories(&layout)?;
+    // Two files of this size are enough to see what went wrong, and never fill a disk.
+    if std::fs::metadata(layout.runner_log()).is_ok_and(|data| data.len() > MAX_LOG) {
+        std::fs::rename(layout.runner_log(), layout.runner_log().with_extension("log.1"))?;
+    }
     let log = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(layout.runner_log())?;
     let argv = argv(config)?;
     // Whoever opened the door chose a umask and may have had signals ignored; neither is Amanda's.
