@@ -77,7 +77,7 @@ impl Spool {
             // A file under this host's name that is no ticket would block the host for ever; it is the shim's own directory.
             let Ok(Some(earlier)) = self.read(name) else {
                 // A directory stays, and status names it.
-                let _ = durable::remove(&self.layout.queue().join(name));
+                let _ = durable::discard(&self.layout.queue().join(name));
                 continue;
             };
             if self.layout.result(&earlier).exists() {
@@ -94,9 +94,9 @@ impl Spool {
         Ok(Placed::New(ticket))
     }
 
-    /// Removes a ticket that has been settled.
+    /// Removes a ticket that has been settled. Its answer is on disk, so one that a power cut brings back is passed over.
     pub fn remove(&self, ticket: &Ticket) -> io::Result<()> {
-        durable::remove(&self.path(ticket))
+        durable::discard(&self.path(ticket))
     }
 
     fn path(&self, ticket: &Ticket) -> PathBuf {

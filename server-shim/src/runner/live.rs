@@ -273,7 +273,7 @@ pub fn start(
         Ok(leader) => {
             record.leader = Some(leader);
             // The mark finds it if this fails.
-            if let Err(error) = record.save(layout) {
+            if let Err(error) = record.note(layout) {
                 log(&format!("event=record_not_saved run={} why={error}", record.id));
             }
             Ok(Some(Live::new(record, guards)))

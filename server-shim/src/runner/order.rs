@@ -59,5 +59,5 @@ pub fn list(layout: &Layout) -> io::Result<Vec<Order>> {
 
 /// Removes an order that has been settled.
 pub fn remove(layout: &Layout, id: &TicketId) -> io::Result<()> {
-    durable::remove(&layout.orders().join(format!("{}.json", id.as_str())))
+    durable::discard(&layout.orders().join(format!("{}.json", id.as_str())))
 }

@@ -69,9 +69,14 @@ impl RunRecord {
         durable::write_json(&layout.runs().join(format!("{}.json", self.id)), self, 0o640)
     }
 
-    /// Forgets it: everything about it has been settled.
+    /// Notes what is worth something only while its processes live: a power cut ends them, too.
+    pub fn note(&self, layout: &Layout) -> io::Result<()> {
+        durable::publish_json(&layout.runs().join(format!("{}.json", self.id)), self, 0o640)
+    }
+
+    /// Forgets it: everything about it has been settled. Should a power cut bring it back, it is settled again.
     pub fn forget(&self, layout: &Layout) -> io::Result<()> {
-        durable::remove(&layout.runs().join(format!("{}.json", self.id)))
+        durable::discard(&layout.runs().join(format!("{}.json", self.id)))
     }
 
     /// Reads all that were never settled.

@@ -84,7 +84,7 @@ pub fn publish_result(layout: &Layout, spool: &Spool, ticket: &Ticket, settled: 
     if !path.exists() {
         durable::write_json(&path, settled, 0o640)?;
     }
-    durable::remove(&layout.retry(ticket))?;
+    durable::discard(&layout.retry(ticket))?;
     // The answer is what counts; a ticket that has one is passed over.
     spool.remove(ticket).or_else(|error| {
         super::log(&format!("event=ticket_not_removed ticket={} why=\"{error}\"", ticket.file_name()));
