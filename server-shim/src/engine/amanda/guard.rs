@@ -6,8 +6,10 @@
 //! flushes then writes its own run's id there. We put it right as long as the run lives. The leader's id serves: for the run's
 //! own driver it is the parent's, which it takes for its own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::processes::{self, Identity};
@@ -29,12 +31,24 @@ fn names_the_run(path: &Path, leader: Identity) -> bool {
     pid.is_some_and(|pid: u32| pid == leader.pid || processes::read(pid).is_some_and(|process| process.parent == leader.pid))
 }
 
+/// Tells whether a directory has an unfinished dump.
+fn has_unfinished(directory: &Path) -> bool {
+    fs::read_dir(directory).into_iter().flatten().flatten().any(|entry| entry.file_name().as_bytes().ends_with(b".tmp"))
+}
+
 /// Puts the `pid` files back where they are missing or name another run; returns the run's directories.
-pub fn protect(log: &Path, leader: Identity, holding: &[PathBuf]) -> Vec<PathBuf> {
+///
+/// Only where Amanda's own has been there: `seen` remembers that. A driver that finds a file in the place of the one it is
+/// about to make does not use the holding disk.
+pub fn protect(log: &Path, leader: Identity, holding: &[PathBuf], seen: &mut BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let directories = directories(log, holding);
     for directory in &directories {
         let path = directory.join("pid");
-        if !names_the_run(&path, leader)
+        if path.exists() || has_unfinished(directory) {
+            seen.insert(directory.clone());
+        }
+        if seen.contains(directory)
+            && !names_the_run(&path, leader)
             && processes::is_alive(leader)
             && let Err(error) = write(directory, &path, leader)
         {
@@ -74,12 +88,18 @@ mod tests {
         fs::create_dir(&run).expect("directory");
         let disks = [holding.path().to_owned()];
         let log = Path::new("/l/log.20261122030405.0");
+        let mut seen = BTreeSet::new();
+        let mut protect = |log, leader, holding: &[PathBuf; 1]| protect(log, leader, holding, &mut seen);
         let me = processes::read(std::process::id()).map(|me| Identity { pid: me.pid, start: me.start }).expect("we run");
         let dead = Identity { start: me.start + 1, ..me };
         assert_eq!(protect(log, dead, &disks), std::slice::from_ref(&run));
         assert!(!run.join("pid").exists(), "not for a run that is over");
         protect(log, me, &disks);
+        assert!(!run.join("pid").exists(), "not before Amanda has made its own");
+        fs::write(run.join("a.tmp"), "").expect("a dump that goes on");
+        protect(log, me, &disks);
         assert_eq!(fs::read_to_string(run.join("pid")).expect("written"), me.pid.to_string());
+        fs::remove_file(run.join("a.tmp")).expect("finished");
         fs::write(run.join("pid"), "1").expect("another run's");
         protect(log, me, &disks);
         assert_eq!(fs::read_to_string(run.join("pid")).expect("put right"), me.pid.to_string());

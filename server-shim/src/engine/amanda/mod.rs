@@ -48,12 +48,18 @@ pub struct AmandaEngine {
     layout: Layout,
     programs: Programs,
     followers: RefCell<BTreeMap<String, Follower>>,
+    guarded: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl AmandaEngine {
     /// Takes the administrator's configuration; nothing is started yet.
     pub fn new(config: &Config) -> Self {
-        Self { layout: config.layout(), programs: Programs::new(&config.amanda_sbin), followers: RefCell::default() }
+        Self {
+            layout: config.layout(),
+            programs: Programs::new(&config.amanda_sbin),
+            followers: RefCell::default(),
+            guarded: RefCell::default(),
+        }
     }
 
     /// Where a run's programs print.
@@ -200,7 +206,7 @@ impl Engine for AmandaEngine {
     }
 
     fn protect(&self, log: &Path, leader: Identity, survey: &Survey) -> Vec<PathBuf> {
-        guard::protect(log, leader, &survey.holding)
+        guard::protect(log, leader, &survey.holding, &mut self.guarded.borrow_mut())
     }
 
     fn settle(&self, record: &mut RunRecord, survey: &Survey) -> Result<Verdicts, Trouble> {
