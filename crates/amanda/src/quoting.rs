@@ -137,20 +137,21 @@ impl<'a> Iterator for Words<'a> {
             self.rest = text;
             return None;
         }
-        let end = word_end(text);
+        let end = word_end(text, is_blank);
         self.rest = &text[end..];
         Some(&text[..end])
     }
 }
 
-fn word_end(text: &[u8]) -> usize {
+/// Returns where the first word ends: at the first byte outside quotes that `sets_apart` words.
+pub(crate) fn word_end(text: &[u8], sets_apart: impl Fn(u8) -> bool) -> usize {
     let mut quoted = false;
     let mut at = 0;
     while at < text.len() {
         match text[at] {
             b'\\' => at += 1,
             b'"' => quoted = !quoted,
-            byte if is_blank(byte) && !quoted => break,
+            byte if sets_apart(byte) && !quoted => break,
             _ => {}
         }
         at += 1;

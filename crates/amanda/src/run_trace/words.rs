@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::quoting::unquote;
+use crate::quoting::{unquote, word_end};
 
 /// More words than this on one line are not looked at; the longest that matters has about 30.
 const WORDS: usize = 64;
@@ -18,7 +18,7 @@ pub(super) fn words(line: &[u8]) -> Vec<Cow<'_, [u8]>> {
         if rest.is_empty() {
             break;
         }
-        let (word, after) = rest.split_at(word_end(rest));
+        let (word, after) = rest.split_at(word_end(rest, sets_apart));
         rest = after;
         let quoted = word.iter().any(|byte| matches!(byte, b'"' | b'\\'));
         words.push(match if quoted { unquote(word).ok() } else { None } {
@@ -27,21 +27,6 @@ pub(super) fn words(line: &[u8]) -> Vec<Cow<'_, [u8]>> {
         });
     }
     words
-}
-
-fn word_end(text: &[u8]) -> usize {
-    let mut quoted = false;
-    let mut at = 0;
-    while at < text.len() {
-        match text[at] {
-            b'\\' => at += 1,
-            b'"' => quoted = !quoted,
-            byte if sets_apart(byte) && !quoted => break,
-            _ => {}
-        }
-        at += 1;
-    }
-    at.min(text.len())
 }
 
 fn sets_apart(byte: u8) -> bool {
