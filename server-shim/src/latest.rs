@@ -88,6 +88,7 @@ mod tests {
             finished: 1,
             bytes: Some(10),
             crc32c: None,
+            sent_crc32c: None,
             orig_kb: None,
             reason: String::new(),
             chain: vec![Base { level: 0, datestamp: "20261122000000".to_owned(), places: vec!["/h".to_owned()] }],

@@ -36,7 +36,7 @@ fn feed(world: &World, original: &str, bytes: &[u8]) -> (Finished, Vec<FromShim>
     decoder.feed(&said);
     let mut messages = Vec::new();
     while let Some(frame) = decoder.next_frame().expect("the shim's own frames") {
-        messages.push(frame::unpack(&frame).expect("the shim's own messages"));
+        messages.push(frame::unpack(frame).expect("the shim's own messages"));
     }
     let finished = Finished { code: status.code(), signal: None, stdout: String::new(), stderr, took: Duration::ZERO };
     (finished, messages)

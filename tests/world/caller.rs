@@ -36,7 +36,7 @@ impl Caller {
             while let Ok(count @ 1..) = stdout.read(&mut piece) {
                 decoder.feed(&piece[..count]);
                 while let Ok(Some(frame)) = decoder.next_frame() {
-                    let message = wire::frame::unpack(&frame).expect("the shim's own messages");
+                    let message = wire::frame::unpack(frame).expect("the shim's own messages");
                     if hear.send(message).is_err() {
                         return;
                     }

@@ -93,6 +93,7 @@ pub(crate) mod tests {
             finished: started.saturating_add(60),
             bytes: Some(1_234_567),
             crc32c: Some("0badcafe".into()),
+            sent_crc32c: Some("0badcafe".into()),
             orig_kb: Some(4000),
             reason: String::new(),
             chain: if matches!(outcome, Outcome::Ok | Outcome::Strange) { vec![full] } else { Vec::new() },

@@ -123,7 +123,7 @@ where
     decoder.feed(already_read);
     loop {
         loop {
-            let message = match decoder.next_frame().and_then(|frame| frame.map(|frame| frame::unpack(&frame)).transpose()) {
+            let message = match decoder.next_frame().and_then(|frame| frame.map(frame::unpack).transpose()) {
                 Ok(None) => break,
                 Ok(Some(message)) => message,
                 Err(error) => return Err(talk.misunderstood(error, &first_words)),
@@ -250,6 +250,10 @@ fn kind(message: &FromShim) -> &'static str {
         FromShim::Progress(_) => "progress",
         FromShim::Receipt(_) => "a receipt",
         FromShim::End { .. } => "an end",
+        FromShim::Open { .. } => "a stream",
+        FromShim::Window { .. } => "credit",
+        FromShim::Close { .. } => "a stream's end",
+        FromShim::Checked { .. } => "a check's answer",
         FromShim::Heartbeat => "a heartbeat",
     }
 }

@@ -75,7 +75,11 @@ fn play(caller: &mut Recorder, said: &[u8], stays: bool) -> (Result<(), SessionE
 fn said_by_us(mut bytes: &[u8]) -> Vec<FromAgent> {
     let mut decoder = wire::Decoder::new();
     decoder.feed(std::mem::take(&mut bytes));
-    std::iter::from_fn(|| decoder.next_frame().expect("our frames")).map(|frame| frame::unpack(&frame).expect("ours")).collect()
+    let mut said = Vec::new();
+    while let Some(frame) = decoder.next_frame().expect("our frames") {
+        said.push(frame::unpack(frame).expect("ours"));
+    }
+    said
 }
 
 #[test]

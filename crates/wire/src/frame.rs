@@ -1,7 +1,8 @@
 //! How messages are packed: `u32` payload length, `u8` channel, payload; numbers big-endian.
 //!
-//! Channel 0 is control: one JSON message. Other channels are kept for streams and are refused for now. A length is
-//! looked at before memory is taken, and nothing is kept beyond one frame and what one read brought.
+//! Channel 0 is control: one JSON message. Channels from 1 to [`MAX_STREAMS`] carry the bytes of one Amanda connection
+//! each ([`crate::flow`]); others are refused. A length is looked at before memory is taken, and nothing is kept beyond one
+//! frame and what one read brought.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,19 +10,25 @@ use serde::de::DeserializeOwned;
 /// The longest control payload, in bytes.
 pub const MAX_CONTROL: usize = 64 * 1024;
 
+/// The longest payload of a stream's frame, in bytes.
+pub const MAX_DATA: usize = 64 * 1024;
+
+/// How many Amanda connections one session carries at a time: the planner's, a few dumpers', a check's.
+pub const MAX_STREAMS: u8 = 8;
+
 /// Bytes before the payload.
 pub const HEADER: usize = 5;
 
 /// The control channel.
 pub const CONTROL: u8 = 0;
 
-/// One frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
+/// One frame, as it lies in the decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
     /// The channel.
     pub channel: u8,
     /// What it carries.
-    pub payload: Vec<u8>,
+    pub payload: &'a [u8],
 }
 
 /// Why a stream of bytes is not one of frames.
@@ -44,6 +51,9 @@ pub enum FrameError {
     /// The payload is not a message that we know.
     #[error("a control message cannot be understood: {0}")]
     NotAMessage(#[source] serde_json::Error),
+    /// A stream's frame that carries nothing.
+    #[error("a frame of stream {0} is empty")]
+    Empty(u8),
     /// A message of ours is too long to send.
     #[error("a message of {0} bytes is too long to send")]
     TooLongToSend(usize),
@@ -57,15 +67,19 @@ pub fn pack<M: Serialize>(message: &M) -> Result<Vec<u8>, FrameError> {
     if length > MAX_CONTROL {
         return Err(FrameError::TooLongToSend(length));
     }
-    let announced = u32::try_from(length).expect("MAX_CONTROL fits into 32 bits");
-    bytes[..4].copy_from_slice(&announced.to_be_bytes());
-    bytes[4] = CONTROL;
+    bytes[..HEADER].copy_from_slice(&header(CONTROL, length));
     Ok(bytes)
 }
 
+/// Returns what stands before a payload; a stream's is at most [`MAX_DATA`] bytes long and not empty.
+pub fn header(channel: u8, length: usize) -> [u8; HEADER] {
+    let [a, b, c, d] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    [a, b, c, d, channel]
+}
+
 /// Reads a control frame's message.
-pub fn unpack<M: DeserializeOwned>(frame: &Frame) -> Result<M, FrameError> {
-    serde_json::from_slice(&frame.payload).map_err(FrameError::NotAMessage)
+pub fn unpack<M: DeserializeOwned>(frame: Frame<'_>) -> Result<M, FrameError> {
+    serde_json::from_slice(frame.payload).map_err(FrameError::NotAMessage)
 }
 
 /// Turns bytes, in whatever pieces they arrive, into frames.
@@ -74,6 +88,8 @@ pub fn unpack<M: DeserializeOwned>(frame: &Frame) -> Result<M, FrameError> {
 #[derive(Debug, Default)]
 pub struct Decoder {
     buffer: Vec<u8>,
+    /// Bytes at the front that have been given out.
+    taken: usize,
 }
 
 impl Decoder {
@@ -84,32 +100,40 @@ impl Decoder {
 
     /// Takes bytes as they were read.
     pub fn feed(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
     /// Returns the next whole frame, none when more bytes are needed.
-    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        let rest = &self.buffer[self.taken..];
+        let Some(header) = rest.first_chunk::<HEADER>() else { return Ok(None) };
         let [a, b, c, d, channel] = *header;
-        if channel != CONTROL {
-            return Err(FrameError::UnknownChannel(channel));
-        }
+        let limit = match channel {
+            CONTROL => MAX_CONTROL,
+            1..=MAX_STREAMS => MAX_DATA,
+            _ => return Err(FrameError::UnknownChannel(channel)),
+        };
         let announced = u32::from_be_bytes([a, b, c, d]);
         let length = usize::try_from(announced).unwrap_or(usize::MAX);
-        if length > MAX_CONTROL {
-            return Err(FrameError::TooLong { length: u64::from(announced), limit: MAX_CONTROL });
+        if length > limit {
+            return Err(FrameError::TooLong { length: u64::from(announced), limit });
         }
-        if self.buffer.len() < HEADER + length {
+        if length == 0 && channel != CONTROL {
+            return Err(FrameError::Empty(channel));
+        }
+        if rest.len() < HEADER + length {
             return Ok(None);
         }
-        let payload = self.buffer[HEADER..HEADER + length].to_vec();
-        self.buffer.drain(..HEADER + length);
-        Ok(Some(Frame { channel, payload }))
+        let start = self.taken + HEADER;
+        self.taken = start + length;
+        Ok(Some(Frame { channel, payload: &self.buffer[start..self.taken] }))
     }
 
     /// Says that the stream has ended; an error when it ended inside a frame.
     pub fn finish(&self) -> Result<(), FrameError> {
-        if self.buffer.is_empty() { Ok(()) } else { Err(FrameError::Truncated) }
+        if self.buffer.len() == self.taken { Ok(()) } else { Err(FrameError::Truncated) }
     }
 }
 
@@ -130,8 +154,22 @@ mod tests {
     #[test]
     fn an_unknown_channel_is_refused() {
         let mut decoder = Decoder::new();
-        decoder.feed(&[0, 0, 0, 1, 7, 0]);
-        assert!(matches!(decoder.next_frame(), Err(FrameError::UnknownChannel(7))));
+        decoder.feed(&[0, 0, 0, 1, MAX_STREAMS + 1, 0]);
+        assert!(matches!(decoder.next_frame(), Err(FrameError::UnknownChannel(9))));
+    }
+
+    #[test]
+    fn a_streams_bytes_come_out_as_they_went_in_and_have_their_own_limit() {
+        let mut decoder = Decoder::new();
+        decoder.feed(&header(3, 4));
+        decoder.feed(b"dump");
+        assert_eq!(decoder.next_frame().expect("whole"), Some(Frame { channel: 3, payload: b"dump" }));
+        assert!(decoder.finish().is_ok());
+        decoder.feed(&header(1, MAX_DATA + 1));
+        assert!(matches!(decoder.next_frame(), Err(FrameError::TooLong { limit: MAX_DATA, .. })));
+        let mut empty = Decoder::new();
+        empty.feed(&header(1, 0));
+        assert!(matches!(empty.next_frame(), Err(FrameError::Empty(1))));
     }
 
     #[test]
@@ -162,12 +200,12 @@ mod tests {
                 decoder.feed(piece);
                 loop {
                     match decoder.next_frame() {
-                        Ok(Some(frame)) => { let _: Result<FromAgent, _> = unpack(&frame); }
+                        Ok(Some(frame)) => { let _: Result<FromAgent, _> = unpack(frame); }
                         Ok(None) => break,
                         Err(_) => break 'stream,
                     }
                 }
-                prop_assert!(decoder.buffer.len() <= HEADER + MAX_CONTROL + 300);
+                prop_assert!(decoder.buffer.len() - decoder.taken <= HEADER + MAX_CONTROL + 300);
             }
         }
 
@@ -183,7 +221,7 @@ mod tests {
                 decoder.feed(piece);
                 rest = after;
                 while let Some(frame) = decoder.next_frame().expect("our own frames") {
-                    seen.push(unpack::<String>(&frame).expect("our own text"));
+                    seen.push(unpack::<String>(frame).expect("our own text"));
                 }
             }
             prop_assert!(decoder.finish().is_ok());

@@ -4,10 +4,11 @@
 //! a change there is a change here, and the other way round.
 //!
 //! Reading order: [`names`] (the closed grammars), [`receipt`] (the only proof of a backup), [`message`]
-//! (what is said), [`frame`] (how it is packed), [`request`] (the one line that ssh carries), [`exit`] (how both
+//! (what is said), [`frame`] (how it is packed), [`flow`] (how fast a stream may go), [`request`] (the one line that ssh carries), [`exit`] (how both
 //! programs end).
 
 pub mod exit;
+pub mod flow;
 pub mod frame;
 pub mod message;
 pub mod names;
@@ -15,6 +16,7 @@ pub mod receipt;
 pub mod request;
 
 pub use exit::Exit;
+pub use flow::{Flow, FlowError};
 pub use frame::{Decoder, Frame, FrameError};
 pub use message::{AbortCode, FromAgent, FromShim, Hello, PROTOCOL_VERSION};
 pub use names::{ConfigName, DiskName, HostName, NameError};

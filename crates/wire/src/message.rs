@@ -21,6 +21,9 @@ pub const SILENCE_SECONDS: u64 = 30;
 /// The most disks one trigger may name.
 pub const MAX_DISKS: usize = 256;
 
+/// The most lines of amcheck that are passed on.
+pub const MAX_CHECK_LINES: usize = 200;
+
 /// The first message of either side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -51,6 +54,26 @@ pub enum FromAgent {
         /// Disk names as in the disklist, at most [`MAX_DISKS`].
         #[serde(default)]
         disks: Vec<DiskName>,
+    },
+    /// From now on, until this session ends or a newer one says the same, Amanda may reach the laptop through it.
+    Serve {
+        /// The client's incremental state moves only with a receipt that is OK, so that a dump that failed on the server is
+        /// simply dumped again.
+        holds_back: bool,
+    },
+    /// Would it work? Amanda's own amcheck asks this laptop. Answered by [`FromShim::Checked`], then [`FromShim::End`].
+    Check,
+    /// This much of a stream has been taken in: as much again may be sent.
+    Window {
+        /// The stream.
+        stream: u8,
+        /// Bytes.
+        bytes: u32,
+    },
+    /// Nothing more will be sent on this stream, and what comes is dropped. Said once by either side; then its number is free.
+    Close {
+        /// The stream.
+        stream: u8,
     },
     /// Still here.
     Heartbeat,
@@ -107,6 +130,30 @@ pub enum FromShim {
         /// The ticket; none after a query.
         #[serde(default)]
         ticket: Option<String>,
+    },
+    /// Amanda connects: what comes on this stream is for the laptop's Amanda client.
+    Open {
+        /// The stream, from 1 to [`crate::frame::MAX_STREAMS`].
+        stream: u8,
+    },
+    /// As [`FromAgent::Window`].
+    Window {
+        /// The stream.
+        stream: u8,
+        /// Bytes.
+        bytes: u32,
+    },
+    /// As [`FromAgent::Close`].
+    Close {
+        /// The stream.
+        stream: u8,
+    },
+    /// What amcheck found.
+    Checked {
+        /// It was content.
+        ok: bool,
+        /// What it printed, at most [`MAX_CHECK_LINES`] lines.
+        lines: Vec<String>,
     },
     /// Still here.
     Heartbeat,

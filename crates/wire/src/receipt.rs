@@ -73,6 +73,9 @@ pub struct Receipt {
     /// CRC-32C of those bytes, eight hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc32c: Option<String>,
+    /// CRC-32C of the bytes that the client says it sent, eight hex digits: names the attempt that this receipt is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_crc32c: Option<String>,
     /// Size before compression, in KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orig_kb: Option<u64>,

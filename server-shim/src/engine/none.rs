@@ -63,6 +63,7 @@ impl Engine for NoEngine<'_> {
             finished: record.started,
             bytes: None,
             crc32c: None,
+            sent_crc32c: None,
             orig_kb: None,
             reason: "the server has engine = \"none\", which makes no dumps".to_owned(),
             chain: Vec::new(),

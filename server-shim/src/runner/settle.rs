@@ -148,6 +148,7 @@ pub fn failed(record: &RunRecord, host: &HostName, disk: &DiskName, reason: &str
         finished: now as i64,
         bytes: None,
         crc32c: None,
+        sent_crc32c: None,
         orig_kb: None,
         reason: reason.to_owned(),
         chain: Vec::new(),

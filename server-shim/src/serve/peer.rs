@@ -83,7 +83,7 @@ impl Peer {
     pub fn next(&mut self, patience: Duration) -> io::Result<Event> {
         let look_at = Instant::now() + patience;
         loop {
-            match self.decoder.next_frame().and_then(|frame| frame.as_ref().map(unpack::<FromAgent>).transpose()) {
+            match self.decoder.next_frame().and_then(|frame| frame.map(unpack::<FromAgent>).transpose()) {
                 Ok(Some(FromAgent::Heartbeat)) => continue,
                 Ok(Some(message)) => return Ok(Event::Said(message)),
                 Ok(None) => {}

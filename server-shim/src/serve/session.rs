@@ -90,6 +90,9 @@ impl Session<'_> {
                     self.answer_trigger(&grant, disks)?;
                 }
                 FromAgent::Heartbeat => {}
+                FromAgent::Serve { .. } | FromAgent::Check | FromAgent::Window { .. } | FromAgent::Close { .. } => {
+                    return Err(protocol("this server has no tunnel").into());
+                }
                 FromAgent::Hello(_) => return Err(protocol("a second hello").into()),
             }
         }

@@ -144,6 +144,7 @@ fn receipt(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, dle: &Dle,
     let mut receipt = failed(evidence.record, host, &rule.disk, &reason, evidence.now);
     receipt.level = Some(word.level);
     receipt.datestamp = word.datestamp.clone();
+    receipt.sent_crc32c = word.client.map(|crc| format!("{:08x}", crc.crc));
     receipt.orig_kb = word.orig_kb;
     let counted = word.server.or(word.client.filter(|_| !rule.changed_on_server));
     receipt.bytes = counted.map(|crc| crc.bytes);
