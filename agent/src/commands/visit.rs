@@ -46,6 +46,8 @@ pub struct Visit<'a> {
     pub verdict: Option<Verdict>,
     /// The disks that were asked for, once they were.
     pub asked: Option<Vec<DiskName>>,
+    /// What amcheck found on the server: whether it was content, and its words.
+    pub checked: Option<(bool, Vec<String>)>,
     /// What came of it.
     pub receipts: Vec<Receipt>,
     /// Sentences for people: what was passed over.
@@ -78,6 +80,7 @@ impl<'a> Visit<'a> {
             ticket: None,
             verdict: None,
             asked: None,
+            checked: None,
             receipts: Vec::new(),
             warnings: Vec::new(),
             unstored: None,
@@ -195,6 +198,7 @@ impl Caller for Visit<'_> {
         match &news {
             News::Queued { joined, .. } => self.joined |= joined,
             News::Progress(_) => {}
+            News::Checked { ok, lines } => self.checked = Some((*ok, lines.clone())),
             News::Receipt(receipt) => {
                 if !self.is_ours(receipt) {
                     return Ok(());
