@@ -157,6 +157,7 @@ pub(crate) mod tests {
             host: host.parse().expect("name"),
             disks: disks.iter().map(|disk| DiskName::new(*disk).expect("name")).collect(),
             ticket: None,
+            holds_back: false,
         };
         RunRecord {
             id: "1-1".to_owned(),
