@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use wire::{DiskName, HostName};
+use wire::HostName;
 
 use super::ticket::{Ticket, TicketId};
 use crate::durable;
@@ -141,6 +141,7 @@ impl Spool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wire::DiskName;
 
     fn world() -> (tempfile::TempDir, Layout, Spool) {
         let directory = tempfile::tempdir().expect("temporary directory");

@@ -4,9 +4,11 @@
 //! It keeps nothing in memory that is not also on disk: the next runner goes on where this one was killed.
 //!
 //! [`start`] brings it to life, [`record`] is what it writes down about a run, [`admit`] reads tickets and orders,
+//! [`checks`] asks amcheck for a laptop,
 //! [`live`] follows one run to its end, [`settle`] turns what a run brought into receipts, [`flush_policy`] decides about tapes.
 
 pub mod admit;
+pub mod checks;
 pub mod flush_policy;
 pub mod live;
 pub mod order;
@@ -90,6 +92,7 @@ struct Runner<'a> {
     published: Option<Standing>,
     /// Files in the queue that will not be served, whatever they say.
     passed_over: Vec<String>,
+    checks: checks::Checks,
     /// Tickets whose laptop has no session now.
     away: BTreeSet<TicketId>,
 }
@@ -111,6 +114,7 @@ impl<'a> Runner<'a> {
             events,
             published: None,
             passed_over: Vec::new(),
+            checks: checks::Checks::default(),
             away: BTreeSet::new(),
         })
     }
@@ -130,6 +134,7 @@ impl<'a> Runner<'a> {
             }
             self.guard(&surveys, &[]);
             self.step_live(&surveys)?;
+            let checking = self.checks.step(&self.layout, &surveys, self.engine)?;
             let now = clock();
             let mut admission = admit::admit(self.config, &self.spool, &self.layout, &surveys, &self.live)?;
             for (settled, ticket) in admission.refused.drain(..) {
@@ -149,7 +154,7 @@ impl<'a> Runner<'a> {
             }
             // A laptop that comes back has a session, which brings a runner to life.
             let waits = admission.waiting.len() > self.away.len();
-            if !waits && self.live.is_empty() {
+            if !waits && !checking && self.live.is_empty() {
                 return self.tidy();
             }
             self.wait(waits)?;
@@ -286,7 +291,9 @@ impl<'a> Runner<'a> {
         let waits = tickets.iter().any(|ticket| {
             !self.layout.result(ticket).exists() && !self.passed_over.contains(&ticket.file_name()) && !self.away.contains(&ticket.id)
         });
-        Ok(waits || order::list(&self.layout)?.iter().any(|order| !self.layout.order_result(&order.id).exists()))
+        Ok(waits
+            || checks::any(&self.layout)
+            || order::list(&self.layout)?.iter().any(|order| !self.layout.order_result(&order.id).exists()))
     }
 
     /// Removes results that nobody will ask for any more.
