@@ -15,6 +15,7 @@ use wire::message::{HEARTBEAT_SECONDS, MAX_CHECK_LINES, MAX_DISKS, Progress, SIL
 use wire::{ConfigName, Decoder, DiskName, Frame, FrameError, FromAgent, FromShim, Hello, HostName, PROTOCOL_VERSION, Receipt, frame};
 
 use super::SessionError;
+use super::measure::{Measured, Rounds};
 use super::outgoing::{self, Outgoing};
 use super::tunnel::{Answer, Event, Tunnel};
 
@@ -69,6 +70,8 @@ pub enum News {
     Progress(Progress),
     /// A receipt.
     Receipt(Box<Receipt>),
+    /// How many bytes a second the line to the server takes.
+    Rate(u64),
     /// What amcheck found.
     Checked {
         /// It was content.
@@ -108,6 +111,7 @@ pub enum Opening {
 enum Stage {
     Greeting,
     Querying { receipts: Vec<Receipt>, ticket: Option<String> },
+    Measuring { rounds: Rounds, since: Instant },
     Waiting { queued: bool, receipts: usize },
 }
 
@@ -311,9 +315,9 @@ impl Talk<'_> {
                         self.stage = Stage::Waiting { queued: false, receipts: 0 };
                     }
                     Next::Check => {
-                        self.serve()?;
-                        self.say(&FromAgent::Check)?;
-                        self.stage = Stage::Waiting { queued: false, receipts: 0 };
+                        let rounds = Rounds::default();
+                        rounds.messages().try_for_each(|message| self.say(&message))?;
+                        self.stage = Stage::Measuring { rounds, since: Instant::now() };
                     }
                 }
             }
@@ -326,6 +330,18 @@ impl Talk<'_> {
                 *receipts += 1;
                 self.caller.heard(News::Receipt(receipt))?;
             }
+            (FromShim::Measured, Stage::Measuring { rounds, since }) => match rounds.after(since.elapsed()) {
+                Measured::Again(next) => {
+                    next.messages().try_for_each(|message| self.say(&message))?;
+                    self.stage = Stage::Measuring { rounds: next, since: Instant::now() };
+                }
+                Measured::Rate(bytes) => {
+                    self.caller.heard(News::Rate(bytes))?;
+                    self.serve()?;
+                    self.say(&FromAgent::Check)?;
+                    self.stage = Stage::Waiting { queued: false, receipts: 0 };
+                }
+            },
             (FromShim::Checked { ok, mut lines }, Stage::Waiting { .. }) => {
                 lines.truncate(MAX_CHECK_LINES);
                 let lines = lines.iter().map(|line| amanda::escape::printable(line.as_bytes())).collect();
@@ -361,6 +377,7 @@ fn kind(message: &FromShim) -> &'static str {
         FromShim::Window { .. } => "credit",
         FromShim::Close { .. } => "a stream's end",
         FromShim::Checked { .. } => "a check's answer",
+        FromShim::Measured => "a measurement's end",
         FromShim::Heartbeat => "a heartbeat",
     }
 }

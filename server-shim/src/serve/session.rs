@@ -90,6 +90,8 @@ impl Session<'_> {
                     self.answer_trigger(&grant, disks)?;
                 }
                 FromAgent::Heartbeat => {}
+                FromAgent::Measure { last: true, .. } => self.peer.say(&FromShim::Measured)?,
+                FromAgent::Measure { .. } => {}
                 FromAgent::Serve { .. } | FromAgent::Check | FromAgent::Window { .. } | FromAgent::Close { .. } => {
                     return Err(protocol("this server has no tunnel").into());
                 }
