@@ -175,7 +175,8 @@ fn what_is_no_shim_or_another_version_is_status_76() {
         ("another version", "hello version=2\nwait-eof\n", &["speaks another version", "update asyncamanda on this laptop"][..]),
         ("garbage", "raw hex=48656c6c6f21\nwait-eof\n", &["no asyncamanda-shim answers", "Hello!"]),
         ("an oversize frame", "hello\nraw hex=ffffffff00\nwait-eof\n", &["cannot be understood", "4294967295 bytes"]),
-        ("an unknown channel", "hello\nraw hex=0000000107ff\nwait-eof\n", &["channel 7"]),
+        ("an unknown channel", "hello\nraw hex=0000000109ff\nwait-eof\n", &["channel 9"]),
+        ("a stream that nobody opened", "hello\nraw hex=0000000107ff\nwait-eof\n", &["a stream's bytes out of turn"]),
         ("no JSON", "hello\nraw hex=00000001007b\nwait-eof\n", &["cannot be understood"]),
         (
             "nothing, with a status",

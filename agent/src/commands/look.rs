@@ -78,10 +78,21 @@ pub fn show_config(config: &Config, voice: &Voice) -> Exit {
             (format!("\"{}\"", humantime::format_duration(config.connect_timeout.value)), config.connect_timeout.from.to_string()),
         ),
     ];
+    let kind = match config.client.value {
+        crate::config::ClientKind::Native => "\"native\"",
+        crate::config::ClientKind::Amandad => "\"amandad\"",
+    };
+    rows.push(("client".to_owned(), (kind.to_owned(), config.client.from.to_string())));
+    rows.push(("programs".to_owned(), (format!("{:?}", config.programs.value), config.programs.from.to_string())));
+    if config.client.value == crate::config::ClientKind::Amandad {
+        rows.extend([("amandad".to_owned(), path(&config.amandad)), ("gnutar_lists".to_owned(), path(&config.gnutar_lists))]);
+    }
     for disk in &config.disks {
         let name = format!("{:?}", disk.value.name.as_os_str());
+        let elsewhere = disk.value.device.as_os_str() != disk.value.name.as_os_str();
+        let device = if elsewhere { format!(", device {:?}", disk.value.device) } else { String::new() };
         let exclude = if disk.value.exclude.is_empty() { String::new() } else { format!(", exclude {:?}", disk.value.exclude) };
-        rows.push(("disk".to_owned(), (format!("{name}{exclude}"), disk.from.to_string())));
+        rows.push(("disk".to_owned(), (format!("{name}{device}{exclude}"), disk.from.to_string())));
     }
     if voice.json {
         let rows: Vec<_> = rows.iter().map(|(key, (value, from))| json!({ "key": key, "value": value, "from": from })).collect();

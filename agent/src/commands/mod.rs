@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod check;
+pub mod first_full;
 pub mod look;
 pub mod visit;
 

@@ -23,6 +23,8 @@ pub enum Purpose {
     Now(Vec<DiskName>),
     /// A look; nothing is asked for, nothing stored.
     Look,
+    /// A look, and the question whether a backup would work.
+    Check,
 }
 
 /// One visit.
@@ -46,6 +48,10 @@ pub struct Visit<'a> {
     pub verdict: Option<Verdict>,
     /// The disks that were asked for, once they were.
     pub asked: Option<Vec<DiskName>>,
+    /// Bytes a second that the line to the server takes, when it was measured.
+    pub rate: Option<u64>,
+    /// What amcheck found on the server: whether it was content, and its words.
+    pub checked: Option<(bool, Vec<String>)>,
     /// What came of it.
     pub receipts: Vec<Receipt>,
     /// Sentences for people: what was passed over.
@@ -78,6 +84,8 @@ impl<'a> Visit<'a> {
             ticket: None,
             verdict: None,
             asked: None,
+            rate: None,
+            checked: None,
             receipts: Vec::new(),
             warnings: Vec::new(),
             unstored: None,
@@ -88,6 +96,10 @@ impl<'a> Visit<'a> {
     pub fn expecting(mut self, host: Option<&'a HostName>) -> Self {
         self.expected = host;
         self
+    }
+
+    fn stores(&self) -> bool {
+        !matches!(self.purpose, Purpose::Look | Purpose::Check)
     }
 
     fn note(&mut self, stored: Result<(), StoreError>) {
@@ -120,7 +132,7 @@ impl<'a> Visit<'a> {
 
     fn keep(&mut self, receipt: &Receipt) {
         let now = (self.clock)();
-        if self.purpose != Purpose::Look {
+        if self.stores() {
             let stored = self.store.put(receipt, now);
             self.note(stored);
         }
@@ -162,7 +174,7 @@ impl Caller for Visit<'_> {
                 record.known = Known::Nothing;
             }
         }
-        if self.purpose != Purpose::Look {
+        if self.stores() {
             let peer = Peer { host: server.host.clone(), config: server.config.clone(), program: server.program.clone() };
             let stored = self.store.set_peer(&peer);
             self.note(stored);
@@ -185,6 +197,7 @@ impl Caller for Visit<'_> {
         let disks = match &self.purpose {
             Purpose::IfDue(disks) if still_due => disks,
             Purpose::Now(disks) => disks,
+            Purpose::Check => return Ok(Next::Check),
             Purpose::IfDue(_) | Purpose::Look => return Ok(Next::Done),
         };
         self.asked = Some(disks.clone());
@@ -195,6 +208,8 @@ impl Caller for Visit<'_> {
         match &news {
             News::Queued { joined, .. } => self.joined |= joined,
             News::Progress(_) => {}
+            News::Rate(bytes) => self.rate = Some(*bytes),
+            News::Checked { ok, lines } => self.checked = Some((*ok, lines.clone())),
             News::Receipt(receipt) => {
                 if !self.is_ours(receipt) {
                     return Ok(());

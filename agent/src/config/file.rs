@@ -11,9 +11,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::{ConfigError, Disk, Layer, Setting, Source, Ways};
 
-const TOP: &[&str] = &["host", "interval", "state", "amandates", "server", "disk"];
+const TOP: &[&str] = &["host", "interval", "state", "amandates", "client", "programs", "amandad", "gnutar_lists", "server", "disk"];
 const SERVER: &[&str] = &["destination", "identity", "known_hosts", "connect_timeout"];
-const DISK: &[&str] = &["path", "exclude"];
+const DISK: &[&str] = &["path", "device", "exclude"];
 
 type Key<'t, 'i> = &'t Spanned<std::borrow::Cow<'i, str>>;
 type Value<'t, 'i> = &'t Spanned<DeValue<'i>>;
@@ -33,6 +33,10 @@ pub fn parse(text: &str, path: &Arc<Path>, home: Option<&Path>) -> Result<Layer,
             "interval" => layer.interval = Some(reader.number_or_text(key, value)?.parsed(super::interval)?),
             "state" => layer.state = Some(reader.way(key, value)?),
             "amandates" => layer.amandates = Some(reader.way(key, value)?),
+            "client" => layer.client = Some(reader.text(key, value)?.parsed(super::client_kind)?),
+            "programs" => layer.programs = Some(reader.programs(key, value)?),
+            "amandad" => layer.amandad = Some(reader.text(key, value)?.parsed(super::absolute)?),
+            "gnutar_lists" => layer.gnutar_lists = Some(reader.text(key, value)?.parsed(super::absolute)?),
             "server" => reader.server(reader.table(key, value)?, &mut layer)?,
             "disk" => layer.disks = reader.disks(key, value)?,
             _ => return Err(reader.unknown(key, "", TOP)),
@@ -113,6 +117,21 @@ impl Reader<'_> {
         }
     }
 
+    fn texts<'t>(&self, key: Key<'_, '_>, value: &'t Spanned<DeValue<'_>>) -> Result<Vec<&'t str>, ConfigError> {
+        let DeValue::Array(items) = value.get_ref() else { return Err(self.wrong_type(key, "a list of strings")) };
+        let text = |item: &'t Spanned<DeValue<'_>>| match item.get_ref() {
+            DeValue::String(text) => Ok(text.as_ref()),
+            _ => Err(self.wrong_type(key, "a list of strings")),
+        };
+        items.iter().map(text).collect()
+    }
+
+    fn programs(&self, key: Key<'_, '_>, value: Value<'_, '_>) -> Result<Setting<Vec<std::path::PathBuf>>, ConfigError> {
+        let paths = self.texts(key, value)?.into_iter().map(|text| self.setting(key, text).parsed(super::absolute));
+        let values = paths.map(|path| path.map(|path| path.value)).collect::<Result<_, _>>()?;
+        Ok(Setting { key: key.get_ref().to_string(), value: values, from: self.source(key.span().start) })
+    }
+
     fn server(&self, table: &DeTable<'_>, layer: &mut Layer) -> Result<(), ConfigError> {
         for (key, value) in table {
             match key.get_ref().as_ref() {
@@ -149,16 +168,15 @@ impl Reader<'_> {
 
     fn disk(&self, list: Key<'_, '_>, start: usize, table: &DeTable<'_>) -> Result<Setting<Disk>, ConfigError> {
         let mut path = None;
+        let mut device = None;
         let mut exclude = Vec::new();
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "path" => path = Some(self.text(key, value)?.parsed(super::disk_name)?),
+                "device" => device = Some(self.text(key, value)?.parsed(super::absolute)?),
                 "exclude" => {
-                    let DeValue::Array(items) = value.get_ref() else { return Err(self.wrong_type(key, "a list of strings")) };
-                    for item in items.iter() {
-                        let DeValue::String(pattern) = item.get_ref() else { return Err(self.wrong_type(key, "a list of strings")) };
-                        exclude.push(pattern.to_string());
-                    }
+                    let patterns = self.texts(key, value)?.into_iter().map(|text| self.setting(key, text).parsed(super::pattern));
+                    exclude = patterns.map(|pattern| pattern.map(|pattern| pattern.value)).collect::<Result<_, _>>()?;
                 }
                 _ => return Err(self.unknown(key, "[[disk]]", DISK)),
             }
@@ -170,6 +188,7 @@ impl Reader<'_> {
                 problem: "this [[disk]] has no path".to_owned(),
             });
         };
-        Ok(Setting { key: "disk".to_owned(), value: Disk { name: path.value, exclude }, from: path.from })
+        let device = device.map_or_else(|| std::path::PathBuf::from(path.value.as_os_str()), |device| device.value);
+        Ok(Setting { key: "disk".to_owned(), value: Disk { name: path.value, device, exclude }, from: path.from })
     }
 }

@@ -89,9 +89,23 @@ impl<T> Setting<T> {
 pub struct Disk {
     /// Its name in the disklist.
     pub name: DiskName,
-    /// What this laptop keeps out of its backup; kept for the release in which the agent itself is the client.
+    /// The directory that is read.
+    pub device: PathBuf,
+    /// What this laptop keeps out of its backup, whatever the server's dumptype says: patterns as tar's `--exclude` has them.
     pub exclude: Vec<String>,
 }
+
+/// Which Amanda client answers when the server's Amanda comes through the tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientKind {
+    /// The one in this program.
+    Native,
+    /// The installed amandad.
+    Amandad,
+}
+
+/// Programs that the client may run unless the file says otherwise; those that are not there are not missed.
+const PROGRAMS: [&str; 6] = ["/usr/bin/tar", "/bin/tar", "/usr/bin/gzip", "/bin/gzip", "/usr/bin/zstd", "/bin/zstd"];
 
 /// What one place says; nothing is required of it.
 #[derive(Debug, Default, Clone)]
@@ -105,6 +119,10 @@ pub struct Layer {
     pub identity: Option<Setting<PathBuf>>,
     pub known_hosts: Option<Setting<PathBuf>>,
     pub connect_timeout: Option<Setting<Duration>>,
+    pub client: Option<Setting<ClientKind>>,
+    pub programs: Option<Setting<Vec<PathBuf>>>,
+    pub amandad: Option<Setting<PathBuf>>,
+    pub gnutar_lists: Option<Setting<PathBuf>>,
     pub disks: Vec<Setting<Disk>>,
 }
 
@@ -120,6 +138,10 @@ pub struct Config {
     pub identity: Setting<PathBuf>,
     pub known_hosts: Setting<PathBuf>,
     pub connect_timeout: Setting<Duration>,
+    pub client: Setting<ClientKind>,
+    pub programs: Setting<Vec<PathBuf>>,
+    pub amandad: Setting<PathBuf>,
+    pub gnutar_lists: Setting<PathBuf>,
     pub disks: Vec<Setting<Disk>>,
 }
 
@@ -269,6 +291,26 @@ fn disk_name(text: &str) -> Result<DiskName, Fault> {
     DiskName::new(text).map_err(|error| Fault::Words(error.to_string()))
 }
 
+fn client_kind(text: &str) -> Result<ClientKind, Fault> {
+    match text {
+        "native" => Ok(ClientKind::Native),
+        "amandad" => Ok(ClientKind::Amandad),
+        _ => Err(Fault::about(text, "it is \"native\" (the client in this program) or \"amandad\" (the installed one)")),
+    }
+}
+
+/// Reads the path of a program or a directory of the client: absolute, since no search path and no current directory chooses.
+fn absolute(text: &str) -> Result<PathBuf, Fault> {
+    let plain = text.starts_with('/') && !text.contains('\0') && !Path::new(text).components().any(|part| part.as_os_str() == "..");
+    if plain { Ok(PathBuf::from(text)) } else { Err(Fault::about(text, "it must be an absolute path without \"..\"")) }
+}
+
+/// Reads a pattern: one line of a list that tar reads.
+fn pattern(text: &str) -> Result<String, Fault> {
+    let one_line = !text.is_empty() && !text.contains(['\n', '\0']);
+    if one_line { Ok(text.to_owned()) } else { Err(Fault::about(text, "a pattern is one line, and not empty")) }
+}
+
 /// Reads a timeout: a bare number is seconds here.
 fn seconds(text: &str) -> Result<Duration, Fault> {
     let span = match text.parse() {
@@ -306,6 +348,10 @@ pub fn resolve(flags: Layer, environment: Layer, file: Layer, around: &Surroundi
         identity: file.identity.unwrap_or_else(|| Setting::default("identity", beside.join("id_ed25519"))),
         known_hosts: file.known_hosts.unwrap_or_else(|| Setting::default("known_hosts", beside.join("known_hosts"))),
         connect_timeout: file.connect_timeout.unwrap_or_else(|| Setting::default("connect_timeout", CONNECT_TIMEOUT)),
+        client: file.client.unwrap_or_else(|| Setting::default("client", ClientKind::Native)),
+        programs: file.programs.unwrap_or_else(|| Setting::default("programs", PROGRAMS.iter().map(PathBuf::from).collect())),
+        amandad: file.amandad.unwrap_or_else(|| Setting::default("amandad", PathBuf::from("/usr/lib/amanda/amandad"))),
+        gnutar_lists: file.gnutar_lists.unwrap_or_else(|| Setting::default("gnutar_lists", PathBuf::from("/var/lib/amanda/gnutar-lists"))),
         disks: file.disks,
     })
 }

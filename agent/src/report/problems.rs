@@ -126,7 +126,9 @@ pub fn session(error: SessionError, way: &Way) -> Problem {
         SessionError::Protocol(source) => Problem::new(exit, format!("{server} cannot be understood"))
             .because(show(source.to_string()))
             .hint("look at both versions: asyncamanda check"),
-        SessionError::OutOfTurn(_) => problem(format!("{server} cannot be understood")).hint("look at both versions: asyncamanda check"),
+        SessionError::OutOfTurn(_) | SessionError::Stream(_) => {
+            problem(format!("{server} cannot be understood")).hint("look at both versions: asyncamanda check")
+        }
         SessionError::Version { theirs } if *theirs > wire::PROTOCOL_VERSION => {
             problem(format!("{server} speaks another version")).hint("update asyncamanda on this laptop")
         }

@@ -1,19 +1,43 @@
 //! News while a person waits: bars on a terminal, and elsewhere one line for each change of place or phase.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressStyle};
+use wire::DiskName;
 use wire::message::{DiskProgress, Progress};
 
 use super::{err, show};
 use crate::session::News;
 
+/// What this laptop's own Amanda client does with one disk now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The disk.
+    pub disk: DiskName,
+    /// "estimating" or "dumping".
+    pub doing: &'static str,
+    /// The level.
+    pub level: u8,
+    /// Bytes read by tar so far.
+    pub raw: u64,
+    /// Bytes sent so far, compressed where the dumptype says so.
+    pub sent: u64,
+    /// Files and directories so far.
+    pub files: u64,
+    /// Since it began.
+    pub since: Duration,
+}
+
 /// Somebody who is shown the news.
 pub trait Audience {
     /// Takes one piece.
     fn heard(&mut self, news: &News);
+    /// Sees what the laptop's own client does; often, and most of it unchanged.
+    fn saw(&mut self, readings: &[Reading]) {
+        let _ = readings;
+    }
 }
 
 /// Nobody looks.
@@ -35,27 +59,60 @@ pub fn audience(json: bool) -> Box<dyn Audience> {
     }
 }
 
-/// One line for each change.
+/// One line for each change, and now and then one about a long dump.
 pub struct Lines<P> {
     print: P,
     last: String,
+    estimates: BTreeMap<Vec<u8>, u64>,
+    told: BTreeMap<(Vec<u8>, &'static str, u8), u64>,
 }
+
+/// Seconds between two lines about the same dump.
+const PACE: u64 = 15;
 
 impl<P: FnMut(&str)> Lines<P> {
     /// Prints through the function.
     pub fn new(print: P) -> Self {
-        Self { print, last: String::new() }
+        Self { print, last: String::new(), estimates: BTreeMap::new(), told: BTreeMap::new() }
     }
 }
 
 impl<P: FnMut(&str)> Audience for Lines<P> {
     fn heard(&mut self, news: &News) {
+        if let News::Progress(progress) = news {
+            let known = progress.disks.iter().filter(|disk| disk.estimate > 0).take(wire::message::MAX_DISKS);
+            self.estimates.extend(known.map(|disk| (disk.disk.as_bytes().to_vec(), disk.estimate)));
+        }
         let Some(line) = sentence(news) else { return };
         if line != self.last {
             (self.print)(&line);
             self.last = line;
         }
     }
+
+    fn saw(&mut self, readings: &[Reading]) {
+        for reading in readings {
+            let key = (reading.disk.as_bytes().to_vec(), reading.doing, reading.level);
+            let turn = reading.since.as_secs() / PACE;
+            if self.told.get(&key).is_none_or(|told| *told < turn) {
+                let estimate = self.estimates.get(reading.disk.as_bytes()).copied();
+                (self.print)(&format!("{}: {}", show(reading.disk.as_bytes()), of_reading(reading, estimate)));
+                self.told.insert(key, turn);
+            }
+        }
+    }
+}
+
+/// Says how far a dump is: level, bytes of the estimate, files, rate.
+fn of_reading(reading: &Reading, estimate: Option<u64>) -> String {
+    let Reading { doing, level, sent, files, since, .. } = reading;
+    if *sent == 0 {
+        return format!("{doing} level {level}");
+    }
+    let of = estimate.filter(|estimate| estimate > sent).map_or_else(String::new, |estimate| format!(" of {}", HumanBytes(estimate)));
+    let seconds = since.as_secs_f64();
+    let rate = if seconds < 1.0 { String::new() } else { format!(", {}/s", HumanBytes((*sent as f64 / seconds) as u64)) };
+    format!("{doing} level {level}, {}{of}, {} files{rate}", HumanBytes(*sent), HumanCount(*files))
 }
 
 /// Returns the sentence of a piece of news; bytes are for bars.
@@ -70,7 +127,7 @@ fn sentence(news: &News) -> Option<String> {
         }
         News::Progress(progress) => Some(show(&progress.phase)),
         News::Receipt(receipt) => Some(format!("{}: {}", show(receipt.disk.as_bytes()), receipt.outcome)),
-        News::End => None,
+        News::Rate(_) | News::Checked { .. } | News::End => None,
     }
 }
 
@@ -79,6 +136,8 @@ struct Bars {
     all: MultiProgress,
     status: ProgressBar,
     disks: BTreeMap<Vec<u8>, ProgressBar>,
+    /// Disks that this laptop's own client reads now.
+    ours: BTreeSet<Vec<u8>>,
 }
 
 impl Bars {
@@ -87,18 +146,27 @@ impl Bars {
         let status = all.add(ProgressBar::new_spinner());
         status.enable_steady_tick(Duration::from_millis(120));
         status.set_message("asked the server");
-        Self { all, status, disks: BTreeMap::new() }
+        Self { all, status, disks: BTreeMap::new(), ours: BTreeSet::new() }
+    }
+
+    fn bar(&mut self, disk: &DiskName) -> &ProgressBar {
+        self.disks.entry(disk.as_bytes().to_vec()).or_insert_with(|| {
+            let bar = self.all.add(ProgressBar::new(0));
+            let style = ProgressStyle::with_template("  {prefix:24!} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_prefix(show(disk.as_bytes()));
+            bar
+        })
     }
 
     fn disk(&mut self, disk: &DiskProgress) {
-        let bar = self.disks.entry(disk.disk.as_bytes().to_vec()).or_insert_with(|| {
-            let bar = self.all.add(ProgressBar::new(0));
-            let style = ProgressStyle::with_template("  {prefix:24!} {bar:24} {bytes}/{total_bytes} {msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_prefix(show(disk.disk.as_bytes()));
-            bar
-        });
+        // What this laptop sends is known here first.
+        let ours = self.ours.contains(disk.disk.as_bytes()) && disk.state == "dumping";
+        let bar = self.bar(&disk.disk);
         bar.set_length(disk.estimate.max(disk.bytes));
+        if ours {
+            return;
+        }
         bar.set_position(disk.bytes);
         let level = disk.level.map_or_else(String::new, |level| format!(", level {level}"));
         bar.set_message(format!("{}{level}", show(&disk.state)));
@@ -120,7 +188,17 @@ impl Audience for Bars {
             News::End => {
                 let _ = self.all.clear();
             }
-            News::Queued { .. } | News::Receipt(_) => {}
+            News::Queued { .. } | News::Receipt(_) | News::Rate(_) | News::Checked { .. } => {}
+        }
+    }
+
+    fn saw(&mut self, readings: &[Reading]) {
+        self.ours = readings.iter().map(|reading| reading.disk.as_bytes().to_vec()).collect();
+        for reading in readings {
+            let bar = self.bar(&reading.disk);
+            bar.set_length(bar.length().unwrap_or(0).max(reading.sent));
+            bar.set_position(reading.sent);
+            bar.set_message(format!("{} level {}, {} files", reading.doing, reading.level, HumanCount(reading.files)));
         }
     }
 }
@@ -134,6 +212,33 @@ impl Drop for Bars {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_hears_of_a_dump_when_it_begins_and_now_and_then() {
+        let reading = |seconds, sent| Reading {
+            disk: DiskName::new("/home").expect("a name"),
+            doing: "dumping",
+            level: 1,
+            raw: 2 * sent,
+            sent,
+            files: 1234,
+            since: Duration::from_secs(seconds),
+        };
+        let mut seen = Vec::new();
+        let mut lines = Lines::new(|line: &str| seen.push(line.to_owned()));
+        lines.estimates.insert(b"/home".to_vec(), 300 << 20);
+        for (seconds, sent) in [(0, 0), (1, 1 << 20), (14, 14 << 20), (15, 15 << 20), (29, 29 << 20), (31, 400 << 20)] {
+            lines.saw(&[reading(seconds, sent)]);
+        }
+        assert_eq!(
+            seen,
+            [
+                "/home: dumping level 1",
+                "/home: dumping level 1, 15.00 MiB of 300.00 MiB, 1,234 files, 1.00 MiB/s",
+                "/home: dumping level 1, 400.00 MiB, 1,234 files, 12.90 MiB/s"
+            ]
+        );
+    }
 
     #[test]
     fn a_log_gets_one_line_for_each_change() {

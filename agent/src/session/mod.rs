@@ -1,15 +1,20 @@
 //! The one ssh session: connect, run the one command, talk, hang up. Async stays in here.
 //!
 //! [`ssh`] starts the program and [`ssh_words`] reads what it says; [`key`] looks at the private key first; [`talk`] is
-//! the conversation; [`plain`] is a command on a server without a shim.
+//! the conversation, [`outgoing`] what it sends, [`tunnel`] Amanda's connections inside it, [`measure`]
+//! how fast the line is; [`plain`] is a command on a server
+//! without a shim.
 
 pub mod key;
+pub mod measure;
+pub mod outgoing;
 pub mod plain;
 pub mod ssh;
 pub mod ssh_words;
 pub mod talk;
 #[cfg(test)]
 mod talk_tests;
+pub mod tunnel;
 
 use std::future::Future;
 use std::io;
@@ -98,6 +103,9 @@ pub enum SessionError {
     /// Not the protocol.
     #[error("the server breaks the protocol")]
     Protocol(#[source] FrameError),
+    /// Not the rules of streams.
+    #[error("the server breaks the protocol: {0}")]
+    Stream(#[from] tunnel::StreamError),
     /// A message that has no place here.
     #[error("the server breaks the protocol: {0} out of turn")]
     OutOfTurn(&'static str),
@@ -153,7 +161,7 @@ impl SessionError {
                 78 => Exit::Config,
                 _ => Exit::Protocol,
             },
-            Self::NotAShim(_) | Self::Protocol(_) | Self::OutOfTurn(_) | Self::Version { .. } => Exit::Protocol,
+            Self::NotAShim(_) | Self::Protocol(_) | Self::Stream(_) | Self::OutOfTurn(_) | Self::Version { .. } => Exit::Protocol,
             Self::Abort { code, .. } => code.exit(),
             Self::Store(_) => Exit::Failed,
         }

@@ -4,19 +4,29 @@
 //! first, always. Only an END frame is an end; a stream that stops without one is a lost connection.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
-use wire::message::{HEARTBEAT_SECONDS, MAX_DISKS, Progress, SILENCE_SECONDS};
-use wire::{ConfigName, Decoder, DiskName, FrameError, FromAgent, FromShim, Hello, HostName, PROTOCOL_VERSION, Receipt, frame};
+use wire::frame::CONTROL;
+use wire::message::{HEARTBEAT_SECONDS, MAX_CHECK_LINES, MAX_DISKS, Progress, SILENCE_SECONDS};
+use wire::{ConfigName, Decoder, DiskName, Frame, FrameError, FromAgent, FromShim, Hello, HostName, PROTOCOL_VERSION, Receipt, frame};
 
 use super::SessionError;
+use super::measure::{Measured, Rounds};
+use super::outgoing::{self, Outgoing};
+use super::tunnel::{Answer, Event, Tunnel};
 
 /// More receipts than this in one answer are no answer.
 const MOST_RECEIPTS: usize = 4 * MAX_DISKS;
 /// How much of a stranger's words is shown.
 const FIRST_WORDS: usize = 120;
+/// How often the caller may look at what the laptop's own client does.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long the last words may take to leave.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Who answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +48,8 @@ pub enum Next {
     Done,
     /// Ask for a backup of these disks, of all when none is named.
     Trigger(Vec<DiskName>),
+    /// Ask whether a backup would work.
+    Check,
 }
 
 /// What the server says while we wait.
@@ -58,6 +70,15 @@ pub enum News {
     Progress(Progress),
     /// A receipt.
     Receipt(Box<Receipt>),
+    /// How many bytes a second the line to the server takes.
+    Rate(u64),
+    /// What amcheck found.
+    Checked {
+        /// It was content.
+        ok: bool,
+        /// Its words.
+        lines: Vec<String>,
+    },
     /// Everything has been said.
     End,
 }
@@ -70,6 +91,12 @@ pub trait Caller {
     fn restated(&mut self, receipts: Vec<Receipt>, ticket: Option<&str>) -> Result<Next, SessionError>;
     /// Hears how it goes.
     fn heard(&mut self, news: News) -> Result<(), SessionError>;
+    /// Returns who answers when Amanda comes through this session; asked before anything is asked of the server.
+    fn client(&mut self) -> Option<Arc<dyn Answer>> {
+        None
+    }
+    /// May look at what the laptop's own client does; called every half second while it may be doing something.
+    fn look(&mut self) {}
 }
 
 /// Who speaks first.
@@ -84,19 +111,22 @@ pub enum Opening {
 enum Stage {
     Greeting,
     Querying { receipts: Vec<Receipt>, ticket: Option<String> },
+    Measuring { rounds: Rounds, since: Instant },
     Waiting { queued: bool, receipts: usize },
 }
 
-struct Talk<'c, W> {
-    writer: W,
+struct Talk<'c> {
+    out: Outgoing,
     caller: &'c mut dyn Caller,
     stage: Stage,
     opening: Opening,
+    tunnel: Option<Tunnel>,
+    events: mpsc::UnboundedSender<Event>,
 }
 
 /// Holds the conversation. `stop` ends it early, as when a person presses Ctrl-C.
 pub async fn converse<R, W>(
-    mut reader: R,
+    reader: R,
     writer: W,
     caller: &mut dyn Caller,
     opening: Opening,
@@ -107,65 +137,128 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut talk = Talk { writer, caller, stage: Stage::Greeting, opening };
-    if opening == Opening::Speak {
-        talk.open().await?;
-    }
-    let mut decoder = Decoder::new();
-    let mut first_words: Vec<u8> = already_read.iter().copied().take(FIRST_WORDS).collect();
-    let mut chunk = vec![0; 16 * 1024];
-    let silence = Duration::from_secs(SILENCE_SECONDS);
-    let mut deadline = Instant::now() + silence;
-    let mut heartbeat = interval(Duration::from_secs(HEARTBEAT_SECONDS));
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    heartbeat.reset();
-    tokio::pin!(stop);
-    decoder.feed(already_read);
-    loop {
+    let (out, queues) = outgoing::queues();
+    let (events, told) = mpsc::unbounded_channel();
+    let mut talk = Talk { out, caller, stage: Stage::Greeting, opening, tunnel: None, events };
+    let mut writing = Box::pin(outgoing::write(writer, queues));
+    let mut written = false;
+    let talked = {
+        let talking = talk.run(reader, already_read, told, stop);
+        tokio::pin!(talking);
         loop {
-            let message = match decoder.next_frame().and_then(|frame| frame.map(frame::unpack).transpose()) {
-                Ok(None) => break,
-                Ok(Some(message)) => message,
-                Err(error) => return Err(talk.misunderstood(error, &first_words)),
-            };
-            if talk.hear(message).await? {
-                return Ok(());
+            tokio::select! {
+                talked = &mut talking => break talked,
+                // What the server said before it stopped reading is still to be heard.
+                () = &mut writing, if !written => written = true,
             }
         }
-        tokio::select! {
-            read = reader.read(&mut chunk) => match read {
-                Ok(0) => return Err(talk.lost()),
-                Ok(read) => {
-                    deadline = Instant::now() + silence;
-                    let missing = FIRST_WORDS.saturating_sub(first_words.len());
-                    first_words.extend_from_slice(&chunk[..read.min(missing)]);
-                    decoder.feed(&chunk[..read]);
-                }
-                Err(_) => return Err(talk.lost()),
-            },
-            () = sleep_until(deadline) => return Err(SessionError::Silent { queued: talk.is_queued() }),
-            _ = heartbeat.tick() => talk.say(&FromAgent::Heartbeat).await?,
-            () = &mut stop => return Err(SessionError::Interrupted { queued: talk.is_queued() }),
-        }
+    };
+    let Talk { out, tunnel, .. } = talk;
+    drop(out);
+    if !written {
+        let _ = timeout(LAST_WORDS, &mut writing).await;
     }
+    // With it the queue that a stream's thread may be waiting for.
+    drop(writing);
+    if let Some(tunnel) = tunnel {
+        tunnel.end();
+    }
+    talked
 }
 
-impl<W: AsyncWrite + Unpin> Talk<'_, W> {
-    async fn open(&mut self) -> Result<(), SessionError> {
-        self.say(&FromAgent::Hello(Hello::ours(concat!("asyncamanda ", env!("CARGO_PKG_VERSION"))))).await?;
-        // The question does not wait for the answer to the greeting: that would be one more round trip.
-        self.say(&FromAgent::Query).await
+impl Talk<'_> {
+    async fn run<R: AsyncRead + Unpin>(
+        &mut self,
+        mut reader: R,
+        already_read: &[u8],
+        mut told: mpsc::UnboundedReceiver<Event>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), SessionError> {
+        if self.opening == Opening::Speak {
+            self.open()?;
+        }
+        let mut decoder = Decoder::new();
+        let mut first_words: Vec<u8> = already_read.iter().copied().take(FIRST_WORDS).collect();
+        let mut chunk = vec![0; 16 * 1024];
+        let silence = Duration::from_secs(SILENCE_SECONDS);
+        let mut deadline = Instant::now() + silence;
+        let mut heartbeat = interval(Duration::from_secs(HEARTBEAT_SECONDS));
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.reset();
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(stop);
+        decoder.feed(already_read);
+        loop {
+            loop {
+                let frame = match decoder.next_frame() {
+                    Ok(None) => break,
+                    Ok(Some(frame)) => frame,
+                    Err(error) => return Err(self.misunderstood(error, &first_words)),
+                };
+                // A number that a thread has given back may be in use again with the next frame.
+                while let Ok(event) = told.try_recv() {
+                    self.told(&event)?;
+                }
+                if frame.channel != CONTROL {
+                    self.stream(frame)?;
+                    continue;
+                }
+                let message = frame::unpack(frame).map_err(|error| self.misunderstood(error, &first_words))?;
+                if self.hear(message)? {
+                    return Ok(());
+                }
+            }
+            tokio::select! {
+                read = reader.read(&mut chunk) => match read {
+                    Ok(0) | Err(_) => return Err(self.lost()),
+                    Ok(read) => {
+                        deadline = Instant::now() + silence;
+                        let missing = FIRST_WORDS.saturating_sub(first_words.len());
+                        first_words.extend_from_slice(&chunk[..read.min(missing)]);
+                        decoder.feed(&chunk[..read]);
+                    }
+                },
+                Some(event) = told.recv() => self.told(&event)?,
+                () = sleep_until(deadline) => return Err(SessionError::Silent { queued: self.is_queued() }),
+                _ = heartbeat.tick() => self.say(&FromAgent::Heartbeat)?,
+                _ = look.tick(), if self.tunnel.is_some() => self.caller.look(),
+                () = &mut stop => return Err(SessionError::Interrupted { queued: self.is_queued() }),
+            }
+        }
     }
 
-    /// Sends. A stream that takes nothing is no error yet: what the server said before it closed is still to be read.
-    async fn say(&mut self, message: &FromAgent) -> Result<(), SessionError> {
-        let bytes = frame::pack(message).map_err(SessionError::Protocol)?;
-        let queued = self.is_queued();
-        let sent = timeout(Duration::from_secs(SILENCE_SECONDS), async {
-            let _ = self.writer.write_all(&bytes).await;
-            let _ = self.writer.flush().await;
-        });
-        sent.await.map_err(|_| SessionError::Silent { queued })
+    fn open(&mut self) -> Result<(), SessionError> {
+        self.say(&FromAgent::Hello(Hello::ours(concat!("asyncamanda ", env!("CARGO_PKG_VERSION")))))?;
+        // The question does not wait for the answer to the greeting: that would be one more round trip.
+        self.say(&FromAgent::Query)
+    }
+
+    fn say(&mut self, message: &FromAgent) -> Result<(), SessionError> {
+        self.out.control(frame::pack(message).map_err(SessionError::Protocol)?);
+        Ok(())
+    }
+
+    /// Lets Amanda reach this laptop through the session, if the caller has a client to answer it.
+    fn serve(&mut self) -> Result<(), SessionError> {
+        let Some(client) = self.caller.client() else { return Ok(()) };
+        self.say(&FromAgent::Serve { holds_back: client.holds_back() })?;
+        self.tunnel = Some(Tunnel::new(client, self.out.streams(), self.events.clone()));
+        Ok(())
+    }
+
+    fn told(&mut self, event: &Event) -> Result<(), SessionError> {
+        match self.tunnel.as_mut().and_then(|tunnel| tunnel.told(event)) {
+            Some(message) => self.say(&message),
+            None => Ok(()),
+        }
+    }
+
+    fn stream(&mut self, frame: Frame<'_>) -> Result<(), SessionError> {
+        match &mut self.tunnel {
+            Some(tunnel) => Ok(tunnel.came(frame.channel, frame.payload)?),
+            None => Err(SessionError::OutOfTurn("a stream's bytes")),
+        }
     }
 
     fn is_queued(&self) -> bool {
@@ -189,7 +282,7 @@ impl<W: AsyncWrite + Unpin> Talk<'_, W> {
     }
 
     /// Takes one message in; true when everything has been said.
-    async fn hear(&mut self, message: FromShim) -> Result<bool, SessionError> {
+    fn hear(&mut self, message: FromShim) -> Result<bool, SessionError> {
         match (message, &mut self.stage) {
             (FromShim::Heartbeat, _) => {}
             (FromShim::Abort { code, message, hint }, _) => {
@@ -206,7 +299,7 @@ impl<W: AsyncWrite + Unpin> Talk<'_, W> {
                 let program = amanda::escape::printable(hello.program.as_bytes());
                 self.caller.greeted(&Server { version: hello.version, program, host, config })?;
                 if self.opening == Opening::Listen {
-                    self.open().await?;
+                    self.open()?;
                 }
                 self.stage = Stage::Querying { receipts: Vec::new(), ticket: None };
             }
@@ -217,8 +310,14 @@ impl<W: AsyncWrite + Unpin> Talk<'_, W> {
                 match self.caller.restated(receipts, ticket.as_deref())? {
                     Next::Done => return Ok(true),
                     Next::Trigger(disks) => {
-                        self.say(&FromAgent::Trigger { disks }).await?;
+                        self.serve()?;
+                        self.say(&FromAgent::Trigger { disks })?;
                         self.stage = Stage::Waiting { queued: false, receipts: 0 };
+                    }
+                    Next::Check => {
+                        let rounds = Rounds::default();
+                        rounds.messages().try_for_each(|message| self.say(&message))?;
+                        self.stage = Stage::Measuring { rounds, since: Instant::now() };
                     }
                 }
             }
@@ -230,6 +329,30 @@ impl<W: AsyncWrite + Unpin> Talk<'_, W> {
             (FromShim::Receipt(receipt), Stage::Waiting { receipts, .. }) if *receipts < MOST_RECEIPTS => {
                 *receipts += 1;
                 self.caller.heard(News::Receipt(receipt))?;
+            }
+            (FromShim::Measured, Stage::Measuring { rounds, since }) => match rounds.after(since.elapsed()) {
+                Measured::Again(next) => {
+                    next.messages().try_for_each(|message| self.say(&message))?;
+                    self.stage = Stage::Measuring { rounds: next, since: Instant::now() };
+                }
+                Measured::Rate(bytes) => {
+                    self.caller.heard(News::Rate(bytes))?;
+                    self.serve()?;
+                    self.say(&FromAgent::Check)?;
+                    self.stage = Stage::Waiting { queued: false, receipts: 0 };
+                }
+            },
+            (FromShim::Checked { ok, mut lines }, Stage::Waiting { .. }) => {
+                lines.truncate(MAX_CHECK_LINES);
+                let lines = lines.iter().map(|line| amanda::escape::printable(line.as_bytes())).collect();
+                self.caller.heard(News::Checked { ok, lines })?;
+            }
+            (FromShim::Open { stream }, _) if self.tunnel.is_some() => self.tunnel.as_mut().map_or(Ok(()), |tunnel| tunnel.open(stream))?,
+            (FromShim::Window { stream, bytes }, _) if self.tunnel.is_some() => {
+                self.tunnel.as_mut().map_or(Ok(()), |tunnel| tunnel.credited(stream, bytes))?;
+            }
+            (FromShim::Close { stream }, _) if self.tunnel.is_some() => {
+                self.tunnel.as_mut().map_or(Ok(()), |tunnel| tunnel.closed(stream))?;
             }
             (FromShim::End { .. }, Stage::Waiting { .. }) => {
                 self.caller.heard(News::End)?;
@@ -254,6 +377,7 @@ fn kind(message: &FromShim) -> &'static str {
         FromShim::Window { .. } => "credit",
         FromShim::Close { .. } => "a stream's end",
         FromShim::Checked { .. } => "a check's answer",
+        FromShim::Measured => "a measurement's end",
         FromShim::Heartbeat => "a heartbeat",
     }
 }

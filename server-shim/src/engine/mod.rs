@@ -142,6 +142,13 @@ pub trait Engine {
         Vec::new()
     }
 
+    /// Returns the command that looks at a laptop on the way a dump would take, and changes nothing; none when there is no
+    /// such thing.
+    fn check(&self, config: &ConfigName, host: &HostName) -> Option<std::process::Command> {
+        let _ = (config, host);
+        None
+    }
+
     /// Says what a run brought of which nothing lives any more, and puts right what a failed one leaves behind: after this
     /// returns, no later run builds on a dump that the server does not have. May be called again for the same run.
     fn settle(&self, record: &mut RunRecord, survey: &Survey) -> Result<Verdicts, Trouble>;
@@ -157,6 +164,7 @@ pub(crate) mod tests {
             host: host.parse().expect("name"),
             disks: disks.iter().map(|disk| DiskName::new(*disk).expect("name")).collect(),
             ticket: None,
+            holds_back: false,
         };
         RunRecord {
             id: "1-1".to_owned(),

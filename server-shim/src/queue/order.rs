@@ -78,6 +78,8 @@ impl Running {
 /// Why a ticket does not start now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hold {
+    /// Its laptop is reached through its own session, and has none.
+    Away,
     /// Others may come with it.
     Gathering,
     /// One of its hosts is in a run already.
@@ -101,21 +103,42 @@ pub struct Turn {
     pub holds: Vec<(usize, Hold)>,
 }
 
+/// Decides what starts now among laptops that are there: whoever would start and is not there is passed over. Only those
+/// are asked, since asking wakes somebody up.
+pub fn turn_of_those_here(
+    now: f64,
+    waiting: &[Waiting],
+    running: &[Running],
+    limits: &Limits,
+    mut is_here: impl FnMut(&Waiting) -> bool,
+) -> Turn {
+    let mut away = BTreeSet::new();
+    loop {
+        let turn = turn(now, waiting, running, limits, &away);
+        let before = away.len();
+        away.extend(turn.start.iter().copied().filter(|index| !is_here(&waiting[*index])));
+        if away.len() == before {
+            return turn;
+        }
+    }
+}
+
 /// Decides what starts now: at most one run; call again after starting it.
 ///
-/// `waiting` is oldest first; `now` in seconds since the epoch.
-pub fn turn(now: f64, waiting: &[Waiting], running: &[Running], limits: &Limits) -> Turn {
+/// `waiting` is oldest first; `now` in seconds since the epoch; `away` are those whose laptop cannot be reached now.
+pub fn turn(now: f64, waiting: &[Waiting], running: &[Running], limits: &Limits, away: &BTreeSet<usize>) -> Turn {
     let mut turn = Turn::default();
     let mut seen: BTreeSet<(&ConfigName, Kind)> = BTreeSet::new();
     for (index, ticket) in waiting.iter().enumerate() {
-        if let Some(hold) = hold_of(now, ticket, running, limits) {
+        let hold = if away.contains(&index) { Some(Hold::Away) } else { hold_of(now, ticket, running, limits) };
+        if let Some(hold) = hold {
             turn.holds.push((index, hold));
             continue;
         }
         if !turn.start.is_empty() || !seen.insert((&ticket.config, ticket.kind)) {
             continue;
         }
-        let batch = batch_with(now, ticket, waiting, running, limits);
+        let batch = batch_with(now, ticket, waiting, running, limits, away);
         if gathering(now, &batch, waiting, limits) {
             turn.holds.extend(batch.into_iter().map(|member| (member, Hold::Gathering)));
         } else {
@@ -151,10 +174,10 @@ fn hold_of(now: f64, ticket: &Waiting, running: &[Running], limits: &Limits) -> 
 }
 
 /// Returns the tickets that can share a run with `first`: same config, same kind, no host twice.
-fn batch_with(now: f64, first: &Waiting, waiting: &[Waiting], running: &[Running], limits: &Limits) -> Vec<usize> {
+fn batch_with(now: f64, first: &Waiting, waiting: &[Waiting], running: &[Running], limits: &Limits, away: &BTreeSet<usize>) -> Vec<usize> {
     let mut hosts: BTreeSet<&HostName> = BTreeSet::new();
     let mut batch = Vec::new();
-    for (index, other) in waiting.iter().enumerate() {
+    for (index, other) in waiting.iter().enumerate().filter(|(index, _)| !away.contains(index)) {
         let together = other.config == first.config && other.kind == first.kind && hold_of(now, other, running, limits).is_none();
         if together && other.hosts.iter().all(|host| !hosts.contains(host)) {
             hosts.extend(&other.hosts);
@@ -211,7 +234,7 @@ mod tests {
     #[test]
     fn hosts_that_wait_for_one_config_share_one_run() {
         let tickets = [waiting(1, "a", "daily", 90.0), waiting(2, "b", "daily", 91.0), waiting(3, "c", "overlay", 91.0)];
-        assert_eq!(turn(100.0, &tickets, &[], &limits()).start, vec![0, 1]);
+        assert_eq!(turn(100.0, &tickets, &[], &limits(), &BTreeSet::new()).start, vec![0, 1]);
     }
 
     #[test]
@@ -224,7 +247,7 @@ mod tests {
             ("from the future", vec![200.0], true),
         ] {
             let tickets: Vec<_> = placed.iter().zip(["a", "b"]).map(|(placed, host)| waiting(1, host, "daily", *placed)).collect();
-            assert_eq!(!turn(100.0, &tickets, &[], &limits()).start.is_empty(), starts, "{case}");
+            assert_eq!(!turn(100.0, &tickets, &[], &limits(), &BTreeSet::new()).start.is_empty(), starts, "{case}");
         }
     }
 
@@ -236,7 +259,7 @@ mod tests {
             running(&["a"], "overlay", 0),
             Running { hosts: None, kind: Kind::Foreign, ..running(&[], "daily", 0) },
         ] {
-            let turn = turn(10_000.0, &tickets, std::slice::from_ref(&run), &limits());
+            let turn = turn(10_000.0, &tickets, std::slice::from_ref(&run), &limits(), &BTreeSet::new());
             assert_eq!((turn.start.len(), &turn.holds[0].1), (0, &Hold::SameHost(0)), "{run:?}");
         }
     }
@@ -245,29 +268,32 @@ mod tests {
     fn a_second_run_starts_only_beside_an_old_one_and_for_other_hosts() {
         let tickets = [waiting(1, "a", "daily", 0.0), waiting(2, "b", "daily", 0.0)];
         let run = [running(&["a"], "daily", 1000)];
-        let young = turn(1299.0, &tickets, &run, &limits());
+        let young = turn(1299.0, &tickets, &run, &limits(), &BTreeSet::new());
         assert_eq!((young.start, young.holds), (vec![], vec![(0, Hold::SameHost(0)), (1, Hold::YoungRun(0))]));
-        assert_eq!(turn(1300.0, &tickets, &run, &limits()).start, vec![1]);
+        assert_eq!(turn(1300.0, &tickets, &run, &limits(), &BTreeSet::new()).start, vec![1]);
     }
 
     #[test]
     fn an_overlay_does_not_wait_for_the_shared_config() {
-        assert_eq!(turn(1001.0, &[waiting(1, "b", "overlay", 0.0)], &[running(&["a"], "daily", 1000)], &limits()).start, vec![0]);
+        assert_eq!(
+            turn(1001.0, &[waiting(1, "b", "overlay", 0.0)], &[running(&["a"], "daily", 1000)], &limits(), &BTreeSet::new()).start,
+            vec![0]
+        );
     }
 
     #[test]
     fn there_are_never_more_runs_than_allowed_on_a_catalog() {
         let runs = [running(&["a"], "daily", 0), running(&["b"], "overlay", 0)];
         let tickets = [waiting(1, "c", "daily", 0.0)];
-        assert_eq!(turn(10_000.0, &tickets, &runs, &limits()).holds, vec![(0, Hold::Limit)]);
+        assert_eq!(turn(10_000.0, &tickets, &runs, &limits(), &BTreeSet::new()).holds, vec![(0, Hold::Limit)]);
         let elsewhere = Running { catalog: Some("other".to_owned()), ..runs[1].clone() };
-        assert_eq!(turn(10_000.0, &tickets, &[runs[0].clone(), elsewhere], &limits()).start, vec![0]);
+        assert_eq!(turn(10_000.0, &tickets, &[runs[0].clone(), elsewhere], &limits(), &BTreeSet::new()).start, vec![0]);
     }
 
     #[test]
     fn a_flush_holds_nobody_back() {
         let flush = Running { kind: Kind::Flush, hosts: None, ..running(&[], "daily", 0) };
-        assert_eq!(turn(1.0, &[waiting(1, "a", "daily", 0.0)], &[flush], &limits()).start, vec![0]);
+        assert_eq!(turn(1.0, &[waiting(1, "a", "daily", 0.0)], &[flush], &limits(), &BTreeSet::new()).start, vec![0]);
     }
 
     #[test]
@@ -284,22 +310,41 @@ mod tests {
             (Kind::Nightly, LAPTOPS, None),
             (LAPTOPS, Kind::Nightly, None),
         ] {
-            let turn = turn(10_000.0, &[ticket(waits)], &[run(runs)], &limits());
+            let turn = turn(10_000.0, &[ticket(waits)], &[run(runs)], &limits(), &BTreeSet::new());
             assert_eq!(turn.holds.first().map(|(_, hold)| hold.clone()), hold, "{waits:?} beside {runs:?}");
         }
         let elsewhere = Running { catalog: Some("other".to_owned()), ..run(LAPTOPS) };
-        assert_eq!(turn(1.0, &[ticket(Kind::Flush)], &[elsewhere], &limits()).start, vec![0]);
+        assert_eq!(turn(1.0, &[ticket(Kind::Flush)], &[elsewhere], &limits(), &BTreeSet::new()).start, vec![0]);
     }
 
     #[test]
     fn laptops_that_amanda_must_run_differently_do_not_share_a_run() {
         let other = Waiting { kind: Kind::Laptops { from_client: false }, ..waiting(2, "b", "daily", 0.0) };
-        assert_eq!(turn(100.0, &[waiting(1, "a", "daily", 0.0), other], &[], &limits()).start, vec![0]);
+        assert_eq!(turn(100.0, &[waiting(1, "a", "daily", 0.0), other], &[], &limits(), &BTreeSet::new()).start, vec![0]);
     }
 
     #[test]
     fn a_nightly_run_starts_beside_young_laptops_of_other_hosts() {
         let nightly = Waiting { kind: Kind::Nightly, ..waiting(1, "server", "daily", 0.0) };
-        assert_eq!(turn(1001.0, &[nightly], &[running(&["a"], "daily", 1000)], &limits()).start, vec![0]);
+        assert_eq!(turn(1001.0, &[nightly], &[running(&["a"], "daily", 1000)], &limits(), &BTreeSet::new()).start, vec![0]);
+    }
+
+    #[test]
+    fn laptops_that_are_away_are_passed_over_and_only_those_about_to_start_are_asked() {
+        let tickets: Vec<_> =
+            ["a", "b", "c"].into_iter().enumerate().map(|(at, host)| waiting(at as u128 + 1, host, "daily", 0.0)).collect();
+        let ask = |here: &[&str], running: &[Running]| {
+            let mut asked = Vec::new();
+            let turn = turn_of_those_here(1001.0, &tickets, running, &limits(), |ticket| {
+                asked.push(ticket.hosts[0].to_string());
+                here.contains(&ticket.hosts[0].as_str())
+            });
+            (turn, asked.len())
+        };
+        let (some, _) = ask(&["a", "c"], &[]);
+        assert_eq!((some.start, some.holds), (vec![0, 2], vec![(1, Hold::Away)]));
+        let (none, asked) = ask(&[], &[]);
+        assert_eq!((none.start, none.holds.len(), asked), (vec![], 3, 3));
+        assert_eq!(ask(&["a"], &[running(&["x"], "daily", 1000)]).1, 0);
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use wire::{DiskName, HostName};
+use wire::HostName;
 
 use super::ticket::{Ticket, TicketId};
 use crate::durable;
@@ -63,15 +63,15 @@ impl Spool {
         Ok(pending)
     }
 
-    /// Places a trigger: a ticket on disk before this returns, or the one that is there already.
-    pub fn place(&self, host: &HostName, disks: Vec<DiskName>, id: TicketId, most: usize, now: i64) -> io::Result<Placed> {
+    /// Places a trigger, as a ticket: on disk before this returns, or the one that is there already.
+    pub fn place(&self, ticket: Ticket, most: usize, now: i64) -> io::Result<Placed> {
         let _guard = self.lock(now)?;
         let names = self.names()?;
         let mut count = 0;
         for name in &names {
             let Some((other, _)) = Ticket::parse_file_name(name) else { continue };
             count += 1;
-            if other != *host {
+            if other != ticket.host {
                 continue;
             }
             // A file under this host's name that is no ticket would block the host for ever; it is the shim's own directory.
@@ -83,12 +83,11 @@ impl Spool {
             if self.layout.result(&earlier).exists() {
                 continue;
             }
-            return Ok(if earlier.covers(&disks) { Placed::Joined(earlier) } else { Placed::After(earlier) });
+            return Ok(if earlier.covers(&ticket.disks) { Placed::Joined(earlier) } else { Placed::After(earlier) });
         }
         if count >= most {
             return Ok(Placed::Full);
         }
-        let ticket = Ticket { id, host: host.clone(), disks };
         // The dump user's group reads it.
         durable::write_json(&self.layout.queue().join(ticket.file_name()), &ticket, 0o640)?;
         Ok(Placed::New(ticket))
@@ -142,6 +141,7 @@ impl Spool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wire::DiskName;
 
     fn world() -> (tempfile::TempDir, Layout, Spool) {
         let directory = tempfile::tempdir().expect("temporary directory");
@@ -156,6 +156,9 @@ mod tests {
     fn id(time: u128) -> TicketId {
         TicketId::new(time, 1)
     }
+    fn ticket(name: &str, disks: Vec<DiskName>, time: u128) -> Ticket {
+        Ticket { id: id(time), host: host(name), disks, holds_back: false }
+    }
     fn disk(name: &str) -> Vec<DiskName> {
         vec![DiskName::new(name).expect("name")]
     }
@@ -163,10 +166,10 @@ mod tests {
     #[test]
     fn a_second_trigger_of_a_host_joins_and_another_host_queues() {
         let (_keep, _, spool) = world();
-        let Placed::New(first) = spool.place(&host("a"), vec![], id(1), 9, 0).expect("place") else { panic!("not new") };
-        assert_eq!(spool.place(&host("a"), vec![], id(2), 9, 0).expect("place"), Placed::Joined(first.clone()));
-        assert!(matches!(spool.place(&host("b"), disk("/x"), id(3), 9, 0).expect("place"), Placed::New(_)));
-        assert!(matches!(spool.place(&host("b"), disk("/y"), id(4), 9, 0).expect("place"), Placed::After(_)));
+        let Placed::New(first) = spool.place(ticket("a", vec![], 1), 9, 0).expect("place") else { panic!("not new") };
+        assert_eq!(spool.place(ticket("a", vec![], 2), 9, 0).expect("place"), Placed::Joined(first.clone()));
+        assert!(matches!(spool.place(ticket("b", disk("/x"), 3), 9, 0).expect("place"), Placed::New(_)));
+        assert!(matches!(spool.place(ticket("b", disk("/y"), 4), 9, 0).expect("place"), Placed::After(_)));
         let (tickets, strange) = spool.list().expect("list");
         assert_eq!((tickets.len(), tickets[0].clone(), strange.len()), (2, first, 0));
     }
@@ -174,16 +177,16 @@ mod tests {
     #[test]
     fn a_settled_ticket_is_not_joined() {
         let (_keep, layout, spool) = world();
-        let Placed::New(first) = spool.place(&host("a"), vec![], id(1), 9, 0).expect("place") else { panic!("not new") };
+        let Placed::New(first) = spool.place(ticket("a", vec![], 1), 9, 0).expect("place") else { panic!("not new") };
         fs::write(layout.result(&first), "{}").expect("result");
-        assert!(matches!(spool.place(&host("a"), vec![], id(2), 9, 0).expect("place"), Placed::New(_)));
+        assert!(matches!(spool.place(ticket("a", vec![], 2), 9, 0).expect("place"), Placed::New(_)));
     }
 
     #[test]
     fn a_full_queue_says_so() {
         let (_keep, _, spool) = world();
-        spool.place(&host("a"), vec![], id(1), 1, 0).expect("place");
-        assert_eq!(spool.place(&host("b"), vec![], id(2), 1, 0).expect("place"), Placed::Full);
+        spool.place(ticket("a", vec![], 1), 1, 0).expect("place");
+        assert_eq!(spool.place(ticket("b", vec![], 2), 1, 0).expect("place"), Placed::Full);
     }
 
     #[test]
@@ -197,7 +200,7 @@ mod tests {
         let (tickets, strange) = spool.list().expect("list");
         assert_eq!((tickets.len(), strange.len()), (0, 3));
         for name in ["a", "b"] {
-            assert!(matches!(spool.place(&host(name), vec![], id(7), 9, 0).expect("place"), Placed::New(_)));
+            assert!(matches!(spool.place(ticket(name, vec![], 7), 9, 0).expect("place"), Placed::New(_)));
         }
         assert_eq!(fs::read(&victim).expect("still there"), b"precious");
     }

@@ -55,6 +55,9 @@ pub struct Ticket {
     pub host: HostName,
     /// Which disks; all that the disklist has for the host when none is named.
     pub disks: Vec<DiskName>,
+    /// The laptop's client moves its incremental state only with a receipt that is OK.
+    #[serde(default)]
+    pub holds_back: bool,
 }
 
 impl Ticket {
@@ -98,6 +101,7 @@ mod tests {
             id: TicketId::new(1_795_314_179_000_000_007, 42),
             host: "laptop1".parse().expect("name"),
             disks: disks.iter().map(|disk| DiskName::new(*disk).expect("name")).collect(),
+            holds_back: false,
         }
     }
 

@@ -184,7 +184,7 @@ fn admit_ticket(config: &Config, layout: &Layout, surveys: &Surveys<'_>, ticket:
         kind,
         placed: ticket.id.nanoseconds().unwrap_or_default() as f64 / 1e9,
     };
-    Ok(Ok((waiting, Part { host: ticket.host.clone(), disks, ticket: Some(ticket.id.clone()) })))
+    Ok(Ok((waiting, Part { host: ticket.host.clone(), disks, ticket: Some(ticket.id.clone()), holds_back: ticket.holds_back })))
 }
 
 /// Names the disks that were asked for, in words.
@@ -267,6 +267,7 @@ impl Admission {
         };
         // Each completes "waits for …".
         match hold {
+            Hold::Away => "the laptop to call again: its disks are read through its own session".to_owned(),
             Hold::Gathering => "others that come at the same moment".to_owned(),
             Hold::SameHost(index) => format!("{}, which may have this host", run(index)),
             Hold::YoungRun(index) => run(index),

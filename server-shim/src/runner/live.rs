@@ -241,7 +241,7 @@ pub fn start(
     let first = members.first().expect("a turn starts at least one ticket");
     let order = admission.orders.contains(&first.ticket).then(|| first.ticket.clone());
     let parts = if order.is_some() {
-        first.hosts.iter().map(|host| record::Part { host: host.clone(), disks: Vec::new(), ticket: None }).collect()
+        first.hosts.iter().map(|host| record::Part { host: host.clone(), disks: Vec::new(), ticket: None, holds_back: false }).collect()
     } else {
         members.iter().filter_map(|member| admission.parts.get(&member.ticket).cloned()).collect()
     };

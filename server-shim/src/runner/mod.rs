@@ -4,9 +4,11 @@
 //! It keeps nothing in memory that is not also on disk: the next runner goes on where this one was killed.
 //!
 //! [`start`] brings it to life, [`record`] is what it writes down about a run, [`admit`] reads tickets and orders,
+//! [`checks`] asks amcheck for a laptop,
 //! [`live`] follows one run to its end, [`settle`] turns what a run brought into receipts, [`flush_policy`] decides about tapes.
 
 pub mod admit;
+pub mod checks;
 pub mod flush_policy;
 pub mod live;
 pub mod order;
@@ -14,7 +16,7 @@ pub mod record;
 pub mod settle;
 pub mod start;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -31,8 +33,9 @@ use crate::engine::none::NoEngine;
 use crate::layout::Layout;
 use crate::lock;
 use crate::processes::{Foreign, Identity};
-use crate::queue::order::{Kind, Turn, Waiting, turn};
+use crate::queue::order::{Hold, Kind, Turn, Waiting, turn_of_those_here};
 use crate::queue::spool::Spool;
+use crate::queue::ticket::TicketId;
 use crate::standing::Standing;
 use admit::{Admission, Surveys};
 use live::Live;
@@ -89,6 +92,9 @@ struct Runner<'a> {
     published: Option<Standing>,
     /// Files in the queue that will not be served, whatever they say.
     passed_over: Vec<String>,
+    checks: checks::Checks,
+    /// Tickets whose laptop has no session now.
+    away: BTreeSet<TicketId>,
 }
 
 impl<'a> Runner<'a> {
@@ -99,7 +105,18 @@ impl<'a> Runner<'a> {
             events.add_watch(&directory, AddWatchFlags::IN_MOVED_TO)?;
         }
         let spool = Spool::new(layout.clone());
-        Ok(Self { config, layout, spool, engine, live: Vec::new(), events, published: None, passed_over: Vec::new() })
+        Ok(Self {
+            config,
+            layout,
+            spool,
+            engine,
+            live: Vec::new(),
+            events,
+            published: None,
+            passed_over: Vec::new(),
+            checks: checks::Checks::default(),
+            away: BTreeSet::new(),
+        })
     }
 
     fn until_idle(&mut self) -> io::Result<()> {
@@ -117,6 +134,7 @@ impl<'a> Runner<'a> {
             }
             self.guard(&surveys, &[]);
             self.step_live(&surveys)?;
+            let checking = self.checks.step(&self.layout, &surveys, self.engine)?;
             let now = clock();
             let mut admission = admit::admit(self.config, &self.spool, &self.layout, &surveys, &self.live)?;
             for (settled, ticket) in admission.refused.drain(..) {
@@ -126,15 +144,20 @@ impl<'a> Runner<'a> {
             self.passed_over = admission.strange.iter().map(|(name, _)| name.clone()).collect();
             self.order_flush(now, &surveys, &admission)?;
             self.guard(&surveys, &admission.foreign);
-            let turn = turn(now, &admission.waiting, &admission.running, &self.config.limits);
+            let is_here = |waiting: &Waiting| self.is_here(waiting);
+            let turn = turn_of_those_here(now, &admission.waiting, &admission.running, &self.config.limits, is_here);
+            let away = turn.holds.iter().filter(|(_, hold)| *hold == Hold::Away).map(|(index, _)| &admission.waiting[*index].ticket);
+            self.away = away.cloned().collect();
             self.publish(&surveys, &admission, &turn);
             if self.start(&admission, &turn, &surveys)? {
                 continue;
             }
-            if admission.waiting.is_empty() && self.live.is_empty() {
+            // A laptop that comes back has a session, which brings a runner to life.
+            let waits = admission.waiting.len() > self.away.len();
+            if !waits && !checking && self.live.is_empty() {
                 return self.tidy();
             }
-            self.wait(!admission.waiting.is_empty())?;
+            self.wait(waits)?;
         }
     }
 
@@ -228,6 +251,12 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
+    /// Tells whether the laptop of a ticket can be reached now; the hosts of an order are whoever answers.
+    fn is_here(&self, waiting: &Waiting) -> bool {
+        let _ = waiting;
+        true
+    }
+
     fn publish(&mut self, surveys: &Surveys<'_>, admission: &Admission, turn: &Turn) {
         let standing = admission.standing(surveys, &self.live, turn);
         if self.published.as_ref() != Some(&standing) {
@@ -259,8 +288,12 @@ impl<'a> Runner<'a> {
 
     fn something_waits(&self) -> io::Result<bool> {
         let (tickets, _) = self.spool.list()?;
-        let waits = tickets.iter().any(|ticket| !self.layout.result(ticket).exists() && !self.passed_over.contains(&ticket.file_name()));
-        Ok(waits || order::list(&self.layout)?.iter().any(|order| !self.layout.order_result(&order.id).exists()))
+        let waits = tickets.iter().any(|ticket| {
+            !self.layout.result(ticket).exists() && !self.passed_over.contains(&ticket.file_name()) && !self.away.contains(&ticket.id)
+        });
+        Ok(waits
+            || checks::any(&self.layout)
+            || order::list(&self.layout)?.iter().any(|order| !self.layout.order_result(&order.id).exists()))
     }
 
     /// Removes results that nobody will ask for any more.

@@ -23,6 +23,9 @@ pub struct Part {
     pub disks: Vec<DiskName>,
     /// The ticket it answers; none in a nightly run.
     pub ticket: Option<TicketId>,
+    /// The laptop's client moves its incremental state only with a receipt that is OK.
+    #[serde(default)]
+    pub holds_back: bool,
 }
 
 /// A run, as written down.

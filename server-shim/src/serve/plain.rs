@@ -31,7 +31,7 @@ pub fn answer(config: &Config, grant: &Grant, named: &ConfigName) -> Result<Exit
     let spool = Spool::new(layout.clone());
     let disks = grant.disks(Vec::new())?;
     loop {
-        let (ticket, answers) = match place(config, &spool, grant, disks.clone())? {
+        let (ticket, answers) = match place(config, &spool, grant, disks.clone(), false)? {
             Placed::New(ticket) | Placed::Joined(ticket) => (ticket, true),
             Placed::After(ticket) => (ticket, false),
             Placed::Full => return Err(full(config).into()),

@@ -14,7 +14,7 @@ use crate::config::{Config, Reach};
 use crate::door;
 use crate::latest::Latest;
 use crate::queue::spool::{Placed, Spool};
-use crate::queue::ticket::TicketId;
+use crate::queue::ticket::{Ticket, TicketId};
 use crate::report::Words;
 use crate::runner::clock;
 use crate::runner::record::Settled;
@@ -109,6 +109,8 @@ impl Session<'_> {
                     self.answer_trigger(&grant, disks)?;
                 }
                 FromAgent::Heartbeat => {}
+                FromAgent::Measure { last: true, .. } => self.peer.say(&FromShim::Measured)?,
+                FromAgent::Measure { .. } => {}
                 FromAgent::Serve { .. } => self.serve()?,
                 FromAgent::Check => return Err(protocol("this server cannot check a laptop").into()),
                 FromAgent::Window { .. } | FromAgent::Close { .. } => {
@@ -171,7 +173,7 @@ impl Session<'_> {
         let spool = Spool::new(layout.clone());
         self.peer.watch(&layout.results());
         loop {
-            let placed = place(self.config, &spool, grant, disks.clone())?;
+            let placed = place(self.config, &spool, grant, disks.clone(), false)?;
             let (ticket, joined, answers) = match placed {
                 Placed::New(ticket) => (ticket, false, true),
                 Placed::Joined(ticket) => (ticket, true, true),
@@ -239,7 +241,7 @@ impl Session<'_> {
 }
 
 /// Puts a trigger into the queue, within the host's budget.
-pub fn place(config: &Config, spool: &Spool, grant: &Grant, disks: Vec<wire::DiskName>) -> Result<Placed, Refusal> {
+pub fn place(config: &Config, spool: &Spool, grant: &Grant, disks: Vec<wire::DiskName>, holds_back: bool) -> Result<Placed, Refusal> {
     let now = clock();
     // A ticket that is there already has been paid for.
     let pending = spool.glance().unwrap_or_default().iter().any(|(_, host)| host == grant.host());
@@ -249,7 +251,7 @@ pub fn place(config: &Config, spool: &Spool, grant: &Grant, disks: Vec<wire::Dis
     }
     let id = TicketId::new((now * 1e9) as u128, std::process::id());
     spool
-        .place(grant.host(), disks, id, config.limits.queue, now as i64)
+        .place(Ticket { id, host: grant.host().clone(), disks, holds_back }, config.limits.queue, now as i64)
         .map_err(|error| trouble_here("could not write a ticket", &error, config))
 }
 

@@ -13,7 +13,7 @@ use wire::{Base, ConfigName, DiskName, HostName, Outcome, Receipt};
 
 use crate::engine::{DiskRule, Survey};
 use crate::latest::Latest;
-use crate::runner::record::RunRecord;
+use crate::runner::record::{Part, RunRecord};
 use crate::runner::settle::failed;
 
 /// What is known of a run that is over.
@@ -57,13 +57,14 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         let disks = if part.disks.is_empty() { &all } else { &part.disks };
         for disk in disks {
             let Some(rule) = evidence.survey.disks_of(&part.host).find(|rule| rule.disk == *disk) else { continue };
-            judge_disk(evidence, &part.host, rule, &mut judgement);
+            judge_disk(evidence, part, rule, &mut judgement);
         }
     }
     judgement
 }
 
-fn judge_disk(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, judgement: &mut Judgement) {
+fn judge_disk(evidence: &Evidence<'_>, part: &Part, rule: &DiskRule, judgement: &mut Judgement) {
+    let host = &part.host;
     let dle = Dle::new(host.as_str(), rule.disk.as_os_str().to_owned());
     let record = evidence.record;
     let standing = evidence.log.map_or(Standing::Unheard, |log| log.standing(&dle));
@@ -75,7 +76,10 @@ fn judge_disk(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, judgeme
             let receipt = receipt(evidence, host, rule, &dle, &word);
             let good = receipt.is_backup();
             let every_part_died = every_part_died(evidence.log, &dle);
-            if (!good && dump_began(evidence.log, &dle)) || a_dumper_died(evidence.log, &dle) {
+            // Where Amanda believes in a dump that is none, its next one would build on it, whatever the client does.
+            let misjudged = !good && matches!(word.outcome, amanda::run_log::Outcome::Ok | amanda::run_log::Outcome::Strange);
+            let moved = (!good && dump_began(evidence.log, &dle)) || a_dumper_died(evidence.log, &dle);
+            if misjudged || (moved && !part.holds_back) {
                 judgement.force_full.push(dle);
             }
             // A dumper whose driver was killed says "Killed while dumping"; that is no answer of Amanda's to this request.
@@ -90,7 +94,7 @@ fn judge_disk(evidence: &Evidence<'_>, host: &HostName, rule: &DiskRule, judgeme
             judgement.receipts.push(failed(record, host, &rule.disk, &format!("the planner left it out: {reason}"), evidence.now));
         }
         Standing::Unfinished | Standing::Unheard => {
-            if began {
+            if began && !part.holds_back {
                 // amandad may have moved its state at the end of a dump that nobody here finished.
                 judgement.force_full.push(dle);
             }
@@ -235,10 +239,15 @@ mod tests {
 
     /// What a real log says of its second disk, with a catalog that lists the dump of `stamp` and these bytes on the disk.
     fn judged(log: &str, stamp: &str, stored: Result<u64, String>, ended: Option<&str>) -> Judgement {
+        judged_of(log, stamp, stored, ended, false)
+    }
+
+    fn judged_of(log: &str, stamp: &str, stored: Result<u64, String>, ended: Option<&str>, holds_back: bool) -> Judgement {
         let path = format!("{}/../crates/amanda/tests/fixtures/{log}", env!("CARGO_MANIFEST_DIR"));
         let log = RunLog::parse(&std::fs::read(&path).expect(&path));
         let mut record = record(Kind::Laptops { from_client: true }, &[(HOST, &[DISK])]);
         record.ended = ended.map(str::to_owned);
+        record.parts[0].holds_back = holds_back;
         let dle = Dle::new(HOST, DISK);
         let dump = Restorable {
             level: 0,
@@ -276,6 +285,21 @@ mod tests {
             ("the chunker was killed and we ended the run", "log.killed-chunker", "", Ok(0), Some("it hung"), ("cut", true)),
         ] {
             let judgement = judged(log, stamp, stored, ended);
+            let (word, forced) = said(&judgement);
+            assert_eq!((word.as_str(), forced), expected, "{case}: {judgement:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_holds_its_state_back_is_dumped_again_at_the_same_level_unless_amanda_believes_in_the_dump() {
+        let full = "20261122023017";
+        for (case, log, stamp, ended, expected) in [
+            ("the driver was killed in mid-dump", "log.killed-driver", "", None, ("cut", false)),
+            ("the chunker was killed and we ended the run", "log.killed-chunker", "", Some("it hung"), ("cut", false)),
+            ("not in the catalog, though Amanda said SUCCESS", "log.full", "", None, ("FAILED", true)),
+            ("the client sent something else", "log.false-client-crc", full, None, ("FAILED", true)),
+        ] {
+            let judgement = judged_of(log, stamp, Ok(4_000_928), ended, true);
             let (word, forced) = said(&judgement);
             assert_eq!((word.as_str(), forced), expected, "{case}: {judgement:?}");
         }

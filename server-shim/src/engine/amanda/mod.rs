@@ -193,6 +193,10 @@ impl Engine for AmandaEngine {
         })
     }
 
+    fn check(&self, config: &ConfigName, host: &HostName) -> Option<std::process::Command> {
+        Some(self.programs.amcheck(config, host))
+    }
+
     fn observe(&self, record: &mut RunRecord, survey: &Survey) -> Observation {
         if record.log.is_none()
             && let Some(leader) = record.leader

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::unistd::{User, geteuid};
 
-use wire::ConfigName;
+use wire::{ConfigName, HostName};
 
 use crate::child;
 use crate::engine::Trouble;
@@ -47,6 +47,13 @@ impl Programs {
     /// Runs `amcleanupdisk`, which makes partial dumps of unfinished ones.
     pub fn amcleanupdisk(&self, config: &ConfigName) -> Result<(), Trouble> {
         self.run("amcleanupdisk", &[config.as_str().into()]).map(drop)
+    }
+
+    /// Returns `amcheck -c`: it talks to one client and touches nothing.
+    pub fn amcheck(&self, config: &ConfigName, host: &HostName) -> Command {
+        let mut command = self.command("amcheck");
+        command.args(["-c", "--exact-match", config.as_str(), host.as_str()]);
+        command
     }
 
     fn run(&self, program: &str, arguments: &[OsString]) -> Result<Vec<u8>, Trouble> {
