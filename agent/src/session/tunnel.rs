@@ -270,22 +270,22 @@ mod tests {
         }
     }
 
-    /// Returns a tunnel, what it sends, and what its threads tell. The runtime writes while it is held.
+    /// Returns a tunnel, what it sends, and what its threads tell.
     fn tunnel() -> (Tunnel, Sent, mpsc::UnboundedReceiver<Ended>) {
         let (out, queues) = outgoing::queues();
         let (ended, told) = mpsc::unbounded_channel();
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
         ours.set_nonblocking(true).expect("ours");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let writer = runtime.block_on(async { tokio::net::UnixStream::from_std(ours) }).expect("a socket");
-        runtime.spawn(outgoing::write(writer, queues));
-        (Tunnel::new(Arc::new(Echo), out, ended), Sent { theirs, decoder: Decoder::new(), _runtime: runtime }, told)
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async { outgoing::write(tokio::net::UnixStream::from_std(ours).expect("a socket"), queues).await });
+        });
+        (Tunnel::new(Arc::new(Echo), out, ended), Sent { theirs, decoder: Decoder::new() }, told)
     }
 
     struct Sent {
         theirs: std::os::unix::net::UnixStream,
         decoder: Decoder,
-        _runtime: tokio::runtime::Runtime,
     }
 
     impl Sent {
