@@ -147,7 +147,8 @@ pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
     if steps.exit() == Exit::Done {
         let mut nobody = Nobody;
         let mut visit = Visit::new(Purpose::Check, &store, &ours, history.records, config.interval.value, &mut nobody)
-            .expecting(config.host.as_ref().map(|host| &host.value));
+            .expecting(config.host.as_ref().map(|host| &host.value))
+            .serving(config);
         let called = session::call(&way, &mut visit);
         if let Some(found) = &visit.server {
             let versions = format!("protocol {}, {}", found.version, if found.program.is_empty() { "no name" } else { &found.program });
