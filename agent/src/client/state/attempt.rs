@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use amanda::crc::Crc;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -17,6 +18,9 @@ use super::{Pending, StateError, Undo, sync};
 pub(super) const LOCK: &str = "lock";
 /// The list that tar reads and writes.
 pub(super) const SNAPSHOT: &str = "snapshot";
+
+/// Younger leftovers are left alone.
+const YOUNG: Duration = Duration::from_secs(600);
 
 /// A dump in the making. Dropped, it leaves nothing behind.
 #[derive(Debug)]
@@ -97,11 +101,13 @@ pub(super) fn lock(attempt: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Removes what attempts that were killed have left behind: directories without a record that nobody holds.
+/// Removes what attempts that were killed have left behind: directories without a record that nobody holds. A young one may be about to
+/// be locked.
 pub(super) fn sweep(pending: &Path) {
     let Ok(entries) = fs::read_dir(pending) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
-        if !path.join(super::RECORD).exists() && matches!(lock(&path), Ok(Some(_))) {
+        let old = fs::metadata(&path).and_then(|found| found.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG));
+        if old && !path.join(super::RECORD).exists() && matches!(lock(&path), Ok(Some(_))) {
             // Somebody may be sweeping beside us.
             let _ = fs::remove_dir_all(&path);
         }
