@@ -84,20 +84,19 @@ impl Served {
     ///
     /// What fails here is said, and tried again at the next contact: the server restates its receipts.
     pub fn settle(&self, receipts: &[Receipt], in_flight: bool, concerns: impl Fn(&DiskName) -> bool) {
-        let pending = match self.client.state.pending() {
-            Ok(pending) => pending,
-            Err(error) => return self.seen.say(&format!("the client's state cannot be read: {error}")),
-        };
-        for attempt in pending.iter().filter(|attempt| concerns(&attempt.disk)) {
+        for attempt in self.client.state.pending().iter().filter(|attempt| concerns(&attempt.disk)) {
             let moved = match fate(attempt, receipts, in_flight) {
                 Fate::Promote => self.client.state.promote(attempt, self.amandates.as_deref()),
-                Fate::Discard => self.client.state.discard(attempt),
+                Fate::Discard => self.client.state.discard(attempt).map(|()| None),
                 Fate::Keep => continue,
             };
-            if let Err(error) = moved {
-                let disk = show(attempt.disk.as_bytes());
-                self.seen
-                    .say(&format!("the client's state of {disk} stays as it was, and the next dump is larger than it need be: {error}"));
+            match moved {
+                Ok(None) => {}
+                Ok(Some(words)) => self.seen.say(&words),
+                Err(error) => {
+                    let disk = show(attempt.disk.as_bytes());
+                    self.seen.say(&format!("what the next dump of {disk} builds on stays as it was, and it will be larger: {error}"));
+                }
             }
         }
     }

@@ -172,7 +172,8 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
             ended.inspect_err(|_| children.kill())
         });
         let native = filter::pass_on(stdout, &mut way, &mut data, &speech, &progress);
-        let ended = native.and_then(|native| connection.end(Some(streams.data), &mut data).map(|()| native)).inspect_err(|_| children.kill());
+        let ended =
+            native.and_then(|native| connection.end(Some(streams.data), &mut data).map(|()| native)).inspect_err(|_| children.kill());
         let (heard, named) = (hearing.join().expect("no panic"), naming.join().expect("no panic"));
         ended.and_then(|native| heard.and(named).map(|()| native))
     });
@@ -219,11 +220,8 @@ fn introduce(speech: &Speech, request: &Request, ready: &Ready<'_>) -> io::Resul
     let tar = ready.tar.program().as_os_str().as_encoded_bytes();
     let gzipped = matches!(dle.compress, Compress::ClientFast | Compress::ClientBest);
     let recover = [if gzipped { GUNZIP.as_bytes() } else { b"" }, tar, b" -xpGf - ..."].concat();
-    let mut lines = vec![
-        Line::Start(&start),
-        Line::Info { key: b"BACKUP", value: tar },
-        Line::Info { key: b"RECOVER_CMD", value: &recover },
-    ];
+    let mut lines =
+        vec![Line::Start(&start), Line::Info { key: b"BACKUP", value: tar }, Line::Info { key: b"RECOVER_CMD", value: &recover }];
     if gzipped {
         lines.push(Line::Info { key: b"COMPRESS_SUFFIX", value: b".gz" });
     }
