@@ -85,7 +85,7 @@ impl World {
     #[track_caller]
     pub fn assert_restores(&self, config: &str, host: &Host) {
         let restored = self.restore(config, host);
-        let differences = tree::differences(&host.disk, &restored);
+        let differences = tree::differences(&host.tree, &restored);
         assert!(differences.is_empty(), "the restored tree of {} is not its source:\n{}", host.name, differences.join("\n"));
     }
 }

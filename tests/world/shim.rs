@@ -30,7 +30,8 @@ impl World {
             let _a_string = writeln!(text, "[flush]\nconfig = \"{}\"\n{flush}", self.name);
         }
         for host in &self.hosts {
-            let _a_string = writeln!(text, "[host.\"{}\"]\nconfig = \"{}\"", host.name, host.config);
+            let reach = if host.cable.is_some() { "tunnel" } else { "network" };
+            let _a_string = writeln!(text, "[host.\"{}\"]\nconfig = \"{}\"\nreach = \"{reach}\"", host.name, host.config);
         }
         text.push_str(more);
         system::file(&self.shim_toml(), &text, "root", "root", 0o644);
@@ -48,7 +49,7 @@ impl World {
 
     /// Adds hosts to shim.toml and to the disklist, with the first host's disk and dumptype, and nothing behind them.
     pub fn add_hosts(&self, names: &[String]) {
-        let rules: String = names.iter().map(|name| format!("[host.\"{name}\"]\nconfig = \"{}\"\n", self.name)).collect();
+        let rules: String = names.iter().map(|name| format!("[host.\"{name}\"]\nconfig = \"{}\"\nreach = \"network\"\n", self.name)).collect();
         self.write_shim_toml(&rules);
         let path = self.amanda.dir(&self.name).join("disklist");
         let mut disklist = std::fs::read_to_string(&path).expect("we wrote it");
