@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::child;
+use crate::procs::{self, Process};
 
 /// The most laptops of one world that are far away.
 pub const MOST: usize = 16;
@@ -87,6 +88,14 @@ impl Cable {
         let mut ss = self.program("ss");
         ss.args(["--no-header", "--listening", "--tcp", "--udp", "--numeric"]);
         child::must(ss).lines().map(str::to_owned).collect()
+    }
+
+    /// Returns the processes that run on the laptop.
+    pub fn processes(&self) -> Vec<Process> {
+        let mut pids = child::program("ip");
+        pids.args(["netns", "pids", &self.namespace]);
+        let pids = child::must(pids);
+        pids.lines().filter_map(|pid| procs::read(pid.trim().parse().ok()?)).filter(|process| process.state != 'Z').collect()
     }
 
     /// Loses every packet in both directions from now on. Neither side is told.

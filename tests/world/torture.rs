@@ -1,6 +1,6 @@
 //! A tree with everything in it that makes backups difficult, and what happens to it between two of them.
 //!
-//! About 10,000 entries: names of 255 bytes, deep paths, names that are no UTF-8, that have newlines, backslashes, quotes, blanks,
+//! About 10,000 entries, or fewer: names of 255 bytes, deep paths, names that are no UTF-8, that have newlines, backslashes, quotes, blanks,
 //! leading dashes; hard links across directories, a file with holes, extended attributes and ACLs where the file system has
 //! them ([`features`] says so), a socket, fifos, links into nowhere, empty directories, files that only root can read. All of it is
 //! what GNU tar can carry, the socket apart.
@@ -34,20 +34,28 @@ pub struct Features {
 }
 
 const DIRECTORIES: usize = 100;
-const FILES_EACH: usize = 98;
+
+/// How many files it has: making, saving and restoring them takes most of a test's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// About 10,000.
+    Whole,
+    /// About 1,700, of every kind that the whole one has.
+    Small,
+}
 
 /// Plants the tree; what it has depends on the seed. Says on stderr what the file system cannot hold.
 ///
 /// # Panics
 /// When the file system refuses something else.
-pub fn plant(root: &Path, seed: u64) {
+pub fn plant(root: &Path, seed: u64, size: Size) {
     let mut noise = Noise::new(seed);
     fs::create_dir_all(root).expect("a tree of our own");
     let features = features(root);
     if features != (Features { attributes: true, acls: true, nanoseconds: true }) {
         eprintln!("torture: the file system of {} lacks something, and the tree goes without: {features:?}", root.display());
     }
-    many(root, &mut noise);
+    many(root, &mut noise, if size == Size::Whole { 98 } else { 14 });
     odd_names(root);
     deep(root);
     links_and_nodes(root);
@@ -60,11 +68,11 @@ pub fn plant(root: &Path, seed: u64) {
     times(root, seed);
 }
 
-fn many(root: &Path, noise: &mut Noise) {
+fn many(root: &Path, noise: &mut Noise, files_each: usize) {
     for d in 0..DIRECTORIES {
         let dir = root.join(format!("many/{:02}/{d:03}", d % 7));
         fs::create_dir_all(&dir).expect("a tree of our own");
-        for f in 0..FILES_EACH {
+        for f in 0..files_each {
             let size = usize::try_from(noise.next() % 700).expect("small");
             fs::write(dir.join(format!("file {f:03}.txt")), noise.bytes(size)).expect("a tree of our own");
         }
@@ -242,17 +250,19 @@ pub fn live(root: &Path, round: u32) {
     fs::rename(at(&format!("{}/file 006.txt", dir(n))), at(&format!("moved here in {round}"))).expect("there");
     let (one, two, aside) = (at(&format!("{}/file 007.txt", dir(n))), at(&format!("{}/file 008.txt", dir(n))), at("aside"));
     fs::rename(&one, &aside).and_then(|()| fs::rename(&two, &one)).and_then(|()| fs::rename(&aside, &two)).expect("there");
-    // Directories: removed with all in them, renamed in place, moved into another one, made.
-    fs::remove_dir_all(at(&dir(10 + n))).expect("there");
-    fs::rename(at(&dir(20 + n)), at(&format!("many/renamed in {round}"))).expect("there");
-    fs::rename(at(&dir(30 + n)), at(&format!("{}/moved here in {round}", dir(40)))).expect("there");
+    // Directories: made, and one that was a file. Before any is removed: GNU tar takes a new directory that has got the inode of a
+    // removed one for a renamed one, and cannot rename a directory to where a file is when it restores.
     fs::create_dir_all(at(&format!("made in {round}/empty"))).expect("a tree of our own");
     fs::write(at(&format!("made in {round}")).join(OsStr::from_bytes(b"\xff new \n")), "new\n").expect("a tree of our own");
-    // A directory becomes a file, a file a directory, a file a link.
-    fs::remove_dir_all(at(&dir(50 + n))).and_then(|()| fs::write(at(&dir(50 + n)), "I was a directory\n")).expect("there");
     let was_file = at(&format!("{}/file 009.txt", dir(n)));
     fs::remove_file(&was_file).and_then(|()| fs::create_dir(&was_file)).expect("there");
     fs::write(was_file.join("inside"), "I was a file\n").expect("a tree of our own");
+    // Removed with all in them, renamed in place, moved into another one.
+    fs::remove_dir_all(at(&dir(10 + n))).expect("there");
+    fs::rename(at(&dir(20 + n)), at(&format!("many/renamed in {round}"))).expect("there");
+    fs::rename(at(&dir(30 + n)), at(&format!("{}/moved here in {round}", dir(40)))).expect("there");
+    // A directory becomes a file, a file a link.
+    fs::remove_dir_all(at(&dir(50 + n))).and_then(|()| fs::write(at(&dir(50 + n)), "I was a directory\n")).expect("there");
     let was_file = at(&format!("{}/file 010.txt", dir(n)));
     fs::remove_file(&was_file).and_then(|()| symlink("file 011.txt", &was_file)).expect("there");
     // Only what is around the bytes: mode, owner, one more name, one name less.

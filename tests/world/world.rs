@@ -37,7 +37,7 @@ pub struct Plan {
     pub over_ssh: Vec<usize>,
     /// Hosts in a network namespace of their own: Amanda cannot dial them, only their own session leads there (the tunnel).
     pub far_away: Vec<usize>,
-    /// Hosts that have a tree with everything in it that makes backups difficult ([`crate::torture`]).
+    /// Hosts that have a tree with everything in it that makes backups difficult ([`crate::torture`]); the first host's is the whole one.
     pub torture: Vec<usize>,
     /// agent.toml's `client`, of those that are far away.
     pub client: &'static str,
@@ -151,7 +151,7 @@ impl World {
         for part in ["bin", "keys", "gates", "src", "l"] {
             system::directory(&dir.join(part), "root", "root", 0o755);
         }
-        for program in ["asyncamanda", "asyncamanda-shim", "aa-amandad-proxy"] {
+        for program in ["asyncamanda", "asyncamanda-shim", "aa-amandad-proxy", "aa-plug"] {
             install(program, &dir.join("bin"));
         }
         let config_of = |index| if plan.overlay.contains(&index) { format!("{name}-own") } else { name.clone() };
@@ -166,7 +166,7 @@ impl World {
                 let disk = if cable.is_some() && index == 2 { PathBuf::from("/pictures") } else { tree.clone() };
                 let gated = plan.gated.contains(&index);
                 if plan.torture.contains(&index) {
-                    torture::plant(&tree, index as u64 + 1);
+                    torture::plant(&tree, index as u64 + 1, if index == 0 { torture::Size::Whole } else { torture::Size::Small });
                 } else {
                     tree::plant(&tree, index as u64 + 1, if gated { GATED_BYTES } else { plan.bulk });
                 }
