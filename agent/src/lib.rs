@@ -12,6 +12,7 @@ pub mod config;
 pub mod dropin;
 pub mod due;
 pub mod history;
+pub mod inhibit;
 pub mod report;
 pub mod session;
 

@@ -59,4 +59,25 @@ pub enum Command {
     },
     /// Start runs for the tickets that wait: the door's other side
     Runner,
+    /// Answer ssh's questions: for ssh_config on this server
+    Tunnel {
+        /// The question
+        #[command(subcommand)]
+        command: TunnelCommand,
+    },
+}
+
+/// What ssh_config asks.
+#[derive(Debug, Subcommand)]
+pub enum TunnelCommand {
+    /// Exit with 0 if the host is reached through its own session: for `Match exec`
+    Knows {
+        /// The host, as Amanda calls it
+        host: String,
+    },
+    /// Say why the host is not there, and fail: the ProxyCommand
+    Absent {
+        /// The host, as Amanda calls it
+        host: String,
+    },
 }

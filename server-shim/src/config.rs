@@ -132,6 +132,17 @@ pub struct Flush {
     pub at: Option<chrono::NaiveTime>,
 }
 
+/// How Amanda gets to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// Through the session that the laptop has opened.
+    #[default]
+    Tunnel,
+    /// By itself, over the network.
+    Network,
+}
+
 /// `[host.NAME]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +152,9 @@ pub struct HostRule {
     /// The disks this host may ask for; all that the disklist has for it when none is named.
     #[serde(default)]
     pub disks: Vec<DiskName>,
+    /// How Amanda gets to it.
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 /// shim.toml.
@@ -193,6 +207,11 @@ impl Config {
     /// Returns the dump user's number; none when there is no such user.
     pub fn dump_uid(&self) -> Option<u32> {
         nix::unistd::User::from_name(&self.dump_user).ok().flatten().map(|user| user.uid.as_raw())
+    }
+
+    /// Returns the dump user's number and the number of its group; none when there is no such user.
+    pub fn dump_account(&self) -> Option<(u32, u32)> {
+        nix::unistd::User::from_name(&self.dump_user).ok().flatten().map(|user| (user.uid.as_raw(), user.gid.as_raw()))
     }
 
     /// Returns the shared config that an overlay must share its catalog with; the host's own config when no tapes are fed.
@@ -327,6 +346,8 @@ mod tests {
             ("[host.\"../x\"]\nconfig = \"a\"", &["line 1", "the host name has the character '.'"]),
             ("[host.a]\nconfig = \"-f\"", &["line 2", "the config name has the character '-'"]),
             ("engine = \"tape\"", &["line 1", "unknown variant `tape`"]),
+            ("[host.a]\nconfig = \"a\"\nreach = \"wlan\"", &["line 3", "unknown variant `wlan`", "`tunnel` or `network`"]),
+            ("[host.a]\nconfig = \"a\"\nreech = \"tunnel\"", &["line 3", "did you mean `reach`?"]),
             ("state = ", &["line 1"]),
         ] {
             let message = parse(text).expect_err(text);

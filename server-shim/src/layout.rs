@@ -11,6 +11,8 @@
 //!     standing.json       what goes on now
 //!     runner.log          the runner's own words
 //! RUNTIME/locks/          the dump user's: runner, runs, tape
+//! RUNTIME/hosts/          the shim's account's; set-gid to the dump user's group, who may connect
+//!     HOST/mux            the control socket of the host's newest session
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -86,6 +88,14 @@ impl Layout {
     /// Locks.
     pub fn locks(&self) -> PathBuf {
         self.runtime.join("locks")
+    }
+    /// Hosts that are connected.
+    pub fn hosts(&self) -> PathBuf {
+        self.runtime.join("hosts")
+    }
+    /// The control socket through which Amanda reaches a host.
+    pub fn mux(&self, host: &HostName) -> PathBuf {
+        self.hosts().join(host.as_str()).join("mux")
     }
     /// The lock of the one runner.
     pub fn runner_lock(&self) -> PathBuf {

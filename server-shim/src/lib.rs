@@ -7,6 +7,7 @@
 //! In reading order:
 //!
 //! - [`invocation`]: what ssh carried · [`authorise`]: who may have what · [`serve`]: one laptop's session
+//! - [`tunnel`]: how Amanda reaches a laptop through that session
 //! - [`queue`]: tickets, and whose turn it is · [`lock`]: locks that can be asked about · [`door`]: how the runner is started
 //! - [`runner`]: the one that starts runs and settles them · [`processes`]: what still lives
 //! - [`engine`]: ways of making dumps · [`latest`], [`standing`]: what the runner publishes
@@ -34,10 +35,11 @@ pub mod standing;
 pub mod status;
 pub mod status_words;
 pub mod sys;
+pub mod tunnel;
 
 use std::io::{self, Write as _};
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, TunnelCommand};
 use config::Config;
 use report::Words;
 use runner::order::What;
@@ -63,6 +65,10 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
         }
         Command::Check { host, json } => show_check(&config, host.as_ref(), json),
         Command::Runner => be_the_runner(&config),
+        Command::Tunnel { command: TunnelCommand::Knows { host } } => {
+            Ok(if tunnel::ask::knows(&config, &host) { Exit::Done } else { Exit::Failed })
+        }
+        Command::Tunnel { command: TunnelCommand::Absent { host } } => Err(tunnel::ask::absent(&config, &host)),
     }
 }
 

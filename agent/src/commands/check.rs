@@ -5,7 +5,7 @@ use serde_json::json;
 use wire::Exit;
 
 use super::visit::{Purpose, Visit};
-use super::{disks, store, way};
+use super::{disks, first_full, store, way};
 use crate::config::Config;
 use crate::due::{self, Verdict};
 use crate::history;
@@ -21,6 +21,8 @@ struct Step {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    hint: String,
 }
 
 /// What was tried so far.
@@ -31,11 +33,11 @@ struct Steps {
 
 impl Steps {
     fn good(&mut self, what: &'static str, detail: String) {
-        self.add(Step { what, ok: true, detail, problem: None });
+        self.add(Step { what, ok: true, detail, problem: None, hint: String::new() });
     }
 
     fn bad(&mut self, what: &'static str, problem: Problem) {
-        self.add(Step { what, ok: false, detail: problem.what.clone(), problem: Some(problem) });
+        self.add(Step { what, ok: false, detail: problem.what.clone(), problem: Some(problem), hint: String::new() });
     }
 
     fn add(&mut self, step: Step) {
@@ -48,6 +50,53 @@ impl Steps {
             }
         }
         self.steps.push(step);
+    }
+
+    /// What the server's amcheck says, which came through the same session as a dump would.
+    fn amcheck(&mut self, ok: bool, lines: &[String], what: String) {
+        let told: Vec<&str> = lines.iter().map(String::as_str).filter(|line| !line.starts_with(['-', '='])).collect();
+        if ok {
+            self.good("amcheck", told.last().map_or_else(|| "content".to_owned(), |line| (*line).to_owned()));
+            return;
+        }
+        let faults: Vec<&str> = told.iter().copied().filter(|line| line.contains("ERROR") || line.contains("WARNING")).collect();
+        let because = if faults.is_empty() { told.join("\n           ") } else { faults.join("\n           ") };
+        self.bad(
+            "amcheck",
+            Problem::new(Exit::Failed, "the server's Amanda cannot back this laptop up")
+                .because(because)
+                .hint(format!("mend what it names; the operator sees the same with `amcheck -c {what}` while this laptop is connected")),
+        );
+    }
+
+    /// How long the first dump of each disk would take that has no backup yet.
+    fn first_fulls(&mut self, config: &Config, records: &[due::DiskRecord], host: &str, rate: u64) {
+        for disk in &config.disks {
+            let record = records.iter().find(|record| record.disk == disk.value.name);
+            let has_full = record.is_some_and(|record| matches!(&record.known, due::Known::Receipts { last_backup: Some(_), .. }));
+            if has_full {
+                continue;
+            }
+            let name = crate::report::show(disk.value.name.as_bytes());
+            let (sentence, how) = first_full::advice(host, &name, &first_full::measure(&disk.value.device), rate);
+            match how {
+                None => self.good("first dump", sentence),
+                // No fault: `run` would begin it.
+                Some(how) => {
+                    self.good("first dump", sentence);
+                    self.advise(&how);
+                }
+            }
+        }
+    }
+
+    fn advise(&mut self, hint: &str) {
+        if let Some(step) = self.steps.last_mut() {
+            step.hint = hint.to_owned();
+        }
+        if !self.voice.json {
+            out(&format!("       hint: {hint}"));
+        }
     }
 
     /// The first thing that would stop `run`.
@@ -97,8 +146,9 @@ pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
     let mut server = None;
     if steps.exit() == Exit::Done {
         let mut nobody = Nobody;
-        let mut visit = Visit::new(Purpose::Look, &store, &ours, history.records, config.interval.value, &mut nobody)
-            .expecting(config.host.as_ref().map(|host| &host.value));
+        let mut visit = Visit::new(Purpose::Check, &store, &ours, history.records, config.interval.value, &mut nobody)
+            .expecting(config.host.as_ref().map(|host| &host.value))
+            .serving(config);
         let called = session::call(&way, &mut visit);
         if let Some(found) = &visit.server {
             let versions = format!("protocol {}, {}", found.version, if found.program.is_empty() { "no name" } else { &found.program });
@@ -109,9 +159,18 @@ pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
             }
             server = visit.server.clone();
         }
+        let (rate, checked) = (visit.rate, visit.checked.take());
+        let records = std::mem::take(&mut visit.records);
         match called {
             Ok(()) => verdict = visit.verdict.take().unwrap_or(verdict),
             Err(error) => steps.bad("server", problems::session(error, &way)),
+        }
+        if let Some((ok, lines)) = checked {
+            steps.amcheck(ok, &lines, server.as_ref().map_or("CONFIG HOST".to_owned(), |found| format!("{} {}", found.config, found.host)));
+        }
+        if let Some(rate) = rate {
+            let host = server.as_ref().map_or("this laptop".to_owned(), |found| found.host.to_string());
+            steps.first_fulls(config, &records, &host, rate);
         }
     }
     let exit = steps.exit();

@@ -127,7 +127,7 @@ fn sentence(news: &News) -> Option<String> {
         }
         News::Progress(progress) => Some(show(&progress.phase)),
         News::Receipt(receipt) => Some(format!("{}: {}", show(receipt.disk.as_bytes()), receipt.outcome)),
-        News::Checked { .. } | News::End => None,
+        News::Rate(_) | News::Checked { .. } | News::End => None,
     }
 }
 
@@ -188,7 +188,7 @@ impl Audience for Bars {
             News::End => {
                 let _ = self.all.clear();
             }
-            News::Queued { .. } | News::Receipt(_) | News::Checked { .. } => {}
+            News::Queued { .. } | News::Receipt(_) | News::Rate(_) | News::Checked { .. } => {}
         }
     }
 

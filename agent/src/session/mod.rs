@@ -1,10 +1,12 @@
 //! The one ssh session: connect, run the one command, talk, hang up. Async stays in here.
 //!
 //! [`ssh`] starts the program and [`ssh_words`] reads what it says; [`key`] looks at the private key first; [`talk`] is
-//! the conversation, [`outgoing`] what it sends, [`tunnel`] Amanda's connections inside it; [`plain`] is a command on a server
+//! the conversation, [`outgoing`] what it sends, [`tunnel`] Amanda's connections inside it, [`measure`]
+//! how fast the line is; [`plain`] is a command on a server
 //! without a shim.
 
 pub mod key;
+pub mod measure;
 pub mod outgoing;
 pub mod plain;
 pub mod ssh;

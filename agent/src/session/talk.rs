@@ -15,8 +15,9 @@ use wire::message::{HEARTBEAT_SECONDS, MAX_CHECK_LINES, MAX_DISKS, Progress, SIL
 use wire::{ConfigName, Decoder, DiskName, Frame, FrameError, FromAgent, FromShim, Hello, HostName, PROTOCOL_VERSION, Receipt, frame};
 
 use super::SessionError;
+use super::measure::{Measured, Rounds};
 use super::outgoing::{self, Outgoing};
-use super::tunnel::{Answer, Event, Tunnel};
+use super::tunnel::{Answer, Ended, Tunnel};
 
 /// More receipts than this in one answer are no answer.
 const MOST_RECEIPTS: usize = 4 * MAX_DISKS;
@@ -69,6 +70,8 @@ pub enum News {
     Progress(Progress),
     /// A receipt.
     Receipt(Box<Receipt>),
+    /// How many bytes a second the line to the server takes.
+    Rate(u64),
     /// What amcheck found.
     Checked {
         /// It was content.
@@ -108,6 +111,7 @@ pub enum Opening {
 enum Stage {
     Greeting,
     Querying { receipts: Vec<Receipt>, ticket: Option<String> },
+    Measuring { rounds: Rounds, since: Instant },
     Waiting { queued: bool, receipts: usize },
 }
 
@@ -117,7 +121,7 @@ struct Talk<'c> {
     stage: Stage,
     opening: Opening,
     tunnel: Option<Tunnel>,
-    events: mpsc::UnboundedSender<Event>,
+    ended: mpsc::UnboundedSender<Ended>,
 }
 
 /// Holds the conversation. `stop` ends it early, as when a person presses Ctrl-C.
@@ -134,8 +138,8 @@ where
     W: AsyncWrite + Unpin,
 {
     let (out, queues) = outgoing::queues();
-    let (events, told) = mpsc::unbounded_channel();
-    let mut talk = Talk { out, caller, stage: Stage::Greeting, opening, tunnel: None, events };
+    let (ended, told) = mpsc::unbounded_channel();
+    let mut talk = Talk { out, caller, stage: Stage::Greeting, opening, tunnel: None, ended };
     let mut writing = Box::pin(outgoing::write(writer, queues));
     let mut written = false;
     let talked = {
@@ -149,8 +153,11 @@ where
             }
         }
     };
-    let Talk { out, tunnel, .. } = talk;
+    let Talk { out, mut tunnel, .. } = talk;
     drop(out);
+    if let Some(tunnel) = &mut tunnel {
+        tunnel.hang_up();
+    }
     if !written {
         let _ = timeout(LAST_WORDS, &mut writing).await;
     }
@@ -167,7 +174,7 @@ impl Talk<'_> {
         &mut self,
         mut reader: R,
         already_read: &[u8],
-        mut told: mpsc::UnboundedReceiver<Event>,
+        mut told: mpsc::UnboundedReceiver<Ended>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), SessionError> {
         if self.opening == Opening::Speak {
@@ -193,8 +200,8 @@ impl Talk<'_> {
                     Err(error) => return Err(self.misunderstood(error, &first_words)),
                 };
                 // A number that a thread has given back may be in use again with the next frame.
-                while let Ok(event) = told.try_recv() {
-                    self.told(&event)?;
+                while let Ok(ended) = told.try_recv() {
+                    self.ended(ended);
                 }
                 if frame.channel != CONTROL {
                     self.stream(frame)?;
@@ -215,7 +222,7 @@ impl Talk<'_> {
                         decoder.feed(&chunk[..read]);
                     }
                 },
-                Some(event) = told.recv() => self.told(&event)?,
+                Some(ended) = told.recv() => self.ended(ended),
                 () = sleep_until(deadline) => return Err(SessionError::Silent { queued: self.is_queued() }),
                 _ = heartbeat.tick() => self.say(&FromAgent::Heartbeat)?,
                 _ = look.tick(), if self.tunnel.is_some() => self.caller.look(),
@@ -239,14 +246,13 @@ impl Talk<'_> {
     fn serve(&mut self) -> Result<(), SessionError> {
         let Some(client) = self.caller.client() else { return Ok(()) };
         self.say(&FromAgent::Serve { holds_back: client.holds_back() })?;
-        self.tunnel = Some(Tunnel::new(client, self.out.streams(), self.events.clone()));
+        self.tunnel = Some(Tunnel::new(client, self.out.clone(), self.ended.clone()));
         Ok(())
     }
 
-    fn told(&mut self, event: &Event) -> Result<(), SessionError> {
-        match self.tunnel.as_mut().and_then(|tunnel| tunnel.told(event)) {
-            Some(message) => self.say(&message),
-            None => Ok(()),
+    fn ended(&mut self, ended: Ended) {
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.ended(ended);
         }
     }
 
@@ -311,9 +317,9 @@ impl Talk<'_> {
                         self.stage = Stage::Waiting { queued: false, receipts: 0 };
                     }
                     Next::Check => {
-                        self.serve()?;
-                        self.say(&FromAgent::Check)?;
-                        self.stage = Stage::Waiting { queued: false, receipts: 0 };
+                        let rounds = Rounds::default();
+                        rounds.messages().try_for_each(|message| self.say(&message))?;
+                        self.stage = Stage::Measuring { rounds, since: Instant::now() };
                     }
                 }
             }
@@ -326,6 +332,18 @@ impl Talk<'_> {
                 *receipts += 1;
                 self.caller.heard(News::Receipt(receipt))?;
             }
+            (FromShim::Measured, Stage::Measuring { rounds, since }) => match rounds.after(since.elapsed()) {
+                Measured::Again(next) => {
+                    next.messages().try_for_each(|message| self.say(&message))?;
+                    self.stage = Stage::Measuring { rounds: next, since: Instant::now() };
+                }
+                Measured::Rate(bytes) => {
+                    self.caller.heard(News::Rate(bytes))?;
+                    self.serve()?;
+                    self.say(&FromAgent::Check)?;
+                    self.stage = Stage::Waiting { queued: false, receipts: 0 };
+                }
+            },
             (FromShim::Checked { ok, mut lines }, Stage::Waiting { .. }) => {
                 lines.truncate(MAX_CHECK_LINES);
                 let lines = lines.iter().map(|line| amanda::escape::printable(line.as_bytes())).collect();
@@ -361,6 +379,7 @@ fn kind(message: &FromShim) -> &'static str {
         FromShim::Window { .. } => "credit",
         FromShim::Close { .. } => "a stream's end",
         FromShim::Checked { .. } => "a check's answer",
+        FromShim::Measured => "a measurement's end",
         FromShim::Heartbeat => "a heartbeat",
     }
 }

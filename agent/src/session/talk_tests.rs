@@ -26,7 +26,7 @@ impl Caller for Recorder {
         match news {
             News::Receipt(receipt) => self.receipts.push(*receipt),
             News::End => self.ended = true,
-            News::Queued { .. } | News::Progress(_) | News::Checked { .. } => {}
+            News::Queued { .. } | News::Progress(_) | News::Rate(_) | News::Checked { .. } => {}
         }
         Ok(())
     }

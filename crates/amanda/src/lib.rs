@@ -18,6 +18,8 @@
 //! - [`admin`]: the words of `amadmin` and `amgetconf`
 //! - [`chains`]: which dumps can be restored, out of what `amadmin find` listed
 //! - [`holding`]: the 32 KiB header in front of a dump
+//! - [`protocol`]: what the server and a client's `amandad` say to each other
+//! - [`index`]: the list of names that goes with a dump
 
 pub mod admin;
 pub mod amandates;
@@ -26,7 +28,9 @@ pub mod crc;
 pub mod dle;
 pub mod escape;
 pub mod holding;
+pub mod index;
 pub mod lines;
+pub mod protocol;
 pub mod quoting;
 pub mod run_log;
 pub mod run_trace;

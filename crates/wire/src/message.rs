@@ -61,6 +61,13 @@ pub enum FromAgent {
         /// simply dumped again.
         holds_back: bool,
     },
+    /// Bytes to measure the line with; the server forgets them.
+    Measure {
+        /// Anything, so long that it fits into a message.
+        filler: String,
+        /// The last of a round: answered by [`FromShim::Measured`].
+        last: bool,
+    },
     /// Would it work? Amanda's own amcheck asks this laptop. Answered by [`FromShim::Checked`], then [`FromShim::End`].
     Check,
     /// This much of a stream has been taken in: as much again may be sent.
@@ -148,6 +155,8 @@ pub enum FromShim {
         /// The stream.
         stream: u8,
     },
+    /// A round of measuring has come in whole.
+    Measured,
     /// What amcheck found.
     Checked {
         /// It was content.

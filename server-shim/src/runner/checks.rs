@@ -22,7 +22,7 @@ use crate::layout::Layout;
 use crate::queue::ticket::Ticket;
 
 /// The longest that amcheck may take; it waits half a minute for a laptop that does not answer.
-const PATIENCE: Duration = Duration::from_secs(150);
+pub const PATIENCE: Duration = Duration::from_secs(150);
 
 /// The longest line that is passed on, in bytes.
 const MAX_LINE: usize = 300;

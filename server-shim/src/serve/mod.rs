@@ -2,9 +2,12 @@
 //! receipts. It may die at any moment; the ticket does not.
 //!
 //! [`session`] is the conversation with an agent, [`plain`] the answer for an old client that reads text, [`follow`] what
-//! both know of a ticket, [`peer`] the two ends of the pipe.
+//! both know of a ticket, [`peer`] the laptop at the other end of the pipe and Amanda beside it, [`output`] what waits to be
+//! read by the laptop, [`allowance`] how much it may say.
 
+pub mod allowance;
 pub mod follow;
+pub mod output;
 pub mod peer;
 pub mod plain;
 pub mod session;
@@ -47,7 +50,7 @@ fn audit(host: &HostName, original: Option<&str>, refused: Option<&str>) {
 }
 
 /// Sends one line to the system's log socket (RFC 3164, facility auth); a machine without one has no such log.
-fn syslog(line: &str) {
+pub fn syslog(line: &str) {
     const AUTH_NOTICE: u8 = 4 * 8 + 5;
     if let Ok(socket) = std::os::unix::net::UnixDatagram::unbound() {
         let text: String = line.chars().take(1500).collect();

@@ -1,17 +1,29 @@
-//! The two ends of a session's pipe, in frames. One thread: it sleeps in poll(2) until the laptop speaks, something
-//! happens to a ticket, or it is time to say "still here".
+//! The laptop at the other end of a session's pipe, in frames, and the tunnel beside it. One thread: it sleeps in poll(2)
+//! until the laptop speaks, Amanda speaks, something happens to a ticket, or it is time to say "still here".
 
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use wire::frame::{pack, unpack};
+use wire::frame::{CONTROL, unpack};
 use wire::message::{HEARTBEAT_SECONDS, SILENCE_SECONDS};
-use wire::{Decoder, FrameError, FromAgent, FromShim};
+use wire::{Decoder, FromAgent, FromShim};
+
+use super::allowance::Allowance;
+use super::output::Output;
+use crate::tunnel::filter::Caught;
+use crate::tunnel::stream::StreamError;
+use crate::tunnel::{Source, Tunnel};
+
+const HEARTBEAT: Duration = Duration::from_secs(HEARTBEAT_SECONDS);
+const SILENCE: Duration = Duration::from_secs(SILENCE_SECONDS);
+
+/// As much is read at a time; the pipe from sshd is made as large, where it is one.
+const READ: usize = 256 * 1024;
 
 /// What came.
 #[derive(Debug)]
@@ -21,38 +33,62 @@ pub enum Event {
     /// The time to look again has come, or something happened in the watched directory.
     Look,
     /// The laptop has closed its end, or was silent for too long.
-    Gone,
+    Gone(&'static str),
     /// It speaks no language of ours.
-    Nonsense(FrameError),
+    Nonsense(String),
+    /// It said something on a stream that Amanda must not read; the stream was ended.
+    Caught(Caught),
 }
 
-/// Waits until the laptop has read something; one that reads nothing for as long as it may be silent is gone.
-fn wait_for_room(out: &std::fs::File) -> io::Result<()> {
-    let mut descriptors = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
-    match poll(&mut descriptors, PollTimeout::try_from(Duration::from_secs(SILENCE_SECONDS)).unwrap_or(PollTimeout::MAX)) {
-        Ok(0) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the laptop reads nothing")),
-        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    Laptop,
+    Output,
+    Watch,
+    Tunnel(Source),
 }
 
 /// The laptop at the other end of standard input and output.
 pub struct Peer {
+    input: File,
+    output: Output,
     decoder: Decoder,
+    buffer: Vec<u8>,
     heard: Instant,
     spoke: Instant,
+    allowance: Allowance,
     watch: Option<Inotify>,
-}
-
-impl Default for Peer {
-    fn default() -> Self {
-        // Where this fails, a laptop that does not read can hold this one process, and nothing else.
-        let _ = fcntl(io::stdout().as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
-        Self { decoder: Decoder::new(), heard: Instant::now(), spoke: Instant::now(), watch: None }
-    }
+    tunnel: Option<Tunnel>,
 }
 
 impl Peer {
+    /// Talks through standard input and output.
+    pub fn stdio() -> io::Result<Self> {
+        // Not through io::stdin() and io::stdout(): their buffers would hide bytes from poll, and cannot be told to give up.
+        Ok(Self::new(io::stdin().as_fd().try_clone_to_owned()?, io::stdout().as_fd().try_clone_to_owned()?))
+    }
+
+    /// Talks through these two.
+    pub fn new(input: OwnedFd, output: OwnedFd) -> Self {
+        for pipe in [&input, &output] {
+            // Fewer turns between sshd and us; what is no pipe has its own size.
+            let _ = rustix::pipe::fcntl_setpipe_size(pipe, READ);
+        }
+        let now = Instant::now();
+        Self {
+            input: input.into(),
+            output: Output::new(output),
+            decoder: Decoder::new(),
+            buffer: vec![0; 8 * 1024],
+            heard: now,
+            spoke: now,
+            allowance: Allowance::new(now),
+            watch: None,
+            tunnel: None,
+        }
+    }
+
     /// Wakes up when a file appears in this directory.
     pub fn watch(&mut self, directory: &Path) {
         // Without a watch the session still looks every second.
@@ -61,81 +97,181 @@ impl Peer {
             .ok();
     }
 
-    /// Says something.
+    /// Lets Amanda reach the laptop from now on.
+    pub fn serve(&mut self, tunnel: Tunnel) {
+        self.tunnel = Some(tunnel);
+        // Dumps will come; until now there were messages.
+        self.buffer = vec![0; READ];
+    }
+
+    /// Tells whether Amanda can reach the laptop.
+    pub fn serves(&self) -> bool {
+        self.tunnel.is_some()
+    }
+
+    /// Says something, before whatever streams have to say. It waits only for a laptop that has let very much come together.
     pub fn say(&mut self, message: &FromShim) -> io::Result<()> {
-        let bytes = pack(message).map_err(io::Error::other)?;
-        // Not through io::stdout(), whose buffer cannot be told to give up.
-        let mut out = std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            match out.write(rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(&out)?,
-                Err(error) => return Err(error),
-            }
-        }
+        self.output.say(message)?;
+        self.output.flush()?;
         self.spoke = Instant::now();
+        while self.output.is_full() {
+            self.wait_for_room()?;
+        }
         Ok(())
     }
 
-    /// Waits for what comes next, at most `patience`.
+    /// Ends the tunnel, for this reason, and then waits until all that was said is on its way.
+    pub fn part(&mut self, why: &str) {
+        if let Some(mut tunnel) = self.tunnel.take() {
+            tunnel.end(why);
+        }
+        while self.output.is_waiting() && self.wait_for_room().is_ok() {}
+    }
+
+    /// Waits until the laptop has read something; one that reads nothing for as long as it may be silent is gone.
+    fn wait_for_room(&mut self) -> io::Result<()> {
+        let mut descriptors = [PollFd::new(self.output.file().as_fd(), PollFlags::POLLOUT)];
+        match poll(&mut descriptors, PollTimeout::try_from(SILENCE).unwrap_or(PollTimeout::MAX)) {
+            Ok(0) => return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the laptop reads nothing")),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        self.output.flush()
+    }
+
+    /// Waits for what comes next, at most `patience`; the tunnel is served meanwhile.
     pub fn next(&mut self, patience: Duration) -> io::Result<Event> {
         let look_at = Instant::now() + patience;
         loop {
-            match self.decoder.next_frame().and_then(|frame| frame.map(unpack::<FromAgent>).transpose()) {
-                Ok(Some(FromAgent::Heartbeat)) => continue,
-                Ok(Some(message)) => return Ok(Event::Said(message)),
-                Ok(None) => {}
-                Err(error) => return Ok(Event::Nonsense(error)),
+            if let Some(event) = self.take_frames()? {
+                return Ok(event);
             }
+            self.output.flush()?;
             let now = Instant::now();
             if now >= look_at {
                 return Ok(Event::Look);
             }
-            if now.duration_since(self.heard) >= Duration::from_secs(SILENCE_SECONDS) {
-                return Ok(Event::Gone);
+            if now.duration_since(self.heard) >= SILENCE {
+                return Ok(Event::Gone("the laptop was silent for too long"));
             }
-            if now.duration_since(self.spoke) >= Duration::from_secs(HEARTBEAT_SECONDS) {
+            if self.output.stuck_for(now) >= SILENCE {
+                return Ok(Event::Gone("the laptop reads nothing"));
+            }
+            if now.duration_since(self.spoke) >= HEARTBEAT {
                 self.say(&FromShim::Heartbeat)?;
             }
-            let woken = self.sleep((look_at - now).min(Duration::from_secs(HEARTBEAT_SECONDS)))?;
-            if woken.0 && !self.read()? {
-                // One that leaves in the middle of a word was cut off, or speaks another language.
-                return Ok(self.decoder.finish().map_or_else(Event::Nonsense, |()| Event::Gone));
+            if let Some(tunnel) = &mut self.tunnel {
+                tunnel.tick(now);
             }
-            if woken.1 {
-                return Ok(Event::Look);
+            let until = look_at.min(self.heard + SILENCE).min(self.spoke + HEARTBEAT);
+            if let Some(event) = self.sleep(until.saturating_duration_since(now))? {
+                return Ok(event);
             }
         }
     }
 
-    /// Sleeps; tells whether the laptop spoke and whether the watched directory changed.
-    fn sleep(&self, patience: Duration) -> io::Result<(bool, bool)> {
-        let stdin = io::stdin();
-        let mut descriptors = vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-        if let Some(watch) = &self.watch {
-            descriptors.push(PollFd::new(watch.as_fd(), PollFlags::POLLIN));
+    /// Takes the frames that are there: streams' to the tunnel, until a message is for the session.
+    fn take_frames(&mut self) -> io::Result<Option<Event>> {
+        loop {
+            let frame = match self.decoder.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(None),
+                Err(error) => return Ok(Some(Event::Nonsense(error.to_string()))),
+            };
+            let done = if frame.channel == CONTROL {
+                if !self.allowance.take(Instant::now()) {
+                    return Ok(Some(Event::Nonsense("it says too much at a time".to_owned())));
+                }
+                match unpack::<FromAgent>(frame) {
+                    Err(error) => return Ok(Some(Event::Nonsense(error.to_string()))),
+                    Ok(FromAgent::Heartbeat) => Ok(()),
+                    Ok(FromAgent::Window { stream, bytes }) if self.tunnel.is_some() => {
+                        self.tunnel.as_mut().map_or(Ok(()), |tunnel| tunnel.credited(stream, bytes))
+                    }
+                    Ok(FromAgent::Close { stream }) if self.tunnel.is_some() => {
+                        self.tunnel.as_mut().map_or(Ok(()), |tunnel| tunnel.heard_close(stream, &mut self.output))
+                    }
+                    Ok(message) => return Ok(Some(Event::Said(message))),
+                }
+            } else if let Some(tunnel) = &mut self.tunnel {
+                tunnel.from_laptop(frame.channel, frame.payload, &mut self.output)
+            } else {
+                return Ok(Some(Event::Nonsense(format!("it speaks on channel {}, and nothing is open", frame.channel))));
+            };
+            match done {
+                Ok(()) => {}
+                Err(StreamError::Breach(breach)) => return Ok(Some(Event::Nonsense(breach.to_string()))),
+                Err(StreamError::Io(error)) => return Err(error),
+            }
+            if let Some(caught) = self.tunnel.as_mut().and_then(Tunnel::caught) {
+                return Ok(Some(Event::Caught(caught)));
+            }
         }
-        match poll(&mut descriptors, PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX)) {
+    }
+
+    /// Sleeps, and does what is ready then.
+    fn sleep(&mut self, patience: Duration) -> io::Result<Option<Event>> {
+        let ready = self.poll(patience)?;
+        let mut event = None;
+        let mut tunnel = Vec::new();
+        for (waits, flags) in ready {
+            match waits {
+                Waits::Output => self.output.flush()?,
+                Waits::Watch => {
+                    event = Some(Event::Look);
+                    if let Some(watch) = &self.watch {
+                        while watch.read_events().is_ok_and(|events| !events.is_empty()) {}
+                    }
+                }
+                Waits::Laptop => {
+                    if !self.read()? {
+                        // One that leaves in the middle of a word was cut off, or speaks another language.
+                        let end = |()| Event::Gone("the laptop has closed it");
+                        return Ok(Some(self.decoder.finish().map_or_else(|error| Event::Nonsense(error.to_string()), end)));
+                    }
+                }
+                Waits::Tunnel(source) => tunnel.push((source, flags)),
+            }
+        }
+        if let Some(serving) = self.tunnel.as_mut().filter(|_| !tunnel.is_empty()) {
+            serving.ready(&tunnel, self.heard.elapsed(), &mut self.output)?;
+            event = serving.caught().map(Event::Caught).or(event);
+        }
+        Ok(event)
+    }
+
+    fn poll(&self, patience: Duration) -> io::Result<Vec<(Waits, PollFlags)>> {
+        let mut waits = vec![(Waits::Laptop, PollFd::new(self.input.as_fd(), PollFlags::POLLIN))];
+        if self.output.is_waiting() {
+            waits.push((Waits::Output, PollFd::new(self.output.file().as_fd(), PollFlags::POLLOUT)));
+        }
+        if let Some(watch) = &self.watch {
+            waits.push((Waits::Watch, PollFd::new(watch.as_fd(), PollFlags::POLLIN)));
+        }
+        if let Some(tunnel) = &self.tunnel {
+            let mut interests = Vec::new();
+            tunnel.interests(self.output.has_room(), &mut interests);
+            waits.extend(interests.into_iter().map(|(source, descriptor)| (Waits::Tunnel(source), descriptor)));
+        }
+        let (names, mut descriptors): (Vec<Waits>, Vec<PollFd<'_>>) = waits.into_iter().unzip();
+        // Rounded up: a wait of less than a millisecond would be none, again and again.
+        let timeout = PollTimeout::try_from(patience + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        match poll(&mut descriptors, timeout) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let woken: Vec<bool> = descriptors.iter().map(|descriptor| descriptor.any().unwrap_or(true)).collect();
-        if let Some(watch) = &self.watch
-            && woken.get(1) == Some(&true)
-        {
-            while watch.read_events().is_ok_and(|events| !events.is_empty()) {}
-        }
-        Ok((woken[0], woken.get(1) == Some(&true)))
+        // A flag that nix does not know is one to act upon.
+        let flags = descriptors.iter().map(|descriptor| descriptor.revents().unwrap_or(PollFlags::POLLERR));
+        Ok(names.into_iter().zip(flags).filter(|(_, flags)| !flags.is_empty()).collect())
     }
 
     /// Reads what is there; false at the end of the stream.
     fn read(&mut self) -> io::Result<bool> {
-        let mut bytes = [0; 8192];
-        // Not through io::stdin(): its buffer would hide bytes from poll.
-        let read = std::fs::File::from(io::stdin().as_fd().try_clone_to_owned()?).read(&mut bytes)?;
-        self.decoder.feed(&bytes[..read]);
+        let read = match self.input.read(&mut self.buffer) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => return Ok(true),
+            other => other?,
+        };
+        self.decoder.feed(&self.buffer[..read]);
         self.heard = Instant::now();
         Ok(read > 0)
     }

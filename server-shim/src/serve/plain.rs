@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use wire::{ConfigName, Exit};
 
 use super::follow::{Follow, Place};
-use super::session::{full, place};
+use super::session::{full, place, unreachable_host};
 use crate::authorise::Grant;
-use crate::config::Config;
+use crate::config::{Config, Reach};
 use crate::door;
 use crate::queue::spool::{Placed, Spool};
 use crate::report::Words;
@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(500);
 pub fn answer(config: &Config, grant: &Grant, named: &ConfigName) -> Result<Exit, Words> {
     if named != grant.config() {
         say(&format!("asyncamanda-shim: {} belongs to the config {}; {named} was passed over", grant.host(), grant.config()));
+    }
+    if config.hosts.get(grant.host()).is_some_and(|rule| rule.reach == Reach::Tunnel) {
+        return Err(unreachable_host(grant.host()).into());
     }
     let layout = config.layout();
     let spool = Spool::new(layout.clone());

@@ -10,14 +10,19 @@ use super::follow::{Follow, Place};
 use super::peer::{Event, Peer};
 use super::{Granted, trouble_here};
 use crate::authorise::{BUDGET_WINDOW, Grant, Refusal, within_budget};
-use crate::config::Config;
+use crate::config::{Config, Reach};
 use crate::door;
+use crate::durable;
 use crate::latest::Latest;
 use crate::queue::spool::{Placed, Spool};
 use crate::queue::ticket::{Ticket, TicketId};
 use crate::report::Words;
+use crate::runner::checks;
 use crate::runner::clock;
 use crate::runner::record::Settled;
+use crate::tunnel::Tunnel;
+use crate::tunnel::filter::Caught;
+use crate::tunnel::listener::Listener;
 
 /// How often a session looks at its ticket while nothing happens.
 const LOOK: Duration = Duration::from_secs(1);
@@ -29,8 +34,8 @@ const FIRST_WORDS: Duration = Duration::from_secs(60);
 enum Stop {
     /// We refuse; the laptop is told.
     Refuse(Refusal),
-    /// The laptop is gone.
-    Gone,
+    /// The laptop is gone, for this reason.
+    Gone(&'static str),
     /// The pipe broke.
     Broken(io::Error),
 }
@@ -49,15 +54,30 @@ impl From<Refusal> for Stop {
 
 /// Talks to an agent until it has what it wants or goes away.
 pub fn converse(config: &Config, host: &HostName, granted: Granted) -> Result<Exit, Words> {
-    let mut session = Session { config, peer: Peer::default() };
-    match session.run(host, granted) {
-        Ok(()) | Err(Stop::Gone) => Ok(Exit::Done),
-        Err(Stop::Broken(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
-        Err(Stop::Broken(error)) => Err(Words::new(Exit::Failed, "the session broke").because(error.to_string())),
-        Err(Stop::Refuse(refusal)) => {
+    let broke = |error: io::Error| Err(Words::new(Exit::Failed, "the session broke").because(error.to_string()));
+    let mut session = match Peer::stdio() {
+        Ok(peer) => Session { config, host, peer, holds_back: false },
+        Err(error) => return broke(error),
+    };
+    let stop = session.run(granted).err();
+    let why = match &stop {
+        None => "it was over".to_owned(),
+        Some(Stop::Gone(why)) => (*why).to_owned(),
+        Some(Stop::Broken(error)) => error.to_string(),
+        Some(Stop::Refuse(refusal)) => refusal.message.clone(),
+    };
+    match stop {
+        None | Some(Stop::Gone(_)) => {
+            session.peer.part(&why);
+            Ok(Exit::Done)
+        }
+        Some(Stop::Broken(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        Some(Stop::Broken(error)) => broke(error),
+        Some(Stop::Refuse(refusal)) => {
             // The words go through the protocol; the exit status says the same to whoever only sees that.
             let exit = refusal.code.exit();
             let _ = session.peer.say(&FromShim::Abort { code: refusal.code, message: refusal.message, hint: refusal.hint });
+            session.peer.part(&why);
             Ok(exit)
         }
     }
@@ -65,15 +85,19 @@ pub fn converse(config: &Config, host: &HostName, granted: Granted) -> Result<Ex
 
 struct Session<'a> {
     config: &'a Config,
+    host: &'a HostName,
     peer: Peer,
+    /// The client that serves Amanda moves its incremental state only with a receipt that is OK. Never so for one that
+    /// Amanda dials: that is another client.
+    holds_back: bool,
 }
 
 impl Session<'_> {
-    fn run(&mut self, host: &HostName, granted: Granted) -> Result<(), Stop> {
+    fn run(&mut self, granted: Granted) -> Result<(), Stop> {
         // We greet first: an agent with the Perl script's command line writes nothing before it knows that a shim is here.
         let grant = granted?;
         let program = concat!("asyncamanda-shim ", env!("CARGO_PKG_VERSION"));
-        self.peer.say(&FromShim::Hello { hello: Hello::ours(program), host: host.clone(), config: grant.config().clone() })?;
+        self.peer.say(&FromShim::Hello { hello: Hello::ours(program), host: self.host.clone(), config: grant.config().clone() })?;
         let FromAgent::Hello(hello) = self.hear(FIRST_WORDS)? else {
             return Err(protocol("the first message must be a hello").into());
         };
@@ -90,12 +114,29 @@ impl Session<'_> {
                     self.answer_trigger(&grant, disks)?;
                 }
                 FromAgent::Heartbeat => {}
-                FromAgent::Serve { .. } | FromAgent::Check | FromAgent::Window { .. } | FromAgent::Close { .. } => {
-                    return Err(protocol("this server has no tunnel").into());
+                FromAgent::Serve { holds_back } => self.serve(holds_back)?,
+                FromAgent::Measure { last: true, .. } => self.peer.say(&FromShim::Measured)?,
+                FromAgent::Measure { .. } => {}
+                FromAgent::Check => self.answer_check()?,
+                FromAgent::Window { .. } | FromAgent::Close { .. } => {
+                    return Err(protocol("it speaks of streams and serves none").into());
                 }
                 FromAgent::Hello(_) => return Err(protocol("a second hello").into()),
             }
         }
+    }
+
+    /// Lets Amanda reach the laptop through this session. For one that it dials by itself there is nothing to do.
+    fn serve(&mut self, holds_back: bool) -> Result<(), Stop> {
+        if self.reach() == Reach::Tunnel && !self.peer.serves() {
+            self.peer.serve(Tunnel::new(self.host.clone(), Listener::open(self.config, self.host)?));
+            self.holds_back = holds_back;
+        }
+        Ok(())
+    }
+
+    fn reach(&self) -> Reach {
+        self.config.hosts.get(self.host).map(|rule| rule.reach).unwrap_or_default()
     }
 
     /// Waits for the next request.
@@ -107,8 +148,9 @@ impl Session<'_> {
                 // Something happened to somebody else's ticket.
                 Event::Look if Instant::now() < until => {}
                 Event::Look => return Err(protocol("nothing was asked for").into()),
-                Event::Gone => return Err(Stop::Gone),
-                Event::Nonsense(error) => return Err(protocol(&error.to_string()).into()),
+                Event::Gone(why) => return Err(Stop::Gone(why)),
+                Event::Nonsense(error) => return Err(protocol(&error).into()),
+                Event::Caught(caught) => tell_caught(self.host, &caught),
             }
         }
     }
@@ -129,12 +171,15 @@ impl Session<'_> {
     }
 
     fn answer_trigger(&mut self, grant: &Grant, asked: Vec<wire::DiskName>) -> Result<(), Stop> {
+        if self.reach() == Reach::Tunnel && !self.peer.serves() {
+            return Err(unreachable_host(self.host).into());
+        }
         let disks = grant.disks(asked)?;
         let layout = self.config.layout();
         let spool = Spool::new(layout.clone());
         self.peer.watch(&layout.results());
         loop {
-            let placed = place(self.config, &spool, grant, disks.clone(), false)?;
+            let placed = place(self.config, &spool, grant, disks.clone(), self.holds_back)?;
             let (ticket, joined, answers) = match placed {
                 Placed::New(ticket) => (ticket, false, true),
                 Placed::Joined(ticket) => (ticket, true, true),
@@ -148,6 +193,41 @@ impl Session<'_> {
                 return self.hand_out(id, settled);
             }
         }
+    }
+
+    /// Has amcheck look at the laptop, on the way that a dump would take.
+    fn answer_check(&mut self) -> Result<(), Stop> {
+        let layout = self.config.layout();
+        let id = TicketId::new((clock() * 1e9) as u128, std::process::id());
+        let ticket = Ticket { id, host: self.host.clone(), disks: Vec::new(), holds_back: self.holds_back };
+        self.peer.watch(&layout.results());
+        checks::request(&layout, &ticket).map_err(|error| trouble_here("could not write a request", &error, self.config))?;
+        door::open(self.config, clock() as i64)?;
+        let mut follow = Follow::new(layout.clone(), ticket);
+        let until = Instant::now() + checks::PATIENCE + LOOK * 10;
+        while Instant::now() < until {
+            if let Ok(Some(settled)) = durable::read_json::<Settled>(&layout.result(&follow.ticket)) {
+                if let Some(code) = settled.code {
+                    return Err(Refusal { code, message: settled.error, hint: settled.hint }.into());
+                }
+                self.peer.say(&FromShim::Checked { ok: !settled.failed, lines: settled.notes })?;
+                self.peer.say(&FromShim::End { ticket: None })?;
+                return Ok(());
+            }
+            match self.peer.next(LOOK)? {
+                Event::Look => follow.mind_the_runner(self.config),
+                Event::Gone(why) => return Err(Stop::Gone(why)),
+                Event::Nonsense(error) => return Err(protocol(&error).into()),
+                Event::Caught(caught) => tell_caught(self.host, &caught),
+                Event::Said(_) => return Err(protocol("one request at a time").into()),
+            }
+        }
+        Err(Refusal {
+            code: AbortCode::Later,
+            message: "the server's amcheck gave no answer".to_owned(),
+            hint: format!("the operator should look at {}", layout.runner_log().display()),
+        }
+        .into())
     }
 
     /// Waits until a ticket is settled, telling the laptop what changes.
@@ -181,8 +261,9 @@ impl Session<'_> {
             }
             match self.peer.next(LOOK)? {
                 Event::Look => follow.mind_the_runner(self.config),
-                Event::Gone => return Err(Stop::Gone),
-                Event::Nonsense(error) => return Err(protocol(&error.to_string()).into()),
+                Event::Gone(why) => return Err(Stop::Gone(why)),
+                Event::Nonsense(error) => return Err(protocol(&error).into()),
+                Event::Caught(caught) => tell_caught(self.host, &caught),
                 Event::Said(_) => return Err(protocol("one request at a time").into()),
             }
         }
@@ -222,6 +303,23 @@ pub fn full(config: &Config) -> Refusal {
         message: format!("the server's queue is full ({} tickets)", config.limits.queue),
         hint: "try again later; the operator can see who waits with asyncamanda-shim status".to_owned(),
     }
+}
+
+/// Nobody could get to the laptop.
+pub fn unreachable_host(host: &HostName) -> Refusal {
+    Refusal {
+        code: AbortCode::Config,
+        message: format!("the server reaches {host} through its own session, and this program on the laptop does not serve Amanda"),
+        hint: format!(
+            "use the server's release of asyncamanda on the laptop; or the operator sets reach = \"network\" in {}, if Amanda can dial it",
+            Config::heading(host)
+        ),
+    }
+}
+
+/// Tells the system's log what a laptop tried to tell Amanda.
+fn tell_caught(host: &HostName, caught: &Caught) {
+    super::syslog(&format!("event=tunnel_caught host={host} why=\"{}\"", amanda::escape::printable(caught.to_string().as_bytes())));
 }
 
 fn protocol(why: &str) -> Refusal {

@@ -10,12 +10,14 @@
 //! full still tells about the other disks.
 
 mod line;
+mod record;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
 
 pub use line::Fault;
+pub use record::record;
 
 /// Bytes read at once.
 const CHUNK: usize = 256 * 1024;
