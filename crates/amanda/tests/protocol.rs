@@ -1,6 +1,6 @@
 //! Whole connections between the programs of Debian's Amanda 3.5.1, as they were recorded on a machine that was its own
 //! server and client with auth "ssh": what the server sent in `NAME.server`, what the client sent in `NAME.client`.
-//! `check-lines` and `dump-three-streams` are the client's answers to the same requests with two features fewer in them.
+//! `check-lines` and `dump-three-streams` are the client's answers to the same requests with one or two features fewer in them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
