@@ -8,7 +8,7 @@ mod implied;
 #[cfg(test)]
 mod tests;
 
-pub use implied::{InfoRefusal, implied};
+pub use implied::{InfoRefusal, header_words, implied};
 
 use crate::crc::Crc;
 

@@ -70,12 +70,12 @@ pub fn error(text: &[u8]) -> Vec<u8> {
     [b"ERROR ", one_line(text).as_slice(), b"\n"].concat()
 }
 
-/// Returns the text of such a body.
-#[must_use]
-pub fn parse_error(body: &[u8]) -> Option<&[u8]> {
-    let text = body.strip_prefix(b"ERROR ")?;
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    (!text.contains(&b'\n')).then_some(text)
+/// Returns the texts of such a body, of which there can be several, each in a line.
+///
+/// # Errors
+/// When any line says something else.
+pub fn parse_errors(body: &[u8]) -> Result<Vec<&[u8]>, ReplyError> {
+    lines(body)?.enumerate().map(|(at, line)| line.strip_prefix(b"ERROR ").ok_or(ReplyError::Line(at + 1))).collect()
 }
 
 /// Returns the text with everything that would end a line, or mean something to a terminal, made blank.

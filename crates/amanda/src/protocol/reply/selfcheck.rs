@@ -40,7 +40,8 @@ impl Selfcheck {
     /// Reads the body of a REP in lines.
     ///
     /// # Errors
-    /// When it has anything but options, OK and ERROR; Amanda's own JSON is such a thing.
+    /// When it has anything but OPTIONS, OK and ERROR. The JSON of Amanda's own client is such a thing; it answers in
+    /// lines when the request's features lack [`SelfcheckMessage`](crate::protocol::features::Feature::SelfcheckMessage).
     pub fn parse(body: &[u8]) -> Result<Self, ReplyError> {
         let mut reply = Self::default();
         for (at, line) in lines(body)?.enumerate() {
@@ -49,7 +50,8 @@ impl Selfcheck {
             } else if let Some(text) = line.strip_prefix(b"ERROR ") {
                 let bare = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(text);
                 reply.lines.push(CheckLine::Error(bare.to_vec()));
-            } else if line.starts_with(b"OPTIONS ") && at == 0 {
+            } else if line.starts_with(b"OPTIONS ") {
+                // Amanda's client says them twice, the second time with its name.
                 reply.options = Options::parse(line)?;
             } else {
                 return Err(ReplyError::Line(at + 1));

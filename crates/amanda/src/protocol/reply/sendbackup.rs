@@ -1,6 +1,6 @@
 //! The answer to a request for a dump (client-src/sendbackup.c, `sendbackup_response` in server-src/dumper.c).
 
-use super::{ReplyError, lines, parse_error};
+use super::{ReplyError, lines, parse_errors};
 use crate::protocol::request::Options;
 use crate::protocol::token::MAX_HANDLE;
 
@@ -65,8 +65,8 @@ impl Sendbackup {
     /// # Errors
     /// When it is anything else, or two streams are one, or a stream has a handle for requests.
     pub fn parse(body: &[u8]) -> Result<Self, ReplyError> {
-        if let Some(text) = parse_error(body) {
-            return Ok(Self::Error(text.to_vec()));
+        if body.starts_with(b"ERROR ") {
+            return Ok(Self::Error(parse_errors(body)?.join(&b"; "[..])));
         }
         let mut lines = lines(body)?;
         let streams = connect(lines.next().ok_or(ReplyError::Cut)?)?;

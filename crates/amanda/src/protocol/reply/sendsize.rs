@@ -20,7 +20,7 @@ pub struct SizeLine {
 pub enum Size {
     /// So many KiB. The server counts a disk whose sizes are all 0 among the failed.
     Kib(u64),
-    /// The server may estimate this one itself: -1.
+    /// -1: the server may estimate this one itself, or there stands an error beside it.
     Unknown,
     /// There is no such dump: -2, or any number below. The server drops the level.
     Impossible,
