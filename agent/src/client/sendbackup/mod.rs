@@ -18,9 +18,9 @@ use std::time::SystemTime;
 
 use amanda::crc::Crc;
 use amanda::protocol::features::Features;
-use amanda::protocol::mesg::Line;
+use amanda::protocol::mesg::{Line, header_words};
 use amanda::protocol::reply::{Connect, Sendbackup};
-use amanda::protocol::request::{Compress, Options, Request};
+use amanda::protocol::request::{Options, Request};
 use wire::DiskName;
 
 use super::allow::{self, Grant, Refusal};
@@ -33,9 +33,6 @@ use super::tar::{Run, Tar};
 use super::{Client, Watch};
 use filter::Way;
 use speech::Speech;
-
-/// What Amanda's own client names as the way back from gzip.
-const GUNZIP: &str = "/bin/gzip -dc |";
 
 /// Counts of a dump in the making.
 pub struct Progress<'a> {
@@ -172,8 +169,7 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
             ended.inspect_err(|_| children.kill())
         });
         let native = filter::pass_on(stdout, &mut way, &mut data, &speech, &progress);
-        let ended =
-            native.and_then(|native| connection.end(Some(streams.data), &mut data).map(|()| native)).inspect_err(|_| children.kill());
+        let ended = native.and_then(|native| connection.end(Some(streams.data), &mut data).map(|()| native)).inspect_err(|_| children.kill());
         let (heard, named) = (hearing.join().expect("no panic"), naming.join().expect("no panic"));
         ended.and_then(|native| heard.and(named).map(|()| native))
     });
@@ -217,14 +213,9 @@ fn introduce(speech: &Speech, request: &Request, ready: &Ready<'_>) -> io::Resul
     let dle = &request.dles[0];
     let host = request.options.hostname.as_deref().unwrap_or_default();
     let start = [b"[", host, b":", &dle.disk, format!(" level {}]", ready.level).as_bytes()].concat();
-    let tar = ready.tar.program().as_os_str().as_encoded_bytes();
-    let gzipped = matches!(dle.compress, Compress::ClientFast | Compress::ClientBest);
-    let recover = [if gzipped { GUNZIP.as_bytes() } else { b"" }, tar, b" -xpGf - ..."].concat();
-    let mut lines =
-        vec![Line::Start(&start), Line::Info { key: b"BACKUP", value: tar }, Line::Info { key: b"RECOVER_CMD", value: &recover }];
-    if gzipped {
-        lines.push(Line::Info { key: b"COMPRESS_SUFFIX", value: b".gz" });
-    }
+    let words = header_words(dle);
+    let mut lines = vec![Line::Start(&start)];
+    lines.extend(words.iter().map(|(key, value)| Line::Info { key, value }));
     lines.push(Line::InfoEnd);
     speech.say(&lines)?;
     ready.files.remarks.iter().try_for_each(|remark| speech.remark(remark))
