@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use asyncamanda_tests::{Finished, Plan, World, system, tree, world};
+use asyncamanda_tests::{Finished, Plan, World, compare, system, tree, world};
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::Value;
 use wire::Receipt;
@@ -174,7 +174,7 @@ fn show() -> Result<(), Box<dyn Error>> {
     if !differences.is_empty() {
         return Err(format!("the restored tree is not its source:\n{}", differences.join("\n")).into());
     }
-    say(&format!("{} files and directories: contents, owners, modes, times and links are equal", tree::count(&restored)));
+    say(&format!("{} files and directories: contents, owners, modes, times and links are equal", compare::count(&restored)));
 
     step(7, "Remove everything again.");
     Ok(())

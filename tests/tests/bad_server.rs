@@ -1,17 +1,14 @@
 //! A server that is not as it should be: forged tickets, unknown hosts, a changed key, no answer, no room. A clear sentence, the
 //! right status, no ticket lost, and the next one who behaves is served.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt as _, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use asyncamanda_tests::child;
 use asyncamanda_tests::laptop::{PATIENCE, assert_backed_up, receipts};
+use asyncamanda_tests::mount::Mount;
 use asyncamanda_tests::says::{MINUTE, assert_no_ticket, assert_printable, assert_says, hours_ago, queued, without_dumps};
 use asyncamanda_tests::shim::{assert_own_exit, column};
 use asyncamanda_tests::wait::until_true;
@@ -150,52 +147,6 @@ fn an_unreachable_server_is_69_within_the_connect_timeout() {
 }
 
 // ---- no room
-
-/// A file system of its own below a directory; goes before the world does.
-struct Mount(PathBuf);
-
-impl Mount {
-    /// Puts a small one there, with what the directory has.
-    fn over(path: &Path, kib: u32) -> Self {
-        let kept = path.with_extension("kept");
-        run("cp", &["-a".as_ref(), path.as_os_str(), kept.as_os_str()]);
-        run(
-            "mount",
-            &["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), OsStr::new(&format!("size={kib}k")), "tmpfs".as_ref(), path.as_os_str()],
-        );
-        let mount = Self(path.to_owned());
-        run("cp", &["-a".as_ref(), kept.join(".").as_os_str(), path.as_os_str()]);
-        mount
-    }
-
-    fn remount(&self, how: &str) {
-        run("mount", &["-o".as_ref(), OsStr::new(&format!("remount,{how}")), self.0.as_os_str()]);
-    }
-
-    /// Leaves no byte free, and says where the room went.
-    fn fill(&self) -> PathBuf {
-        let ballast = self.0.join("ballast");
-        let mut file = fs::File::create(&ballast).expect("root may");
-        for size in [65_536, 4096, 1] {
-            while file.write_all(&vec![0; size]).is_ok() {}
-        }
-        ballast
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let mut umount = child::program("umount");
-        umount.arg("--lazy").arg(&self.0);
-        drop(child::run(umount, MINUTE));
-    }
-}
-
-fn run(program: &str, args: &[&OsStr]) {
-    let mut command: Command = child::program(program);
-    command.args(args);
-    child::must(command);
-}
 
 #[test]
 fn a_state_directory_without_room_is_said_and_the_next_trigger_after_it_has_some_is_served() {

@@ -74,7 +74,11 @@ impl Amanda {
             );
             amanda.write(&amanda.overlay, &text);
         }
-        let disklist: String = hosts.iter().map(|host| format!("{} {} {}\n", host.name, quoted(&host.disk), dumptype(host))).collect();
+        let line = |host: &Host| {
+            let device = if host.tree == host.disk { String::new() } else { format!("{} ", quoted(&host.tree)) };
+            format!("{} {} {device}{}\n", host.name, quoted(&host.disk), dumptype(host))
+        };
+        let disklist: String = hosts.iter().map(line).collect();
         system::file(&amanda.dir(&amanda.config).join("disklist"), &disklist, DUMP_USER, DUMP_USER, 0o644);
         amanda
     }
@@ -96,9 +100,10 @@ impl Amanda {
              tpchanger \"chg-disk:{root}/vtapes\"\nlabelstr \"^{name}-[0-9][0-9]*$\"\nautolabel \"{name}-%%%\" any\n\
              tapetype T\ndefine tapetype T {{\n length 200 mbytes\n}}\n\
              holdingdisk hd1 {{\n directory \"{root}/hold\"\n use 500 Mb\n chunksize 1 Mb\n}}\n\
-             dumpcycle 7 days\nrunspercycle 2\ntapecycle 4\ninparallel 8\nmaxdumps 1\n\
+             dumpcycle 7 days\nrunspercycle 2\ntapecycle 4\ninparallel {inparallel}\nmaxdumps 1\n\
              etimeout 60\ndtimeout 60\nreserve {reserve}\n\
              define dumptype laptop {{\n program \"GNUTAR\"\n auth \"local\"\n compress client fast\n estimate {estimate}\n index yes\n dump-limit same-host\n maxdumps 1\n record yes\n}}\n",
+            inparallel = plan.inparallel,
             reserve = plan.reserve,
             estimate = plan.estimate,
         );
@@ -111,8 +116,15 @@ impl Amanda {
             )
             .expect("a string takes it");
         }
+        // No key and no port: the dump user's ssh finds the session that the laptop has opened.
+        writeln!(text, "define dumptype tunnelled {{\n laptop\n auth \"ssh\"\n client_username \"{DUMP_USER}\"\n compress {}\n}}", plan.compress)
+            .expect("a string takes it");
         for host in hosts {
-            let base = if host.over_ssh { "far" } else { "laptop" };
+            let base = match host {
+                Host { cable: Some(_), .. } => "tunnelled",
+                Host { over_ssh: true, .. } => "far",
+                _ => "laptop",
+            };
             let compress = host
                 .gate
                 .as_ref()

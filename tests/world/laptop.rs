@@ -1,6 +1,8 @@
 //! One laptop: its agent's configuration, key, state and amandates, and the agent as its user runs it.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use serde_json::Value;
 use wire::Receipt;
 
 use crate::child::{self, Background, Finished};
+use crate::net::Cable;
 use crate::sshd;
 use crate::system::LOGIN;
 use crate::world::{Host, World};
@@ -25,10 +28,16 @@ pub struct Laptop {
     pub host: String,
     /// Its one disk.
     pub disk: PathBuf,
+    /// The directory that is dumped.
+    pub tree: PathBuf,
+    /// Its only way to the server, when it is far away.
+    pub cable: Option<Cable>,
     /// The amandates that its agent reads; Amanda's client side of this world writes the same file.
     pub amandates: PathBuf,
     program: PathBuf,
     destination: String,
+    client: String,
+    wrapper: Vec<String>,
 }
 
 impl Laptop {
@@ -37,14 +46,23 @@ impl Laptop {
         fs::create_dir_all(&dir).expect("a world of our own");
         sshd::keypair(&dir.join("key"));
         world.door.allow(LOGIN, &sshd::public_key(&dir.join("key")), &world.forced_command(&host.name));
+        let shared = world.amanda.root.join("amandates");
         let laptop = Self {
-            dir,
             host: host.name.clone(),
             disk: host.disk.clone(),
-            amandates: world.amanda.root.join("amandates"),
+            tree: host.tree.clone(),
+            cable: host.cable.clone(),
+            // Our own client keeps one for each laptop; Amanda's has one for the machine.
+            amandates: if host.cable.is_some() && world.plan.client == "native" { dir.join("amandates") } else { shared },
             program: world.program("asyncamanda"),
-            destination: format!("{LOGIN}@127.0.0.1:{}", world.door.port),
+            destination: format!("{LOGIN}@{}:{}", host.cable.as_ref().map_or(Ipv4Addr::LOCALHOST, |cable| cable.server), world.door.port),
+            client: if host.cable.is_some() { client(world, host) } else { String::new() },
+            wrapper: Vec::new(),
+            dir,
         };
+        if !laptop.amandates.exists() {
+            fs::write(&laptop.amandates, "").expect("a world of our own");
+        }
         fs::write(laptop.known_hosts(), world.door.known_hosts().join("\n") + "\n").expect("a world of our own");
         laptop.configure(&laptop.destination, "");
         laptop
@@ -64,9 +82,11 @@ impl Laptop {
     pub fn configure(&self, destination: &str, more: &str) {
         let dir = self.dir.display();
         let text = format!(
-            "host = \"{host}\"\ninterval = \"1 day\"\nstate = \"{dir}/state\"\namandates = \"{amandates}\"\n{more}\
+            "host = \"{host}\"\ninterval = \"1 day\"\nstate = \"{dir}/state\"\namandates = \"{amandates}\"\n{more}{client}\
              [server]\ndestination = \"{destination}\"\nidentity = \"{dir}/key\"\nknown_hosts = \"{dir}/known_hosts\"\nconnect_timeout = \"5 s\"\n\
-             [[disk]]\npath = \"{disk}\"\n",
+             [[disk]]\npath = \"{disk}\"\n{device}",
+            client = self.client,
+            device = if self.tree == self.disk { String::new() } else { format!("device = \"{}\"\n", self.tree.display()) },
             host = self.host,
             amandates = self.amandates.display(),
             disk = self.disk.display(),
@@ -87,9 +107,36 @@ impl Laptop {
 
     /// Returns a command of the agent.
     pub fn agent(&self, args: &[&str]) -> Command {
-        let mut command = child::program(&self.program);
+        let mut command = self.here(&self.program);
         command.env("HOME", &self.dir).arg("--config").arg(self.config()).args(args);
         command
+    }
+
+    /// Returns a command that runs on this laptop.
+    pub fn here(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut words = self.wrapper.iter().map(OsStr::new).chain([program.as_ref()]);
+        let first = words.next().expect("the program at least");
+        let mut command = self.cable.as_ref().map_or_else(|| child::program(first), |cable| cable.program(first));
+        command.args(words);
+        command
+    }
+
+    /// Runs the agent without root's right to read what is not its own, as a user's agent is.
+    pub fn read_only_its_own(&mut self) {
+        self.wrapper =
+            ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", "--"].map(str::to_owned).to_vec();
+    }
+
+    /// Lets this laptop call another port of the server's end of its cable from now on: a [`crate::relay::Relay`]'s.
+    pub fn call_through(&mut self, port: u16) {
+        let (account, place) = self.destination.split_once('@').expect("we wrote it");
+        let (address, real) = place.split_once(':').expect("we wrote it");
+        let known = fs::read_to_string(self.known_hosts()).expect("we wrote it");
+        let (old, new) = (format!("[{address}]:{real} "), format!("[{address}]:{port} "));
+        let lines: String = known.lines().filter(|line| line.starts_with(&old)).map(|line| line.replacen(&old, &new, 1) + "\n").collect();
+        fs::write(self.known_hosts(), known + &lines).expect("a world of our own");
+        self.destination = format!("{account}@{address}:{port}");
+        self.configure(&self.destination.clone(), "");
     }
 
     /// Runs a command of the agent to its end.
@@ -113,7 +160,7 @@ impl Laptop {
 
     /// Returns a bare ssh call with this laptop's key, for what an agent would not say. The server runs the forced command.
     pub fn ssh(&self, remote: Option<&str>) -> Command {
-        let mut command = child::program("ssh");
+        let mut command = self.here("ssh");
         command.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]);
         command.arg("-o").arg(format!("UserKnownHostsFile={}", self.known_hosts().display()));
         command.arg("-i").arg(self.dir.join("key"));
@@ -123,6 +170,16 @@ impl Laptop {
         command.args(remote);
         command
     }
+}
+
+/// Returns agent.toml's lines about Amanda's client side.
+fn client(world: &World, host: &Host) -> String {
+    let gate = host.gate.as_ref().map(|gate| format!(", \"{}\"", gate.program().display())).unwrap_or_default();
+    format!(
+        "client = \"{}\"\nprograms = [\"/usr/bin/tar\", \"/usr/bin/gzip\", \"/usr/bin/zstd\"{gate}]\ngnutar_lists = \"{}/gnutar-lists\"\n",
+        world.plan.client,
+        world.amanda.root.display()
+    )
 }
 
 /// Returns the receipts that `now --json` printed.

@@ -12,19 +12,30 @@
 //!
 //! Reading order: [`world`] (what there is), [`laptop`] and [`shim`] (the two programs as their users call them), [`caller`] (the protocol by hand),
 //! [`amanda`] and [`restore`] (the engine, and what it has), [`tree`] (source trees), [`gate`] (dumps that wait until told),
+//! [`net`] and [`relay`] (laptops that nothing can reach, and what may happen to a connection on its way), [`torture`] and [`compare`]
+//! (trees that make backups difficult, and every difference between two), [`talk`], [`lying_server`] and [`lying_laptop`] (each side of the
+//! protocol played by a test),
 //! [`procs`] and [`watch`] (who is alive; who dumps what), [`says`] (what tests of bad input repeat), [`sshd`], [`system`], [`child`], [`wait`].
 
 pub mod amanda;
 pub mod caller;
 pub mod child;
+pub mod compare;
 pub mod gate;
 pub mod laptop;
+pub mod lying_laptop;
+pub mod lying_server;
+pub mod mount;
+pub mod net;
 pub mod procs;
+pub mod relay;
 pub mod restore;
 pub mod says;
 pub mod shim;
 pub mod sshd;
 pub mod system;
+pub mod talk;
+pub mod torture;
 pub mod tree;
 pub mod wait;
 pub mod watch;

@@ -1,15 +1,17 @@
 //! The server's side as its administrator sees it: shim.toml, and the shim's commands.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
+use wire::Receipt;
 
 use crate::child::{self, Finished};
 use crate::system::{self, DUMP_USER, LOGIN};
-use crate::world::World;
+use crate::world::{Host, World};
 
 impl World {
     /// Returns the path of shim.toml.
@@ -30,7 +32,8 @@ impl World {
             let _a_string = writeln!(text, "[flush]\nconfig = \"{}\"\n{flush}", self.name);
         }
         for host in &self.hosts {
-            let _a_string = writeln!(text, "[host.\"{}\"]\nconfig = \"{}\"", host.name, host.config);
+            let reach = if host.cable.is_some() { "tunnel" } else { "network" };
+            let _a_string = writeln!(text, "[host.\"{}\"]\nconfig = \"{}\"\nreach = \"{reach}\"", host.name, host.config);
         }
         text.push_str(more);
         system::file(&self.shim_toml(), &text, "root", "root", 0o644);
@@ -48,7 +51,7 @@ impl World {
 
     /// Adds hosts to shim.toml and to the disklist, with the first host's disk and dumptype, and nothing behind them.
     pub fn add_hosts(&self, names: &[String]) {
-        let rules: String = names.iter().map(|name| format!("[host.\"{name}\"]\nconfig = \"{}\"\n", self.name)).collect();
+        let rules: String = names.iter().map(|name| format!("[host.\"{name}\"]\nconfig = \"{}\"\nreach = \"network\"\n", self.name)).collect();
         self.write_shim_toml(&rules);
         let path = self.amanda.dir(&self.name).join("disklist");
         let mut disklist = std::fs::read_to_string(&path).expect("we wrote it");
@@ -146,6 +149,48 @@ impl World {
         }
     }
 
+    /// Returns the receipts of every ticket that was ever settled, by ticket.
+    ///
+    /// # Panics
+    /// When the runner wrote something else.
+    pub fn answers(&self) -> BTreeMap<String, Vec<Receipt>> {
+        let read = |entry: std::fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            let id = name.strip_suffix(".json")?.split_once('@')?.1.to_owned();
+            let text = std::fs::read(entry.path()).expect("it is kept for a week");
+            let settled: Value = serde_json::from_slice(&text).expect("written by the runner");
+            Some((id, serde_json::from_value(settled["receipts"].clone()).expect("receipts")))
+        };
+        std::fs::read_dir(self.dir.join("state/runner/results")).into_iter().flatten().flatten().filter_map(read).collect()
+    }
+
+    /// Returns the last receipt that the server has given for a host, if there is one.
+    pub fn last_receipt(&self, host: &Host) -> Option<Receipt> {
+        let answers = self.answers();
+        // Tickets are numbered by time.
+        answers.into_iter().rev().flat_map(|(_, receipts)| receipts).find(|receipt| receipt.host.as_str() == host.name)
+    }
+
+    /// Says that nothing of a tunnel is left: no control socket, no process on any laptop, nothing half on the holding disk or in the
+    /// index, no ssh of the dump user's.
+    ///
+    /// # Panics
+    /// When something is left.
+    #[track_caller]
+    pub fn assert_tunnels_are_gone(&self) {
+        let within = Duration::from_secs(45);
+        let sockets = || {
+            let hosts = std::fs::read_dir(self.dir.join("run/hosts")).into_iter().flatten().flatten();
+            hosts.flat_map(|host| std::fs::read_dir(host.path()).into_iter().flatten().flatten()).map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        crate::wait::until_true("the control sockets to go", within, || sockets().is_empty());
+        for cable in self.hosts.iter().filter_map(|host| host.cable.as_ref()) {
+            crate::wait::until_true("the laptop's processes to end", within, || cable.processes().is_empty());
+        }
+        let half: Vec<_> = names_below(&self.amanda.root).into_iter().filter(|name| name.to_string_lossy().ends_with(".tmp")).collect();
+        assert!(half.is_empty(), "half files stay: {half:?}");
+    }
+
     /// Tells whether a process of Amanda's works for this world.
     pub fn amanda_lives(&self) -> bool {
         let parts = ["amdump", "planner", "driver", "dumper", "chunker", "taper", "amandad", "sendbackup", "sendsize", "amflush"];
@@ -164,6 +209,18 @@ impl World {
         names.sort();
         names
     }
+}
+
+/// Returns the files below a directory.
+fn names_below(dir: &Path) -> Vec<PathBuf> {
+    let (mut open, mut found) = (vec![dir.to_owned()], Vec::new());
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_dir { open.push(entry.path()) } else { found.push(entry.path()) }
+        }
+    }
+    found
 }
 
 /// Returns the values under a key of a list's entries, as text.

@@ -23,7 +23,7 @@ pub const DUMP_USER: &str = "backup";
 /// Where Amanda's configs lie.
 pub const CONFIGS: &str = "/etc/amanda";
 
-const NEEDED: [(&str, &str); 8] = [
+const NEEDED: [(&str, &str); 12] = [
     ("/usr/sbin/amdump", "amanda-server"),
     ("/usr/lib/amanda/amandad", "amanda-client"),
     ("/usr/share/perl5/Encode/Locale.pm", "libencode-locale-perl"),
@@ -32,6 +32,10 @@ const NEEDED: [(&str, &str); 8] = [
     ("/usr/bin/sudo", "sudo"),
     ("/usr/sbin/useradd", "passwd"),
     ("/bin/tar", "tar"),
+    ("/bin/ip", "iproute2"),
+    ("/usr/bin/setfacl", "acl"),
+    ("/usr/bin/setpriv", "util-linux"),
+    ("/usr/bin/setfattr", "attr"),
 ];
 
 /// Fails where these tests cannot be run for real.

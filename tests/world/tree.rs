@@ -1,25 +1,25 @@
-//! Source trees that differ from each other in every file, and the comparison with what a restore gave back.
+//! Source trees that differ from each other in every file.
 //!
 //! A tree has what a home directory has: files of several sizes, an empty one, modes, owners, symbolic links (one into
 //! nowhere), hard links, a fifo, names with spaces, quotes and letters beyond ASCII, old times. Stock Amanda keeps no
 //! extended attributes and whole seconds; everything else must come back.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use nix::sys::stat::Mode;
+
+use crate::compare;
 
 /// Plants a tree whose contents depend on the seed; `bulk` bytes of it are one file that does not compress.
 ///
 /// # Panics
 /// When the file system refuses, as everything here.
 pub fn plant(root: &Path, seed: u64, bulk: usize) {
-    let mut noise = Noise(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut noise = Noise::new(seed);
     for dir in ["", "docs", "docs/old letters", "mail/cur", "empty", "shared", "größe"] {
         fs::create_dir_all(root.join(dir)).expect("a tree of our own");
     }
@@ -61,88 +61,9 @@ pub fn set_age(path: &Path, age: Duration) {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
-/// Returns what is different between two trees, one sentence each; empty when they are equal.
+/// Returns what is different between a tree and what stock Amanda gave back of it, one sentence each; empty when they are equal.
 pub fn differences(source: &Path, copy: &Path) -> Vec<String> {
-    let (ours, theirs) = (describe(source), describe(copy));
-    let names: BTreeSet<&PathBuf> = ours.keys().chain(theirs.keys()).collect();
-    let mut found = Vec::new();
-    for name in names {
-        match (ours.get(name), theirs.get(name)) {
-            (Some(a), Some(b)) if a == b => {}
-            (Some(a), Some(b)) => found.push(format!("{name:?} was\n  {}\nand is\n  {}", a.short(), b.short())),
-            (Some(_), None) => found.push(format!("{name:?} is missing")),
-            (None, _) => found.push(format!("{name:?} was not there")),
-        }
-    }
-    found
-}
-
-/// Everything about one entry that a restore must give back.
-#[derive(Debug, PartialEq, Eq)]
-struct Entry {
-    mode: u32,
-    uid: u32,
-    gid: u32,
-    mtime: i64,
-    content: Content,
-    /// The names that are the same file, itself included.
-    links: BTreeSet<PathBuf>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Content {
-    Bytes(Vec<u8>),
-    Target(OsString),
-    Other,
-}
-
-impl Entry {
-    fn short(&self) -> String {
-        let content = match &self.content {
-            Content::Bytes(bytes) => {
-                format!("{} bytes beginning {:?}", bytes.len(), String::from_utf8_lossy(&bytes[..bytes.len().min(20)]))
-            }
-            Content::Target(target) => format!("a link to {target:?}"),
-            Content::Other => "no content".to_owned(),
-        };
-        format!("mode {:o} owner {}:{} mtime {} links {:?}, {content}", self.mode, self.uid, self.gid, self.mtime, self.links)
-    }
-}
-
-fn describe(root: &Path) -> BTreeMap<PathBuf, Entry> {
-    let mut entries = BTreeMap::new();
-    let mut inodes: BTreeMap<u64, BTreeSet<PathBuf>> = BTreeMap::new();
-    let mut of_inode: BTreeMap<PathBuf, u64> = BTreeMap::new();
-    let mut open = vec![PathBuf::new()];
-    while let Some(name) = open.pop() {
-        let path = root.join(&name);
-        let meta = fs::symlink_metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let content = if meta.is_dir() {
-            open.extend(fs::read_dir(&path).expect("root may read").map(|entry| name.join(entry.expect("root may read").file_name())));
-            Content::Other
-        } else if meta.is_symlink() {
-            Content::Target(fs::read_link(&path).expect("a link").into_os_string())
-        } else if meta.is_file() {
-            Content::Bytes(fs::read(&path).expect("root may read"))
-        } else {
-            Content::Other
-        };
-        if !meta.is_dir() {
-            inodes.entry(meta.ino()).or_default().insert(name.clone());
-            of_inode.insert(name.clone(), meta.ino());
-        }
-        let entry = Entry { mode: meta.mode(), uid: meta.uid(), gid: meta.gid(), mtime: meta.mtime(), content, links: BTreeSet::new() };
-        entries.insert(name, entry);
-    }
-    for (name, entry) in &mut entries {
-        entry.links = of_inode.get(name).map(|inode| inodes[inode].clone()).unwrap_or_default();
-    }
-    entries
-}
-
-/// Returns how many entries a tree has, its root left out.
-pub fn count(root: &Path) -> usize {
-    describe(root).len() - 1
+    compare::differences(source, copy, compare::STOCK)
 }
 
 /// Tells whether any file below a directory has these bytes in it.
@@ -159,17 +80,21 @@ pub fn contains(root: &Path, needle: &[u8]) -> bool {
 }
 
 /// A small generator (xorshift): the same seed gives the same tree.
-struct Noise(u64);
+pub(crate) struct Noise(u64);
 
 impl Noise {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(count + 8);
         while bytes.len() < count {
             bytes.extend_from_slice(&self.next().to_le_bytes());

@@ -11,12 +11,13 @@ use std::time::Duration;
 use crate::amanda::Amanda;
 use crate::gate::Gate;
 use crate::laptop::Laptop;
+use crate::net::{self, Cable};
 use crate::procs::{self, Process};
 use crate::sshd::{self, Sshd};
 use crate::system::{self, CLIENT_LOGIN, DUMP_USER, LOGIN};
 use crate::wait::until_true;
 use crate::watch::Watch;
-use crate::{child, tree};
+use crate::{child, torture, tree};
 
 /// Bytes in a gated tree's big file: at the gate's trickle it lasts far longer than any test.
 pub const GATED_BYTES: usize = 3 << 20;
@@ -28,12 +29,22 @@ static NEXT: AtomicUsize = AtomicUsize::new(1);
 /// What a test wants of its world. Indexes count hosts from 0.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// How many hosts, 1 to 8.
+    /// How many hosts, 1 to 8; up to [`net::MOST`] where those beyond the eighth are far away.
     pub hosts: usize,
     /// Hosts whose dumps pass a gate; the gates are open at first.
     pub gated: Vec<usize>,
     /// Hosts that Amanda reaches by auth "ssh"; the others by auth "local".
     pub over_ssh: Vec<usize>,
+    /// Hosts in a network namespace of their own: Amanda cannot dial them, only their own session leads there (the tunnel).
+    pub far_away: Vec<usize>,
+    /// Hosts that have a tree with everything in it that makes backups difficult ([`crate::torture`]); the first host's is the whole one.
+    pub torture: Vec<usize>,
+    /// agent.toml's `client`, of those that are far away.
+    pub client: &'static str,
+    /// Their dumptypes' `compress`.
+    pub compress: &'static str,
+    /// amanda.conf's `inparallel`.
+    pub inparallel: u32,
     /// Hosts whose config is the overlay.
     pub overlay: Vec<usize>,
     /// The dumptypes' `estimate`.
@@ -62,6 +73,11 @@ impl Default for Plan {
             hosts: 1,
             gated: Vec::new(),
             over_ssh: Vec::new(),
+            far_away: Vec::new(),
+            torture: Vec::new(),
+            client: "native",
+            compress: "client fast",
+            inparallel: 8,
             overlay: Vec::new(),
             estimate: "server",
             reserve: 0,
@@ -83,14 +99,18 @@ pub struct Host {
     pub index: usize,
     /// Its name in disklist and shim.toml.
     pub name: String,
-    /// The disk, which is also the source tree. One of them has a space in its name.
+    /// The disk, which is also the source tree unless it is far away. One of them has a space in its name.
     pub disk: PathBuf,
+    /// The source tree: the directory that is dumped.
+    pub tree: PathBuf,
     /// The config that dumps it.
     pub config: String,
     /// Reached by auth "ssh".
     pub over_ssh: bool,
     /// The gate in its dumps' way.
     pub gate: Option<Gate>,
+    /// Its only way to the server, when it is far away.
+    pub cable: Option<Cable>,
 }
 
 /// A whole closed world; see the crate's page.
@@ -120,7 +140,8 @@ impl World {
     /// When something is missing on this machine or refuses.
     pub fn new(plan: Plan) -> Self {
         system::require();
-        assert!((1..=8).contains(&plan.hosts), "there are eight local names");
+        assert!((1..=net::MOST).contains(&plan.hosts), "hosts: 1 to {}", net::MOST);
+        assert!((8..plan.hosts).all(|index| plan.far_away.contains(&index)), "there are eight local names");
         let name = format!("aa{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let dir = Path::new("/tmp").join(&name);
         let lock = system::lock();
@@ -130,21 +151,33 @@ impl World {
         for part in ["bin", "keys", "gates", "src", "l"] {
             system::directory(&dir.join(part), "root", "root", 0o755);
         }
-        for program in ["asyncamanda", "asyncamanda-shim", "aa-amandad-proxy"] {
+        for program in ["asyncamanda", "asyncamanda-shim", "aa-amandad-proxy", "aa-plug"] {
             install(program, &dir.join("bin"));
         }
         let config_of = |index| if plan.overlay.contains(&index) { format!("{name}-own") } else { name.clone() };
+        let mut cables = plan.far_away.iter().zip(net::lay(&name, &plan.far_away)).collect::<Vec<_>>();
         let hosts: Vec<Host> = (0..plan.hosts)
             .map(|index| {
-                let name = format!("127.0.0.{}", index + 2);
-                let disk = dir.join("src").join(if index == 1 { "home docs".to_owned() } else { format!("home{index}") });
+                let cable = cables.iter().position(|(at, _)| **at == index).map(|at| cables.swap_remove(at).1);
+                // The top-level name that no resolver will ever know (RFC 2606).
+                let host = if cable.is_some() { format!("{name}-lap{index}.invalid") } else { format!("127.0.0.{}", index + 2) };
+                let tree = dir.join("src").join(if index == 1 { "home docs".to_owned() } else { format!("home{index}") });
+                // One of those has a disk whose name is not its directory.
+                let disk = if cable.is_some() && index == 2 { PathBuf::from("/pictures") } else { tree.clone() };
                 let gated = plan.gated.contains(&index);
-                tree::plant(&disk, index as u64 + 1, if gated { GATED_BYTES } else { plan.bulk });
-                let gate = gated.then(|| Gate::make(&dir.join("gates"), &name));
-                Host { index, name, disk, config: config_of(index), over_ssh: plan.over_ssh.contains(&index), gate }
+                if plan.torture.contains(&index) {
+                    torture::plant(&tree, index as u64 + 1, if index == 0 { torture::Size::Whole } else { torture::Size::Small });
+                } else {
+                    tree::plant(&tree, index as u64 + 1, if gated { GATED_BYTES } else { plan.bulk });
+                }
+                let gate = gated.then(|| Gate::make(&dir.join("gates"), &host));
+                let over_ssh = plan.over_ssh.contains(&index);
+                Host { index, name: host, disk, tree, config: config_of(index), over_ssh, gate, cable }
             })
             .collect();
-        let door = Sshd::start(&dir.join("sshd"), &[Ipv4Addr::LOCALHOST]);
+        let doors: Vec<Ipv4Addr> =
+            std::iter::once(Ipv4Addr::LOCALHOST).chain(hosts.iter().filter_map(|host| Some(host.cable.as_ref()?.server))).collect();
+        let door = Sshd::start(&dir.join("sshd"), &doors);
         let far = (!plan.over_ssh.is_empty()).then(|| far_sshd(&dir, &hosts));
         let key = dir.join("keys/amanda");
         let amanda = Amanda::make(&dir, &name, &plan, &hosts, far.as_ref().map(|far| (far.port, key.as_path())));
@@ -206,6 +239,7 @@ impl Drop for World {
         }
         // First the ways in, so that nothing new begins; then what runs.
         let _gone_already = fs::remove_file(sudoers(&self.name));
+        let _gone_already = fs::remove_file(drop_in(&self.name));
         self.door.down();
         if let Some(far) = &mut self.far {
             far.down();
@@ -220,6 +254,11 @@ impl Drop for World {
 /// Returns the world's sudoers file. sudo passes over names with a dot in them.
 pub(crate) fn sudoers(name: &str) -> PathBuf {
     Path::new("/etc/sudoers.d").join(format!("asyncamanda-test-{name}"))
+}
+
+/// Returns the file that tells the dump user's ssh where this world's laptops are.
+pub(crate) fn drop_in(name: &str) -> PathBuf {
+    Path::new("/etc/ssh/ssh_config.d").join(format!("{name}.conf"))
 }
 
 /// Ends all processes of a world and removes what it has.
@@ -248,6 +287,8 @@ fn end(name: &str, dir: &Path) {
         }
     }
     let _gone_already = fs::remove_file(sudoers(name));
+    let _gone_already = fs::remove_file(drop_in(name));
+    net::take_up(name);
     for config in [name, &overlay] {
         let _not_there = fs::remove_dir_all(Path::new(system::CONFIGS).join(config));
         for side in ["server", "client", "log"] {
@@ -325,6 +366,23 @@ impl World {
         fs::read_to_string(self.dir.join("lie")).is_ok_and(|how| !how.is_empty())
     }
 
+    /// Writes what an administrator of a server with a tunnel has below /etc/ssh, for this world's own shim.
+    fn write_drop_in(&self) {
+        let shim = format!("{} --config {}", self.program("asyncamanda-shim").display(), self.shim_toml().display());
+        let text = format!(
+            "Match localuser {DUMP_USER} exec \"{shim} tunnel knows %n\"\n    ControlMaster no\n    ControlPath {dir}/run/hosts/%n/mux\n    \
+             ProxyCommand {shim} tunnel absent %n\n",
+            dir = self.dir.display()
+        );
+        fs::create_dir_all("/etc/ssh/ssh_config.d").expect("root may");
+        let draft = self.dir.join("ssh_config");
+        system::file(&draft, &text, "root", "root", 0o644);
+        // Not there and then whole: ssh of another world may read the directory at any time.
+        let place = drop_in(&self.name);
+        let beside = place.with_extension("new");
+        fs::copy(&draft, &beside).and_then(|_bytes| fs::rename(&beside, &place)).expect("root may");
+    }
+
     /// Writes shim.toml, its directories and the sudoers rule.
     fn make_shim(&self) {
         let (state, run) = (self.dir.join("state"), self.dir.join("run"));
@@ -333,6 +391,11 @@ impl World {
         system::directory(&state.join("runner"), DUMP_USER, LOGIN, 0o2750);
         system::directory(&run, "root", "root", 0o755);
         system::directory(&run.join("locks"), DUMP_USER, LOGIN, 0o2750);
+        // What the shim binds here belongs to the dump user's group.
+        system::directory(&run.join("hosts"), LOGIN, DUMP_USER, 0o2750);
+        if self.hosts.iter().any(|host| host.cable.is_some()) {
+            self.write_drop_in();
+        }
         self.write_shim_toml("");
         let rule = format!(
             "{LOGIN} ALL=({DUMP_USER}) NOPASSWD: {} --config {} runner\n",

@@ -34,7 +34,8 @@ pub fn run(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
     let ours = disks(config);
     let mut nobody = Nobody;
     let mut visit = Visit::new(Purpose::IfDue(ours.clone()), &store, &ours, history.records, config.interval.value, &mut nobody)
-        .expecting(config.host.as_ref().map(|host| &host.value));
+        .expecting(config.host.as_ref().map(|host| &host.value))
+        .serving(config);
     let way = way(config);
     let called = session::call(&way, &mut visit);
     finish_scheduled(called.map_err(|error| problems::session(error, &way)), &visit, &verdict, voice)
@@ -134,7 +135,8 @@ pub fn now(config: &Config, named: Vec<DiskName>, voice: &Voice) -> Result<Exit,
     let before = due::decide(clock::now(), &history.records, config.interval.value);
     let mut watching: Box<dyn Audience> = audience(voice.json);
     let mut visit = Visit::new(Purpose::Now(wanted), &store, &ours, history.records, config.interval.value, watching.as_mut())
-        .expecting(config.host.as_ref().map(|host| &host.value));
+        .expecting(config.host.as_ref().map(|host| &host.value))
+        .serving(config);
     let way = way(config);
     let called = session::call(&way, &mut visit).map_err(|error| problems::session(error, &way));
     let Visit { asked, receipts, warnings, unstored, verdict, .. } = visit;

@@ -56,7 +56,8 @@ impl Steps {
     fn amcheck(&mut self, ok: bool, lines: &[String], what: String) {
         let told: Vec<&str> = lines.iter().map(String::as_str).filter(|line| !line.starts_with(['-', '='])).collect();
         if ok {
-            self.good("amcheck", told.last().map_or_else(|| "content".to_owned(), |line| (*line).to_owned()));
+            let summary = told.iter().find(|line| line.contains("problem"));
+            self.good("amcheck", summary.map_or_else(|| "content".to_owned(), |line| (*line).to_owned()));
             return;
         }
         let faults: Vec<&str> = told.iter().copied().filter(|line| line.contains("ERROR") || line.contains("WARNING")).collect();
@@ -147,7 +148,8 @@ pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
     if steps.exit() == Exit::Done {
         let mut nobody = Nobody;
         let mut visit = Visit::new(Purpose::Check, &store, &ours, history.records, config.interval.value, &mut nobody)
-            .expecting(config.host.as_ref().map(|host| &host.value));
+            .expecting(config.host.as_ref().map(|host| &host.value))
+            .serving(config);
         let called = session::call(&way, &mut visit);
         if let Some(found) = &visit.server {
             let versions = format!("protocol {}, {}", found.version, if found.program.is_empty() { "no name" } else { &found.program });

@@ -1,12 +1,14 @@
 //! What each subcommand does: load, read the record, decide, act, tell.
 //!
 //! [`backup`] is `run` and `now`, [`look`] is `status`, `why` and `show-config`, [`check`] tries everything up to the
-//! backup; [`visit`] is the caller that a session talks to.
+//! backup; [`visit`] is the caller that a session talks to, [`served`] the client that answers when Amanda
+//! comes through it; [`first_full`] says how long a first dump takes.
 
 pub mod backup;
 pub mod check;
 pub mod first_full;
 pub mod look;
+pub mod served;
 pub mod visit;
 
 use wire::{DiskName, Exit};

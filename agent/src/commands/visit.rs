@@ -4,14 +4,18 @@
 //! The server may be anybody's: a receipt for another host or config than it greeted us with, or for a disk that is not
 //! ours, is passed over with a warning.
 
+use std::sync::Arc;
+
 use wire::{DiskName, HostName, Receipt};
 
-use crate::config::Interval;
+use super::served::Served;
+use crate::config::{Config, Interval};
 use crate::due::{DiskRecord, Known, Verdict, decide};
 use crate::history::store::known_after;
 use crate::history::{Peer, Store, StoreError};
 use crate::report::progress::Audience;
 use crate::report::show;
+use crate::session::tunnel::Answer;
 use crate::session::{Caller, News, Next, Server, SessionError};
 
 /// What the visit is for.
@@ -38,6 +42,8 @@ pub struct Visit<'a> {
     clock: fn() -> i64,
     audience: &'a mut dyn Audience,
     joined: bool,
+    config: Option<&'a Config>,
+    served: Option<Arc<Served>>,
     /// The record, kept up to date.
     pub records: Vec<DiskRecord>,
     /// Who answered.
@@ -79,6 +85,8 @@ impl<'a> Visit<'a> {
             clock: crate::clock::now,
             audience,
             joined: false,
+            config: None,
+            served: None,
             records,
             server: None,
             ticket: None,
@@ -96,6 +104,28 @@ impl<'a> Visit<'a> {
     pub fn expecting(mut self, host: Option<&'a HostName>) -> Self {
         self.expected = host;
         self
+    }
+
+    /// Lets the server's Amanda reach this laptop's client, as the configuration allows.
+    pub fn serving(mut self, config: &'a Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Returns this laptop's client for the config that answered.
+    fn served(&mut self) -> Option<Arc<Served>> {
+        if self.served.is_none()
+            && let (Some(config), Some(server)) = (self.config, &self.server)
+        {
+            self.served = Some(Arc::new(Served::new(config, &server.host, &server.config)));
+        }
+        self.served.clone()
+    }
+
+    fn collect_words(&mut self) {
+        if let Some(served) = &self.served {
+            self.warnings.append(&mut served.words());
+        }
     }
 
     fn stores(&self) -> bool {
@@ -191,6 +221,13 @@ impl Caller for Visit<'_> {
             }
         }
         self.ticket = ticket.map(str::to_owned);
+        // A run of an earlier session of ours may have ended in our absence.
+        if self.stores()
+            && let Some(served) = self.served()
+        {
+            served.settle(&receipts, ticket.is_some(), |_| true);
+            self.collect_words();
+        }
         let verdict = decide((self.clock)(), &self.records, self.interval);
         let still_due = verdict.is_due();
         self.verdict = Some(verdict);
@@ -222,12 +259,33 @@ impl Caller for Visit<'_> {
                     return Ok(());
                 }
                 self.keep(receipt);
+                if let Some(served) = &self.served {
+                    served.settle(std::slice::from_ref(receipt), false, |disk| *disk == receipt.disk);
+                }
                 self.receipts.retain(|earlier| earlier.disk != receipt.disk);
                 self.receipts.push((**receipt).clone());
             }
-            News::End => self.forget_the_gone(),
+            News::End => {
+                self.forget_the_gone();
+                if self.stores()
+                    && let Some(served) = &self.served
+                {
+                    served.settle(&self.receipts, false, |_| true);
+                }
+                self.collect_words();
+            }
         }
         self.audience.heard(&news);
         Ok(())
+    }
+
+    fn client(&mut self) -> Option<Arc<dyn Answer>> {
+        self.served().map(|served| served as Arc<dyn Answer>)
+    }
+
+    fn look(&mut self) {
+        if let Some(served) = &self.served {
+            self.audience.saw(&served.readings());
+        }
     }
 }

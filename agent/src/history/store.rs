@@ -193,7 +193,7 @@ fn disk_file(disk: &DiskName) -> String {
 }
 
 /// Makes a file name of any bytes: what is harmless in them, shortened, and a hash of the whole.
-fn file_name(name: &[u8]) -> String {
+pub fn file_name(name: &[u8]) -> String {
     let harmless = |byte: &u8| if byte.is_ascii_alphanumeric() || b"._-".contains(byte) { char::from(*byte) } else { '_' };
     let readable: String = name.iter().take(60).map(harmless).collect();
     format!("{}-{:016x}", readable.trim_start_matches('.'), fnv1a(name))

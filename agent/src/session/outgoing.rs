@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 const WAITING: usize = 16;
 
 /// The two queues' near ends.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outgoing {
     control: mpsc::UnboundedSender<Vec<u8>>,
     streams: mpsc::Sender<Vec<u8>>,
@@ -33,6 +33,11 @@ impl Outgoing {
     pub fn control(&self, frame: Vec<u8>) {
         // When nothing is written any more, reading finds out.
         let _ = self.control.send(frame);
+    }
+
+    /// Returns the queue of the conversation, for others who may speak in it as long as it lasts.
+    pub fn words(&self) -> mpsc::WeakUnboundedSender<Vec<u8>> {
+        self.control.downgrade()
     }
 
     /// Returns the queue for streams' frames.

@@ -17,7 +17,7 @@ use wire::{ConfigName, Decoder, DiskName, Frame, FrameError, FromAgent, FromShim
 use super::SessionError;
 use super::measure::{Measured, Rounds};
 use super::outgoing::{self, Outgoing};
-use super::tunnel::{Answer, Event, Tunnel};
+use super::tunnel::{Answer, Ended, Tunnel};
 
 /// More receipts than this in one answer are no answer.
 const MOST_RECEIPTS: usize = 4 * MAX_DISKS;
@@ -121,7 +121,7 @@ struct Talk<'c> {
     stage: Stage,
     opening: Opening,
     tunnel: Option<Tunnel>,
-    events: mpsc::UnboundedSender<Event>,
+    ended: mpsc::UnboundedSender<Ended>,
 }
 
 /// Holds the conversation. `stop` ends it early, as when a person presses Ctrl-C.
@@ -138,8 +138,8 @@ where
     W: AsyncWrite + Unpin,
 {
     let (out, queues) = outgoing::queues();
-    let (events, told) = mpsc::unbounded_channel();
-    let mut talk = Talk { out, caller, stage: Stage::Greeting, opening, tunnel: None, events };
+    let (ended, told) = mpsc::unbounded_channel();
+    let mut talk = Talk { out, caller, stage: Stage::Greeting, opening, tunnel: None, ended };
     let mut writing = Box::pin(outgoing::write(writer, queues));
     let mut written = false;
     let talked = {
@@ -153,8 +153,11 @@ where
             }
         }
     };
-    let Talk { out, tunnel, .. } = talk;
+    let Talk { out, mut tunnel, .. } = talk;
     drop(out);
+    if let Some(tunnel) = &mut tunnel {
+        tunnel.hang_up();
+    }
     if !written {
         let _ = timeout(LAST_WORDS, &mut writing).await;
     }
@@ -171,7 +174,7 @@ impl Talk<'_> {
         &mut self,
         mut reader: R,
         already_read: &[u8],
-        mut told: mpsc::UnboundedReceiver<Event>,
+        mut told: mpsc::UnboundedReceiver<Ended>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), SessionError> {
         if self.opening == Opening::Speak {
@@ -197,8 +200,8 @@ impl Talk<'_> {
                     Err(error) => return Err(self.misunderstood(error, &first_words)),
                 };
                 // A number that a thread has given back may be in use again with the next frame.
-                while let Ok(event) = told.try_recv() {
-                    self.told(&event)?;
+                while let Ok(ended) = told.try_recv() {
+                    self.ended(ended);
                 }
                 if frame.channel != CONTROL {
                     self.stream(frame)?;
@@ -219,7 +222,7 @@ impl Talk<'_> {
                         decoder.feed(&chunk[..read]);
                     }
                 },
-                Some(event) = told.recv() => self.told(&event)?,
+                Some(ended) = told.recv() => self.ended(ended),
                 () = sleep_until(deadline) => return Err(SessionError::Silent { queued: self.is_queued() }),
                 _ = heartbeat.tick() => self.say(&FromAgent::Heartbeat)?,
                 _ = look.tick(), if self.tunnel.is_some() => self.caller.look(),
@@ -243,14 +246,13 @@ impl Talk<'_> {
     fn serve(&mut self) -> Result<(), SessionError> {
         let Some(client) = self.caller.client() else { return Ok(()) };
         self.say(&FromAgent::Serve { holds_back: client.holds_back() })?;
-        self.tunnel = Some(Tunnel::new(client, self.out.streams(), self.events.clone()));
+        self.tunnel = Some(Tunnel::new(client, self.out.clone(), self.ended.clone()));
         Ok(())
     }
 
-    fn told(&mut self, event: &Event) -> Result<(), SessionError> {
-        match self.tunnel.as_mut().and_then(|tunnel| tunnel.told(event)) {
-            Some(message) => self.say(&message),
-            None => Ok(()),
+    fn ended(&mut self, ended: Ended) {
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.ended(ended);
         }
     }
 

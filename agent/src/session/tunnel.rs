@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use wire::frame::{self, HEADER, MAX_STREAMS};
 use wire::{Flow, FlowError, FromAgent};
 
+use super::outgoing::Outgoing;
+
 /// Who answers when Amanda connects.
 pub trait Answer: Send + Sync {
     /// Serves one connection to its end; called in a thread of its own.
@@ -21,21 +23,11 @@ pub trait Answer: Send + Sync {
     fn holds_back(&self) -> bool;
 }
 
-/// What a thread tells the conversation.
+/// A thread tells the conversation that its connection was served; what it had to say is on the way.
 #[derive(Debug)]
-pub enum Event {
-    /// Bytes of a stream were taken in.
-    Taken {
-        /// The stream.
-        stream: u8,
-        /// How many.
-        bytes: usize,
-    },
-    /// The connection was served; what it had to say is on the way.
-    Ended {
-        /// The stream.
-        stream: u8,
-    },
+pub struct Ended {
+    /// The stream.
+    pub stream: u8,
 }
 
 /// The server breaks the rules of streams.
@@ -116,7 +108,8 @@ pub struct Input {
     pieces: plain::Receiver<Vec<u8>>,
     piece: Vec<u8>,
     at: usize,
-    events: mpsc::UnboundedSender<Event>,
+    flow: Arc<Mutex<Flow>>,
+    words: mpsc::WeakUnboundedSender<Vec<u8>>,
 }
 
 impl Read for Input {
@@ -128,15 +121,21 @@ impl Read for Input {
         let bytes = into.len().min(self.piece.len() - self.at);
         into[..bytes].copy_from_slice(&self.piece[self.at..self.at + bytes]);
         self.at += bytes;
-        // Nobody hears it when the session is over.
-        let _ = self.events.send(Event::Taken { stream: self.stream, bytes });
+        let credit = self.flow.lock().unwrap_or_else(PoisonError::into_inner).passed_on(bytes);
+        // Told from here, so that it cannot come behind the stream's own end. Nobody hears it when the session is over.
+        if let Some(bytes) = credit
+            && let Some(words) = self.words.upgrade()
+            && let Ok(window) = frame::pack(&FromAgent::Window { stream: self.stream, bytes })
+        {
+            let _ = words.send(window);
+        }
         Ok(bytes)
     }
 }
 
 #[derive(Debug)]
 struct Stream {
-    flow: Flow,
+    flow: Arc<Mutex<Flow>>,
     gate: Arc<Gate>,
     pieces: Option<plain::Sender<Vec<u8>>>,
     ended: bool,
@@ -148,14 +147,14 @@ struct Stream {
 pub struct Tunnel {
     answer: Arc<dyn Answer>,
     streams: BTreeMap<u8, Stream>,
-    frames: mpsc::Sender<Vec<u8>>,
-    events: mpsc::UnboundedSender<Event>,
+    out: Option<Outgoing>,
+    ended: mpsc::UnboundedSender<Ended>,
 }
 
 impl Tunnel {
-    /// Takes who answers, the queue of frames that go out, and where threads tell what happens.
-    pub fn new(answer: Arc<dyn Answer>, frames: mpsc::Sender<Vec<u8>>, events: mpsc::UnboundedSender<Event>) -> Self {
-        Self { answer, streams: BTreeMap::new(), frames, events }
+    /// Takes who answers, the queues of what goes out, and where threads tell that they have ended.
+    pub fn new(answer: Arc<dyn Answer>, out: Outgoing, ended: mpsc::UnboundedSender<Ended>) -> Self {
+        Self { answer, streams: BTreeMap::new(), out: Some(out), ended }
     }
 
     /// Amanda connects.
@@ -163,28 +162,30 @@ impl Tunnel {
         if !(1..=MAX_STREAMS).contains(&stream) || self.streams.contains_key(&stream) {
             return Err(StreamError::NotFree(stream));
         }
+        let Some(out) = &self.out else { return Err(StreamError::NotFree(stream)) };
         let gate = Arc::new(Gate::default());
         let (pieces, to_read) = plain::channel();
-        let input = Input { stream, pieces: to_read, piece: Vec::new(), at: 0, events: self.events.clone() };
-        let output = Arc::new(Output { stream, gate: Arc::clone(&gate), frames: self.frames.clone() });
-        let (answer, frames, events) = (Arc::clone(&self.answer), self.frames.clone(), self.events.clone());
+        let flow = Arc::new(Mutex::new(Flow::default()));
+        let input = Input { stream, pieces: to_read, piece: Vec::new(), at: 0, flow: Arc::clone(&flow), words: out.words() };
+        let output = Arc::new(Output { stream, gate: Arc::clone(&gate), frames: out.streams() });
+        let (answer, frames, ended) = (Arc::clone(&self.answer), out.streams(), self.ended.clone());
         let thread = std::thread::spawn(move || {
             answer.answer(input, output);
             // Told before the server can answer to it, so that the number is known to be free when it is used again.
-            let _ = events.send(Event::Ended { stream });
+            let _ = ended.send(Ended { stream });
             // Behind the stream's own frames, not before them.
             if let Ok(close) = frame::pack(&FromAgent::Close { stream }) {
                 let _ = frames.blocking_send(close);
             }
         });
-        self.streams.insert(stream, Stream { flow: Flow::default(), gate, pieces: Some(pieces), ended: false, closed: false, thread });
+        self.streams.insert(stream, Stream { flow, gate, pieces: Some(pieces), ended: false, closed: false, thread });
         Ok(())
     }
 
     /// Bytes of Amanda came.
     pub fn came(&mut self, stream: u8, bytes: &[u8]) -> Result<(), StreamError> {
         let open = self.streams.get_mut(&stream).filter(|open| !open.closed).ok_or(StreamError::NotOpen(stream))?;
-        open.flow.received(bytes.len())?;
+        open.flow.lock().unwrap_or_else(PoisonError::into_inner).received(bytes.len())?;
         if let Some(pieces) = &open.pieces {
             // A thread that has ended takes nothing in.
             let _ = pieces.send(bytes.to_vec());
@@ -209,19 +210,12 @@ impl Tunnel {
         Ok(())
     }
 
-    /// Takes in what a thread tells; returns what the server is to be told.
-    pub fn told(&mut self, event: &Event) -> Option<FromAgent> {
-        match *event {
-            Event::Taken { stream, bytes } => {
-                let open = self.streams.get_mut(&stream)?;
-                open.flow.passed_on(bytes).map(|bytes| FromAgent::Window { stream, bytes })
-            }
-            Event::Ended { stream } => {
-                self.streams.get_mut(&stream)?.ended = true;
-                self.forget(stream);
-                None
-            }
+    /// Takes in that a thread has ended.
+    pub fn ended(&mut self, Ended { stream }: Ended) {
+        if let Some(open) = self.streams.get_mut(&stream) {
+            open.ended = true;
         }
+        self.forget(stream);
     }
 
     fn forget(&mut self, stream: u8) {
@@ -230,9 +224,15 @@ impl Tunnel {
         }
     }
 
+    /// Opens nothing more, and leaves the queues: the conversation is over.
+    pub fn hang_up(&mut self) {
+        self.out = None;
+    }
+
     /// Ends all connections and waits for their threads, which put an end to what they started. The queue of frames must be
     /// closed already.
     pub fn end(mut self) {
+        self.hang_up();
         for open in self.streams.values_mut() {
             open.gate.close();
             open.pieces = None;
@@ -246,7 +246,9 @@ impl Tunnel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::outgoing;
     use std::io::Write as _;
+    use wire::Decoder;
     use wire::flow::WINDOW;
 
     /// Sends back what it hears, until the end.
@@ -268,25 +270,54 @@ mod tests {
         }
     }
 
-    fn tunnel(room: usize) -> (Tunnel, mpsc::Receiver<Vec<u8>>, mpsc::UnboundedReceiver<Event>) {
-        let (frames, out) = mpsc::channel(room);
-        let (events, told) = mpsc::unbounded_channel();
-        (Tunnel::new(Arc::new(Echo), frames, events), out, told)
+    /// Returns a tunnel, what it sends, and what its threads tell.
+    fn tunnel() -> (Tunnel, Sent, mpsc::UnboundedReceiver<Ended>) {
+        let (out, queues) = outgoing::queues();
+        let (ended, told) = mpsc::unbounded_channel();
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("ours");
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async { outgoing::write(tokio::net::UnixStream::from_std(ours).expect("a socket"), queues).await });
+        });
+        (Tunnel::new(Arc::new(Echo), out, ended), Sent { theirs, decoder: Decoder::new() }, told)
+    }
+
+    struct Sent {
+        theirs: std::os::unix::net::UnixStream,
+        decoder: Decoder,
+    }
+
+    impl Sent {
+        fn next(&mut self) -> (u8, Vec<u8>) {
+            loop {
+                if let Some(frame) = self.decoder.next_frame().expect("our frames") {
+                    return (frame.channel, frame.payload.to_vec());
+                }
+                let mut bytes = [0; 4096];
+                let read = self.theirs.read(&mut bytes).expect("ours");
+                assert!(read > 0, "nothing more comes");
+                self.decoder.feed(&bytes[..read]);
+            }
+        }
+        fn message(&mut self) -> FromAgent {
+            let (channel, payload) = self.next();
+            frame::unpack(frame::Frame { channel, payload: &payload }).expect("a message")
+        }
     }
 
     #[test]
     fn a_stream_is_served_closed_and_its_number_used_again() {
-        let (mut tunnel, mut out, mut told) = tunnel(8);
+        let (mut tunnel, mut sent, mut told) = tunnel();
         for _ in 0..3 {
             tunnel.open(5).expect("free");
             assert!(matches!(tunnel.open(5), Err(StreamError::NotFree(5))));
             tunnel.came(5, b"REQ").expect("open");
-            assert_eq!(out.blocking_recv().expect("echoed")[HEADER..], *b"REQ");
+            assert_eq!(sent.next(), (5, b"REQ".to_vec()));
             tunnel.closed(5).expect("open");
             assert!(matches!(tunnel.came(5, b"more"), Err(StreamError::NotOpen(5))));
-            assert!(tunnel.told(&told.blocking_recv().expect("taken")).is_none());
-            assert!(matches!(told.blocking_recv(), Some(ended @ Event::Ended { stream: 5 }) if tunnel.told(&ended).is_none()));
-            assert_eq!(out.blocking_recv().expect("the close"), frame::pack(&FromAgent::Close { stream: 5 }).expect("short"));
+            tunnel.ended(told.blocking_recv().expect("it has ended"));
+            assert_eq!(sent.message(), FromAgent::Close { stream: 5 });
         }
         assert!(matches!(tunnel.open(0), Err(StreamError::NotFree(0))));
         assert!(matches!(tunnel.open(MAX_STREAMS + 1), Err(StreamError::NotFree(_))));
@@ -294,25 +325,26 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_without_credit_waits_and_the_sessions_end_frees_it() {
-        let (mut tunnel, mut out, _told) = tunnel(4096);
+    fn credit_is_told_before_the_end_and_a_thread_without_credit_waits() {
+        let (mut tunnel, mut sent, _told) = tunnel();
         tunnel.open(1).expect("free");
-        let piece = [7; 1000];
-        let mut fed = 0;
-        while fed < WINDOW as usize - 1000 {
-            tunnel.came(1, &piece).expect("within the window");
-            fed += piece.len();
+        tunnel.came(1, &vec![7; WINDOW as usize]).expect("just its window");
+        let (mut echoed, mut credit) = (0, 0);
+        while echoed < WINDOW as usize {
+            match sent.next() {
+                (wire::frame::CONTROL, payload) => {
+                    match frame::unpack(frame::Frame { channel: 0, payload: &payload }).expect("a message") {
+                        FromAgent::Window { stream: 1, bytes } => credit += bytes,
+                        other => panic!("{other:?}"),
+                    }
+                }
+                (_, payload) => echoed += payload.len(),
+            }
         }
-        let mut echoed = 0;
-        while echoed < fed {
-            echoed += out.blocking_recv().expect("within its credit").len() - HEADER;
-        }
-        let rest = WINDOW as usize - fed;
-        tunnel.came(1, &vec![7; rest]).expect("the last of the window");
-        assert!(matches!(tunnel.came(1, b"x"), Err(StreamError::Flow(FlowError::Overrun(1)))));
-        assert_eq!(out.blocking_recv().expect("the last of its credit").len() - HEADER, rest);
+        assert!(credit > WINDOW / 2, "{credit}");
         assert!(matches!(tunnel.credited(1, WINDOW + 1), Err(StreamError::Flow(FlowError::TooMuchCredit))));
-        drop(out);
+        // It has more to send and no credit for it; the end of the session frees it.
+        tunnel.came(1, b"more").expect("it has told credit");
         tunnel.end();
     }
 }

@@ -49,3 +49,58 @@ pub fn escaped(name: &[u8]) -> Vec<u8> {
     }
     listed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lines_look_as_in_amandas_index() {
+        for (listed, expected) in [
+            (&b"./"[..], Some(&b"/"[..])),
+            (b"./sub/", Some(b"/sub/")),
+            (b"./a.txt", Some(b"/a.txt")),
+            (b"./sub/new\\nline", Some(b"/sub/new\\nline")),
+            (b"/abs", Some(b"/abs")),
+            (b"..", None),
+            (b"", None),
+            (b"name", None),
+            (b"./a\nb", None),
+            (b"./a\x1bb", None),
+        ] {
+            assert_eq!(line(listed), expected, "{listed:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_the_servers_reader_would_split_is_none() {
+        for (length, is) in [(LONGEST - 1, true), (LONGEST, false)] {
+            let mut long = vec![b'x'; length];
+            long[0] = b'/';
+            assert_eq!(is_line(&long), is, "{length}");
+        }
+    }
+
+    #[test]
+    fn names_are_escaped_as_tar_lists_them() {
+        for (name, listed) in [
+            (&b"./plain name~"[..], "./plain name~"),
+            (b"./new\nline", "./new\\nline"),
+            (b"./back\\slash", "./back\\\\slash"),
+            (b"./\x07\x08\x0b\x0c\r\t", "./\\a\\b\\v\\f\\r\\t"),
+            (b"./\x1b\x7f", "./\\033\\177"),
+            ("./häuser".as_bytes(), "./h\\303\\244user"),
+        ] {
+            assert_eq!(escaped(name), listed.as_bytes(), "{name:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_escaped_name_below_the_disk_is_a_line(name in prop::collection::vec(1u8.., 0..60)) {
+            let listed = escaped(&[b"./", name.as_slice()].concat());
+            prop_assert!(line(&listed).is_some_and(is_line));
+        }
+    }
+}

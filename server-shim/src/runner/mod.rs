@@ -25,7 +25,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use crate::config::{Config, EngineKind};
+use wire::HostName;
+
+use crate::config::{Config, EngineKind, Reach};
 use crate::durable;
 use crate::engine::Engine;
 use crate::engine::amanda::AmandaEngine;
@@ -37,6 +39,7 @@ use crate::queue::order::{Hold, Kind, Turn, Waiting, turn_of_those_here};
 use crate::queue::spool::Spool;
 use crate::queue::ticket::TicketId;
 use crate::standing::Standing;
+use crate::tunnel;
 use admit::{Admission, Surveys};
 use live::Live;
 
@@ -253,8 +256,11 @@ impl<'a> Runner<'a> {
 
     /// Tells whether the laptop of a ticket can be reached now; the hosts of an order are whoever answers.
     fn is_here(&self, waiting: &Waiting) -> bool {
-        let _ = waiting;
-        true
+        let there = |host: &HostName| match self.config.hosts.get(host).map(|rule| rule.reach) {
+            Some(Reach::Tunnel) => tunnel::alive(self.config, host),
+            _ => true,
+        };
+        !matches!(waiting.kind, Kind::Laptops { .. }) || waiting.hosts.iter().all(there)
     }
 
     fn publish(&mut self, surveys: &Surveys<'_>, admission: &Admission, turn: &Turn) {

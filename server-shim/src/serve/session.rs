@@ -12,10 +12,12 @@ use super::{Granted, trouble_here};
 use crate::authorise::{BUDGET_WINDOW, Grant, Refusal, within_budget};
 use crate::config::{Config, Reach};
 use crate::door;
+use crate::durable;
 use crate::latest::Latest;
 use crate::queue::spool::{Placed, Spool};
 use crate::queue::ticket::{Ticket, TicketId};
 use crate::report::Words;
+use crate::runner::checks;
 use crate::runner::clock;
 use crate::runner::record::Settled;
 use crate::tunnel::Tunnel;
@@ -54,7 +56,7 @@ impl From<Refusal> for Stop {
 pub fn converse(config: &Config, host: &HostName, granted: Granted) -> Result<Exit, Words> {
     let broke = |error: io::Error| Err(Words::new(Exit::Failed, "the session broke").because(error.to_string()));
     let mut session = match Peer::stdio() {
-        Ok(peer) => Session { config, host, peer },
+        Ok(peer) => Session { config, host, peer, holds_back: false },
         Err(error) => return broke(error),
     };
     let stop = session.run(granted).err();
@@ -85,6 +87,9 @@ struct Session<'a> {
     config: &'a Config,
     host: &'a HostName,
     peer: Peer,
+    /// The client that serves Amanda moves its incremental state only with a receipt that is OK. Never so for one that
+    /// Amanda dials: that is another client.
+    holds_back: bool,
 }
 
 impl Session<'_> {
@@ -109,10 +114,10 @@ impl Session<'_> {
                     self.answer_trigger(&grant, disks)?;
                 }
                 FromAgent::Heartbeat => {}
+                FromAgent::Serve { holds_back } => self.serve(holds_back)?,
                 FromAgent::Measure { last: true, .. } => self.peer.say(&FromShim::Measured)?,
                 FromAgent::Measure { .. } => {}
-                FromAgent::Serve { .. } => self.serve()?,
-                FromAgent::Check => return Err(protocol("this server cannot check a laptop").into()),
+                FromAgent::Check => self.answer_check()?,
                 FromAgent::Window { .. } | FromAgent::Close { .. } => {
                     return Err(protocol("it speaks of streams and serves none").into());
                 }
@@ -122,9 +127,10 @@ impl Session<'_> {
     }
 
     /// Lets Amanda reach the laptop through this session. For one that it dials by itself there is nothing to do.
-    fn serve(&mut self) -> Result<(), Stop> {
+    fn serve(&mut self, holds_back: bool) -> Result<(), Stop> {
         if self.reach() == Reach::Tunnel && !self.peer.serves() {
             self.peer.serve(Tunnel::new(self.host.clone(), Listener::open(self.config, self.host)?));
+            self.holds_back = holds_back;
         }
         Ok(())
     }
@@ -173,7 +179,7 @@ impl Session<'_> {
         let spool = Spool::new(layout.clone());
         self.peer.watch(&layout.results());
         loop {
-            let placed = place(self.config, &spool, grant, disks.clone(), false)?;
+            let placed = place(self.config, &spool, grant, disks.clone(), self.holds_back)?;
             let (ticket, joined, answers) = match placed {
                 Placed::New(ticket) => (ticket, false, true),
                 Placed::Joined(ticket) => (ticket, true, true),
@@ -187,6 +193,41 @@ impl Session<'_> {
                 return self.hand_out(id, settled);
             }
         }
+    }
+
+    /// Has amcheck look at the laptop, on the way that a dump would take.
+    fn answer_check(&mut self) -> Result<(), Stop> {
+        let layout = self.config.layout();
+        let id = TicketId::new((clock() * 1e9) as u128, std::process::id());
+        let ticket = Ticket { id, host: self.host.clone(), disks: Vec::new(), holds_back: self.holds_back };
+        self.peer.watch(&layout.results());
+        checks::request(&layout, &ticket).map_err(|error| trouble_here("could not write a request", &error, self.config))?;
+        door::open(self.config, clock() as i64)?;
+        let mut follow = Follow::new(layout.clone(), ticket);
+        let until = Instant::now() + checks::PATIENCE + LOOK * 10;
+        while Instant::now() < until {
+            if let Ok(Some(settled)) = durable::read_json::<Settled>(&layout.result(&follow.ticket)) {
+                if let Some(code) = settled.code {
+                    return Err(Refusal { code, message: settled.error, hint: settled.hint }.into());
+                }
+                self.peer.say(&FromShim::Checked { ok: !settled.failed, lines: settled.notes })?;
+                self.peer.say(&FromShim::End { ticket: None })?;
+                return Ok(());
+            }
+            match self.peer.next(LOOK)? {
+                Event::Look => follow.mind_the_runner(self.config),
+                Event::Gone(why) => return Err(Stop::Gone(why)),
+                Event::Nonsense(error) => return Err(protocol(&error).into()),
+                Event::Caught(caught) => tell_caught(self.host, &caught),
+                Event::Said(_) => return Err(protocol("one request at a time").into()),
+            }
+        }
+        Err(Refusal {
+            code: AbortCode::Later,
+            message: "the server's amcheck gave no answer".to_owned(),
+            hint: format!("the operator should look at {}", layout.runner_log().display()),
+        }
+        .into())
     }
 
     /// Waits until a ticket is settled, telling the laptop what changes.

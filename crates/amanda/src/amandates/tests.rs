@@ -122,3 +122,41 @@ proptest! {
         prop_assert!(report.bad_total <= report.lines);
     }
 }
+
+#[test]
+fn one_more_dump_is_recorded_as_amanda_does_it() {
+    for (case, before, disk, level, epoch, after) in [
+        ("the first", "", "/home", 0, 10, "/home 0 10\n"),
+        ("a new level", "/home 0 10\n", "/home", 1, 20, "/home 0 10\n/home 1 20\n"),
+        (
+            "a lower one, and the higher ones stay",
+            "/home 0 10\n/home 1 20\n/home 2 30\n",
+            "/home",
+            0,
+            40,
+            "/home 0 40\n/home 1 20\n/home 2 30\n",
+        ),
+        ("an older one changes nothing", "/home 0 10\n", "/home", 0, 9, "/home 0 10\n"),
+        ("another disk, in the order of names", "/srv 0 5\n/a 0 5\n", "/home", 0, 10, "/a 0 5\n/home 0 10\n/srv 0 5\n"),
+        (
+            "a quoted name stands where its bare one belongs",
+            "noisy 0 1\ncrypt 0 1\n",
+            "home docs",
+            0,
+            2,
+            "crypt 0 1\n\"home docs\" 0 2\nnoisy 0 1\n",
+        ),
+        ("a level twice counts once", "/home 0 10\n/home 0 12\n", "/srv", 0, 1, "/home 0 12\n/srv 0 1\n"),
+        ("what says nothing goes", "rubbish\n\n/home 0 0\n/home 1 5\n", "/srv", 0, 1, "/home 1 5\n/srv 0 1\n"),
+    ] {
+        let recorded = record(before.as_bytes(), disk.as_bytes(), level, epoch);
+        assert_eq!(String::from_utf8(recorded).unwrap(), after, "{case}");
+    }
+}
+
+#[test]
+fn a_file_that_amandas_client_wrote_only_gains_a_line() {
+    let before = include_bytes!("../../tests/fixtures/amandates.by-client");
+    let after = record(before, b"noisy", 1, 1_795_460_200);
+    assert_eq!(after, [&before[..], b"noisy 1 1795460200\n"].concat());
+}

@@ -107,3 +107,44 @@ impl Packet {
         payload
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn packets_are_a_kind_a_body_and_a_zero() {
+        for (payload, expected) in [
+            (&b"\x03\0"[..], Ok(Packet::ack())),
+            (b"\x03", Ok(Packet::ack())),
+            (b"\0SERVICE noop\n\0", Ok(Packet::new(Kind::Req, *b"SERVICE noop\n"))),
+            (b"\x01OPTIONS ;\n", Ok(Packet::new(Kind::Rep, *b"OPTIONS ;\n"))),
+            (b"\x02\0", Ok(Packet::new(Kind::Prep, []))),
+            (b"\x04ERROR x\n\0", Ok(Packet::new(Kind::Nak, *b"ERROR x\n"))),
+            (b"", Err(PacketError::Empty)),
+            (b"\x05\0", Err(PacketError::Kind(5))),
+            (b"Amanda 3.5 REQ", Err(PacketError::Kind(b'A'))),
+            (b"\x01OK\0ERROR\0", Err(PacketError::Zero)),
+            (b"\x01OK\0\0", Err(PacketError::Zero)),
+        ] {
+            assert_eq!(Packet::parse(payload), expected, "{payload:?}");
+        }
+        assert_eq!(Kind::ALL.map(|kind| kind.to_string()), ["REQ", "REP", "PREP", "ACK", "NAK"]);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(kind in 0usize..5, body in prop::collection::vec(1u8.., 0..60)) {
+            let packet = Packet::new(Kind::ALL[kind], body);
+            prop_assert_eq!(Packet::parse(&packet.print()), Ok(packet));
+        }
+
+        #[test]
+        fn garbage_never_panics(payload in prop::collection::vec(any::<u8>(), 0..20)) {
+            if let Ok(packet) = Packet::parse(&payload) {
+                prop_assert_eq!(Packet::parse(&packet.print()), Ok(packet));
+            }
+        }
+    }
+}

@@ -47,3 +47,56 @@ fn dumped_files(line: &[u8]) -> bool {
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     digits > 0 && [&b" files"[..], b" tar files"].iter().any(|words| rest[digits..].starts_with(words))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lines_are_classified_as_debians_sendbackup_does() {
+        use Class::{Normal, Size, Strange};
+        for (line, class) in [
+            ("Total bytes written: 10240 (10KiB, 11MiB/s)", Size { bytes: 10240 }),
+            ("  Total bytes written: 0", Size { bytes: 0 }),
+            ("Total bytes written: ", Strange),
+            ("Total bytes written: x", Strange),
+            ("Total bytes written: 99999999999999999999999", Strange),
+            ("/bin/tar: Total bytes written: 10240", Strange),
+            ("\tTotal bytes written: 10240", Strange),
+            ("Elapsed time: 3 s", Normal),
+            ("Throughput 12", Normal),
+            ("/bin/tar: ./sock: socket ignored", Normal),
+            ("/bin/tar: ./sock: socket ignored ", Strange),
+            ("/bin/tar: ./fifo: door ignored", Strange),
+            ("/bin/tar: ./a: file changed as we read it", Strange),
+            ("/bin/tar: ./a: File removed before we read it", Strange),
+            ("/bin/tar: ./a: File shrunk by 12 bytes; padding with zeros", Strange),
+            ("/bin/tar: ./a: File shrunk by 12 bytes, padding with zeros", Strange),
+            ("/bin/tar: ./a: Cannot open: Permission denied", Strange),
+            ("/bin/tar: ./a: Cannot add file ./a: No such file or directory", Strange),
+            ("/bin/tar: Error exit delayed from previous errors", Strange),
+            ("added interface ip=127.0.0.1", Normal),
+            ("Added interface", Normal),
+            ("ADDED interface", Strange),
+            ("session request to HOST failed", Normal),
+            ("Domain=[X]", Normal),
+            ("tar: dumped 12 files and directories", Normal),
+            ("tar: dumped 12 tar files", Normal),
+            ("tar: dumped files", Strange),
+            ("tar: dumped 12 zip files", Strange),
+            ("ERRDOS - ERRbadpath Directory invalid.", Strange),
+            ("noisy: something odd", Strange),
+            ("", Strange),
+        ] {
+            assert_eq!(classify(line.as_bytes()), class, "{line:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(line in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = classify(&line);
+        }
+    }
+}

@@ -149,12 +149,108 @@ pub fn header(handle: u32, length: u32) -> [u8; HEADER] {
     [a, b, c, d, e, f, g, h]
 }
 
-/// Appends a whole token to `out`. An empty payload says that we are done with the handle.
+/// Appends a whole token to `out`. An empty payload says that we are done with the handle. How long a payload may be is
+/// for the receiver to say.
 ///
 /// # Panics
-/// When the payload is longer than [`MAX_PAYLOAD`].
+/// When the payload has more bytes than 32 bits can count.
 pub fn put(out: &mut Vec<u8>, handle: u32, payload: &[u8]) {
-    assert!(payload.len() <= MAX_PAYLOAD, "a token of {} bytes is never made", payload.len());
-    out.extend(header(handle, u32::try_from(payload.len()).expect("below MAX_PAYLOAD")));
+    let length = u32::try_from(payload.len()).expect("an answer is a small multiple of a request, and that is bounded");
+    out.extend(header(handle, length));
     out.extend(payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Owned = (u32, Vec<u8>);
+
+    fn read(tokens: &mut Tokens, chunk: &[u8], found: &mut Vec<Owned>) -> Result<(), TokenError> {
+        tokens.feed(chunk);
+        while let Some(token) = tokens.next_token()? {
+            found.push((token.handle, token.payload.to_vec()));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_ack_is_ten_bytes() {
+        let mut out = Vec::new();
+        put(&mut out, 1, &[3, 0]);
+        assert_eq!(out, [0, 0, 0, 2, 0, 0, 0, 1, 3, 0]);
+    }
+
+    #[test]
+    fn no_payload_is_the_end_of_a_handle() {
+        let mut tokens = Tokens::new();
+        tokens.feed(&header(499_999, 0));
+        assert!(tokens.next_token().unwrap().unwrap().is_end());
+        assert_eq!(tokens.next_token(), Ok(None));
+        assert_eq!(tokens.finish(), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_a_header_is_refused_before_its_payload_comes() {
+        let longest = u32::try_from(MAX_PAYLOAD).unwrap();
+        for (length, handle, refusal) in [
+            (longest, 1, None),
+            (longest + 1, 1, Some(TokenError::TooLong { announced: longest + 1, limit: MAX_PAYLOAD })),
+            (u32::MAX, 1, Some(TokenError::TooLong { announced: u32::MAX, limit: MAX_PAYLOAD })),
+            (1, 0, Some(TokenError::Handle(0))),
+            (1, MAX_HANDLE, None),
+            (1, MAX_HANDLE + 1, Some(TokenError::Handle(MAX_HANDLE + 1))),
+            (
+                u32::from_be_bytes(*b"Welc"),
+                u32::from_be_bytes(*b"ome!"),
+                Some(TokenError::TooLong { announced: 0x5765_6c63, limit: MAX_PAYLOAD }),
+            ),
+        ] {
+            let mut tokens = Tokens::new();
+            tokens.feed(&header(handle, length));
+            assert_eq!(tokens.next_token().err(), refusal, "{length} {handle}");
+            assert_eq!(tokens.next_token().err(), refusal, "{length} {handle}, asked again");
+        }
+    }
+
+    #[test]
+    fn a_cut_connection_says_how_much_is_missing() {
+        let mut whole = Vec::new();
+        put(&mut whole, 7, b"four");
+        for cut in 1..whole.len() {
+            let mut tokens = Tokens::new();
+            tokens.feed(&whole[..cut]);
+            assert_eq!(tokens.next_token(), Ok(None));
+            let missing = if cut < HEADER { HEADER - cut } else { whole.len() - cut };
+            assert_eq!(tokens.finish(), Err(TokenError::Cut { missing }), "{cut}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_come_back_however_they_are_cut(
+            sent in prop::collection::vec((1..=MAX_HANDLE, prop::collection::vec(any::<u8>(), 0..60)), 0..8),
+            piece in 1usize..40,
+        ) {
+            let mut bytes = Vec::new();
+            sent.iter().for_each(|(handle, payload)| put(&mut bytes, *handle, payload));
+            let (mut tokens, mut found) = (Tokens::new(), Vec::new());
+            for chunk in bytes.chunks(piece) {
+                read(&mut tokens, chunk, &mut found).unwrap();
+            }
+            prop_assert_eq!(found, sent);
+            prop_assert_eq!(tokens.finish(), Ok(()));
+        }
+
+        #[test]
+        fn garbage_never_panics(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6)) {
+            let (mut tokens, mut found) = (Tokens::with_limit(30), Vec::new());
+            for chunk in chunks {
+                let _ = read(&mut tokens, &chunk, &mut found);
+            }
+            prop_assert!(found.iter().all(|(_, payload)| payload.len() <= 30));
+            let _ = tokens.finish();
+        }
+    }
 }

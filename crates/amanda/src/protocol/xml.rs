@@ -7,6 +7,8 @@
 
 mod base64;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use reader::parse;

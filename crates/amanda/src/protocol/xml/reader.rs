@@ -137,7 +137,9 @@ impl Reader<'_> {
         let rest = &self.text[self.at..];
         let length = memchr::memchr(b'<', rest).unwrap_or(rest.len());
         let coded = &rest[..length];
-        if std::str::from_utf8(coded).is_err() || coded.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()) {
+        // Amanda puts every control character into base64, except for 127.
+        let is_control = |byte: &u8| *byte < b' ' && !byte.is_ascii_whitespace();
+        if std::str::from_utf8(coded).is_err() || coded.iter().any(is_control) {
             return self.fail(XmlFault::Text);
         }
         let mut text = Vec::with_capacity(length);

@@ -1,0 +1,143 @@
+//! The tunnel: an unmodified Amanda backs up a laptop that it cannot reach, and every state of it comes back.
+
+use std::net::ToSocketAddrs as _;
+use std::time::Duration;
+
+use asyncamanda_tests::laptop::assert_backed_up;
+use asyncamanda_tests::wait::until_true;
+use asyncamanda_tests::{Background, Host, Laptop, Plan, World, child, compare, torture};
+use wire::Receipt;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn world(client: &'static str, compress: &'static str) -> World {
+    World::new(Plan { far_away: vec![0], torture: vec![0], client, compress, estimate: "client", ..Plan::default() })
+}
+
+/// Backs up and says that the dump has this level and that what was dumped is what is there.
+#[track_caller]
+fn back_up(world: &World, laptop: &Laptop, level: u8) -> Receipt {
+    let host = &world.hosts[0];
+    let receipts = laptop.back_up();
+    // Of a socket GNU tar says that it ignores it, which Amanda knows; of nothing else there is anything to say.
+    assert_backed_up(&receipts, host);
+    assert_eq!(receipts[0].level, Some(level), "{receipts:#?}");
+    world.assert_restores(&world.name, host);
+    receipts[0].clone()
+}
+
+/// Tells Amanda to go one level further the next time.
+fn bump(world: &World, host: &Host) {
+    let mut bump = world.amanda.command("amadmin");
+    bump.args([world.name.as_str(), "force-bump"]).arg(&host.name).arg(&host.disk);
+    child::must(bump);
+}
+
+fn three_levels_and_back(world: &World) {
+    let (host, laptop) = (&world.hosts[0], world.laptop(0));
+    let cable = host.cable.as_ref().expect("planned");
+    assert_eq!(cable.listening(), Vec::<String>::new());
+    assert!((host.name.as_str(), 22).to_socket_addrs().is_err());
+
+    let full = back_up(world, &laptop, 0);
+    torture::live(&host.tree, 1);
+    let one = back_up(world, &laptop, 1);
+    assert!(one.bytes < full.bytes.map(|bytes| bytes / 2), "{one:#?}");
+    bump(world, host);
+    torture::live(&host.tree, 2);
+    let two = back_up(world, &laptop, 2);
+    assert_eq!(two.chain.iter().map(|base| base.level).collect::<Vec<_>>(), [0, 1, 2]);
+
+    // What a person browses and gets back.
+    let names = world.browse(&world.name, host);
+    assert!(names.iter().any(|name| name == "made in 2") && !names.iter().any(|name| name == "aside"), "{names:?}");
+    let recovered = world.recover(&world.name, host);
+    compare::assert_equal(&host.tree, &recovered, world.exactness_of_recover());
+    assert_eq!(cable.listening(), Vec::<String>::new());
+    world.assert_at_rest();
+    world.assert_tunnels_are_gone();
+}
+
+#[test]
+fn a_laptop_that_nothing_can_reach_is_dumped_at_three_levels_and_every_state_comes_back() {
+    three_levels_and_back(&world("native", "client fast"));
+}
+
+#[test]
+fn so_it_is_by_amandas_own_client() {
+    three_levels_and_back(&world("amandad", "client fast"));
+}
+
+#[test]
+fn every_way_to_compress_goes_through() {
+    std::thread::scope(|scope| {
+        for compress in ["none", "client best", "client custom\n client_custom_compress \"/usr/bin/zstd\"", "server fast"] {
+            scope.spawn(move || {
+                let world = World::new(Plan { far_away: vec![0], compress, ..Plan::default() });
+                let (host, laptop) = (&world.hosts[0], world.laptop(0));
+                assert_backed_up(&laptop.back_up(), host);
+                world.assert_restores(&world.name, host);
+                world.assert_at_rest();
+            });
+        }
+    });
+}
+
+#[test]
+fn check_goes_the_whole_way_and_amcheck_typed_by_hand_is_content_while_a_laptop_waits() {
+    let world = World::new(Plan { hosts: 2, far_away: vec![0, 1], gated: vec![0], ..Plan::default() });
+    let (host, laptop) = (&world.hosts[0], world.laptop(0));
+    let check = laptop.ask(&["check"]).expect_code(0);
+    assert!(check.stdout.contains("amcheck"), "{check}");
+
+    let amcheck = |host: &Host| {
+        let mut amcheck = world.amanda.command("amcheck");
+        amcheck.args(["-c", &world.name, &host.name]);
+        child::run(amcheck, MINUTE)
+    };
+    // Without a session there is an answer at once, and it says why.
+    let absent = amcheck(host);
+    assert_ne!(absent.code, Some(0), "{absent}");
+    assert!(absent.took < Duration::from_secs(25), "{absent}");
+    assert!(format!("{}{}", absent.stdout, absent.stderr).contains(&host.name), "{absent}");
+
+    let gate = host.gate.as_ref().expect("planned");
+    gate.close();
+    let mut waits = laptop.trigger();
+    let watch = world.watch();
+    watch.until_dumping(&host.tree, &mut waits);
+    let content = amcheck(host).expect_code(0);
+    assert!(content.stdout.contains("0 problems found"), "{content}");
+    gate.open();
+    waits.wait(asyncamanda_tests::laptop::PATIENCE).expect_code(0);
+    world.assert_restores(&world.name, host);
+    world.assert_at_rest();
+    world.assert_tunnels_are_gone();
+}
+
+#[test]
+fn an_amdump_typed_by_hand_reaches_a_laptop_whose_agent_is_there_and_fails_at_once_for_one_that_is_not() {
+    let world = World::new(Plan { hosts: 3, far_away: vec![0, 1, 2], gated: vec![0], ..Plan::default() });
+    // A session of laptop 0 lives as long as its gate is closed; laptop 1 is served by hand through a session that only waits.
+    let (first, second) = (world.laptop(0), world.laptop(1));
+    world.hosts[0].gate.as_ref().expect("planned").close();
+    let mut waits = first.trigger();
+    let watch = world.watch();
+    watch.until_dumping(&world.hosts[0].tree, &mut waits);
+    let mut queued = second.trigger();
+    until_true("the second laptop's tunnel", MINUTE, || {
+        assert!(queued.is_running(), "it has ended: {:?}", queued.so_far());
+        world.dir.join("run/hosts").join(&second.host).join("mux").exists()
+    });
+    let by_hand = Background::start(world.amanda.amdump(&world.name, &[&world.hosts[1], &world.hosts[2]])).wait(MINUTE);
+    assert_ne!(by_hand.code, Some(0), "the one that is not there was dumped: {by_hand}");
+    world.assert_restores(&world.name, &world.hosts[1]);
+    let words = world.amanda.words_on(&world.hosts[2]);
+    assert!(words.iter().any(|word| word.what == "FAIL"), "{words:?}");
+    world.hosts[0].gate.as_ref().expect("planned").open();
+    for trigger in [waits, queued] {
+        trigger.wait(asyncamanda_tests::laptop::PATIENCE).expect_code(0);
+    }
+    world.assert_restores(&world.name, &world.hosts[0]);
+    world.assert_at_rest();
+}
