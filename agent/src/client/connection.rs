@@ -19,7 +19,7 @@ use amanda::protocol::token::{TokenError, Tokens};
 
 use super::children::Children;
 use super::lanes::{Lane, Wire};
-use super::{Client, Out, allow, estimate, selfcheck, sendbackup};
+use super::{Client, Kind, Out, allow, amandad, estimate, selfcheck, sendbackup};
 
 /// Requests that one connection serves at a time; Amanda's server has one or two.
 const MAX_SERVED: usize = 8;
@@ -46,6 +46,9 @@ pub enum ServeError {
 /// # Errors
 /// When the bytes are not Amanda's, or cannot be read. What had been begun has ended then.
 pub fn serve(input: impl Read + Send + 'static, out: Arc<dyn Out>, client: Arc<Client>) -> Result<(), ServeError> {
+    if client.rules.kind != Kind::Native {
+        return amandad::serve(input, out, client);
+    }
     let connection = Connection::new(out, client);
     thread::scope(|scope| {
         let ended = connection.listen(input, |handle, request| {
