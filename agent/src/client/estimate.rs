@@ -124,7 +124,11 @@ fn size(client: &Client, disk: &super::Disk, request: &DleRequest, level: u16, c
     match bytes {
         // Amanda's client tells the size all the same when tar ends with an error; the dump will say what is wrong.
         Some(bytes) => Ok(bytes.div_ceil(1024)),
-        None => Err(Refusal::new(format!("{} said no size and ended with {status}: {}", tar.program().display(), amanda::escape::printable(&last)))),
+        None => Err(Refusal::new(format!(
+            "{} said no size and ended with {status}: {}",
+            tar.program().display(),
+            amanda::escape::printable(&last)
+        ))),
     }
 }
 

@@ -48,7 +48,8 @@ fn disk(client: &Client, request: &DleRequest) -> Result<Vec<String>, Refusal> {
         runnable(program)?;
     }
     // Written and read as for a dump: a pattern that cannot be used shows now.
-    let scratch = tempfile::tempdir_in(writable(client)?).map_err(|error| Refusal::new(format!("cannot write below {}: {error}", client.state.root().display())))?;
+    let scratch = tempfile::tempdir_in(writable(client)?)
+        .map_err(|error| Refusal::new(format!("cannot write below {}: {error}", client.state.root().display())))?;
     Ok(patterns::write(scratch.path(), grant.disk, request)?.remarks)
 }
 
@@ -73,7 +74,8 @@ fn writable(client: &Client) -> Result<&std::path::Path, Refusal> {
 
 fn runnable(program: &std::path::Path) -> Result<(), Refusal> {
     use std::os::unix::fs::PermissionsExt as _;
-    let found = File::open(program).and_then(|file| file.metadata()).map_err(|error| Refusal::new(format!("{}: {error}", program.display())))?;
+    let found =
+        File::open(program).and_then(|file| file.metadata()).map_err(|error| Refusal::new(format!("{}: {error}", program.display())))?;
     if found.is_file() && found.permissions().mode() & 0o111 != 0 {
         Ok(())
     } else {

@@ -48,7 +48,11 @@ impl Tar {
             return Err(format!("{} is not GNU tar", program.display()));
         }
         let knows = |options: &[&str]| {
-            let tried = bare(program).args(["--create", "--file=/dev/null", "--format=posix"]).args(options).args(["--files-from", "/dev/null"]).output();
+            let tried = bare(program)
+                .args(["--create", "--file=/dev/null", "--format=posix"])
+                .args(options)
+                .args(["--files-from", "/dev/null"])
+                .output();
             tried.is_ok_and(|tried| tried.status.success() && tried.stderr.is_empty())
         };
         Ok(Self { program: program.to_path_buf(), xattrs: knows(&XATTRS), acls: knows(&[ACLS]) })

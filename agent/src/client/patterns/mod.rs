@@ -61,7 +61,9 @@ pub fn write(dir: &Path, disk: &Disk, request: &DleRequest) -> Result<Files, Ref
 
 fn written(dir: &Path, name: &str, text: &[u8]) -> Result<PathBuf, Refusal> {
     let path = dir.join(name);
-    File::create(&path).and_then(|mut file| file.write_all(text)).map_err(|error| Refusal::new(format!("cannot write {}: {error}", path.display())))?;
+    File::create(&path)
+        .and_then(|mut file| file.write_all(text))
+        .map_err(|error| Refusal::new(format!("cannot write {}: {error}", path.display())))?;
     Ok(path)
 }
 
@@ -91,10 +93,16 @@ fn given(what: &str, disk: &Disk, patterns: &Patterns, remarks: &mut Vec<String>
     let mut all = patterns.files.clone();
     for list in &patterns.lists {
         let beneath = beneath(&disk.device, list).ok_or_else(|| {
-            Refusal::new(format!("the server's {what} list {} is not below {}: only such lists are read", printable(list), disk.device.display()))
+            Refusal::new(format!(
+                "the server's {what} list {} is not below {}: only such lists are read",
+                printable(list),
+                disk.device.display()
+            ))
         })?;
         match read(&disk.device, &beneath) {
-            Ok(text) => all.extend(text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.contains(&0)).map(<[u8]>::to_vec)),
+            Ok(text) => {
+                all.extend(text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.contains(&0)).map(<[u8]>::to_vec))
+            }
             Err(error) if patterns.optional && error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => remarks.push(format!("{what} list {} cannot be read: {error}", printable(list))),
         }

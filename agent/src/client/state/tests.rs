@@ -198,7 +198,11 @@ fn amandas_own_state_is_put_back_or_left_in_every_order() {
         for (pending, good) in &both {
             let current = world.state.pending().into_iter().find(|other| other.id == pending.id);
             let Some(pending) = current else { continue };
-            if *good { drop(world.state.promote(&pending, None).expect("promoted")) } else { world.state.discard(&pending).expect("discarded") }
+            if *good {
+                drop(world.state.promote(&pending, None).expect("promoted"))
+            } else {
+                world.state.discard(&pending).expect("discarded")
+            }
         }
         let line = amandates::look(&world.amandates(), &world.disk, 1).expect("readable");
         assert_eq!((fs::read_to_string(&list).expect("there").as_str(), line), expected, "{case}");
