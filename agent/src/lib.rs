@@ -6,6 +6,7 @@
 //! [`dropin`] (the Perl script's own command line), [`report`] (words for people, made once).
 
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod commands;
 pub mod config;

@@ -34,6 +34,15 @@ _asyncamanda__shim() {
             asyncamanda__shim,status)
                 cmd="asyncamanda__shim__subcmd__status"
                 ;;
+            asyncamanda__shim,tunnel)
+                cmd="asyncamanda__shim__subcmd__tunnel"
+                ;;
+            asyncamanda__shim__subcmd__tunnel,absent)
+                cmd="asyncamanda__shim__subcmd__tunnel__subcmd__absent"
+                ;;
+            asyncamanda__shim__subcmd__tunnel,knows)
+                cmd="asyncamanda__shim__subcmd__tunnel__subcmd__knows"
+                ;;
             *)
                 ;;
         esac
@@ -41,7 +50,7 @@ _asyncamanda__shim() {
 
     case "${cmd}" in
         asyncamanda__shim)
-            opts="-h -V --config --help --version serve status run flush check runner"
+            opts="-h -V --config --help --version serve status run flush check runner tunnel"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -155,6 +164,60 @@ _asyncamanda__shim() {
         asyncamanda__subcmd__shim__subcmd__status)
             opts="-h --json --watch --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__tunnel)
+            opts="-h --config --help knows absent"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__tunnel__subcmd__absent)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__tunnel__subcmd__knows)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

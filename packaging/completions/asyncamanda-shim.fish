@@ -33,6 +33,7 @@ complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "r
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "flush" -d 'Write what lies on the holding disks to the config\'s tapes'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "check" -d 'Find what would make a backup fail or wait, and how to mend it'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "runner" -d 'Start runs for the tickets that wait: the door\'s other side'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "tunnel" -d 'Answer ssh\'s questions: for ssh_config on this server'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand serve" -l host -d 'The host that this key stands for, as in the disklist' -r
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand serve" -l config -d 'Read this configuration' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -49,3 +50,11 @@ complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check"
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -s h -l help -d 'Print help'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand runner" -l config -d 'Read this configuration' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand runner" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tunnel; and not __fish_seen_subcommand_from knows absent" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tunnel; and not __fish_seen_subcommand_from knows absent" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tunnel; and not __fish_seen_subcommand_from knows absent" -f -a "knows" -d 'Exit with 0 if the host is reached through its own session: for `Match exec`'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tunnel; and not __fish_seen_subcommand_from knows absent" -f -a "absent" -d 'Say why the host is not there, and fail: the ProxyCommand'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tunnel; and __fish_seen_subcommand_from knows" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tunnel; and __fish_seen_subcommand_from knows" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tunnel; and __fish_seen_subcommand_from absent" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tunnel; and __fish_seen_subcommand_from absent" -s h -l help -d 'Print help'

@@ -9,7 +9,7 @@ use nix::unistd::{Group, User};
 use wire::{ConfigName, Exit, HostName};
 
 use crate::child;
-use crate::config::{Config, Door, EngineKind};
+use crate::config::{Config, Door, EngineKind, Reach};
 use crate::door;
 use crate::durable;
 use crate::engine::amanda::check::{Finding, findings};
@@ -19,6 +19,7 @@ use crate::report::Words;
 use crate::runner::order::{self, What};
 use crate::runner::record::Settled;
 use crate::runner::{clock, start};
+use crate::tunnel;
 
 /// How often a waiting command looks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -95,7 +96,10 @@ pub fn check(config: &Config, only: Option<&HostName>) -> Result<Vec<Finding>, W
             .map(|(host, _)| host.clone())
             .collect();
         match survey::settings(&programs, name).and_then(|settings| Ok((settings, survey::entries(&programs, name)?))) {
-            Ok((settings, entries)) => found.extend(findings(name.as_str(), &settings, &entries, &hosts)),
+            Ok((settings, entries)) => {
+                found.extend(findings(name.as_str(), &settings, &entries, &hosts));
+                found.extend(tunnel::check::findings(config, &entries, &hosts));
+            }
             Err(trouble) => found.push(Finding {
                 serious: true,
                 what: trouble.message,
@@ -134,11 +138,18 @@ fn installation(config: &Config) -> Vec<Finding> {
         std::fs::metadata(path).ok().and_then(|data| Group::from_gid(data.gid().into()).ok().flatten()).map(|group| group.name)
     };
     let shim = shim_group(&layout.runner()).unwrap_or_else(|| "asyncamanda".to_owned());
-    let wanted = [
+    let mut wanted = vec![
         (layout.queue(), 0o2770, None, Some(dump.gid.as_raw()), format!("install -d -m 2770 -o {shim} -g {group}")),
         (layout.runner(), 0o2750, Some(dump.uid.as_raw()), None, format!("install -d -m 2750 -o {} -g {shim}", dump.name)),
         (layout.locks(), 0o2750, Some(dump.uid.as_raw()), None, format!("install -d -m 2750 -o {} -g {shim}", dump.name)),
     ];
+    if config.hosts.values().any(|rule| rule.reach == Reach::Tunnel) {
+        // The account that laptops log in to is the one that owns the queue.
+        let shim_uid = std::fs::metadata(layout.queue()).ok().map(|data| data.uid());
+        let owner = shim_uid.and_then(|uid| User::from_uid(uid.into()).ok().flatten()).map_or_else(|| shim.clone(), |user| user.name);
+        let command = format!("install -d -m 2750 -o {owner} -g {group}");
+        wanted.push((layout.hosts(), 0o2750, shim_uid, Some(dump.gid.as_raw()), command));
+    }
     for (path, mode, uid, gid, command) in wanted {
         let mend = format!("{command} {}", path.display());
         match std::fs::metadata(&path) {

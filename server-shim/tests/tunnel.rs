@@ -4,30 +4,44 @@
 #[path = "tunnel/world.rs"]
 mod world;
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 
 use wire::flow::WINDOW;
 use wire::frame::{MAX_DATA, MAX_STREAMS};
 use wire::{AbortCode, FromAgent, FromShim};
-use world::{Heard, Laptop, World, finish, resident_kib};
+use world::{Heard, Laptop, World, data, finish, mesg, resident_kib};
 
 #[test]
 fn amanda_talks_to_the_laptop_and_back_and_both_see_the_end() {
     let world = World::new();
     let mut laptop = Laptop::serving(&world);
-    let mut ssh = world.ssh(&["/usr/lib/amanda/amandad", "-auth=ssh"]);
+    let mut ssh = world.amandad();
     assert_eq!(laptop.hear(), Heard::Said(FromShim::Open { stream: 1 }));
-    ssh.stdin.as_mut().expect("piped").write_all(b"a request").expect("ssh reads");
-    assert_eq!(laptop.hear(), Heard::Data(1, b"a request".to_vec()));
-    laptop.send(1, b"an answer");
-    let mut answer = [0; 9];
-    ssh.stdout.as_mut().expect("piped").read_exact(&mut answer).expect("comes through");
-    assert_eq!(&answer, b"an answer");
-    laptop.send(1, b"the last words");
+    laptop.begin_dump(1, &mut ssh);
+    let rest = [mesg("| the last words\n"), data(b"bytes"), data(b"")].concat();
+    laptop.send(1, &rest);
     laptop.say(&FromAgent::Close { stream: 1 });
     assert_eq!(laptop.hear(), Heard::Said(FromShim::Close { stream: 1 }));
     let ended = finish(ssh);
-    assert_eq!((ended.status.code(), ended.stdout.as_slice(), ended.stderr.as_str()), (Some(0), b"the last words".as_slice(), ""));
+    assert_eq!((ended.status.code(), ended.stdout, ended.stderr.as_str()), (Some(0), rest, ""));
+}
+
+#[test]
+fn a_forged_line_fails_the_dump_and_the_session_goes_on() {
+    let world = World::new();
+    let mut laptop = Laptop::serving(&world);
+    let mut ssh = world.amandad();
+    assert_eq!(laptop.hear(), Heard::Said(FromShim::Open { stream: 1 }));
+    laptop.begin_dump(1, &mut ssh);
+    laptop.send(1, &mesg("sendbackup: info BACKUP=/bin/tar\nsendbackup: info CLIENT_CUSTOM_COMPRESS=/tmp/evil\n"));
+    assert_eq!(laptop.hear(), Heard::Said(FromShim::Close { stream: 1 }));
+    let ended = finish(ssh);
+    let why = "the laptop sent \"sendbackup: info CLIENT_CUSTOM_COMPRESS=/tmp/evil\" about its dump, which its dumptype does not imply";
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(said.contains(&format!("sendbackup: error [asyncamanda: {why}]\n")), "{said}");
+    assert_eq!((ended.status.code(), ended.stderr), (Some(1), format!("asyncamanda: {why}; the connection was ended\n")));
+    laptop.say(&FromAgent::Close { stream: 1 });
+    laptop.sync();
 }
 
 #[test]
@@ -65,11 +79,13 @@ fn a_killed_ssh_closes_its_stream() {
 fn amanda_that_reads_nothing_stops_its_own_stream_and_no_other() {
     let world = World::new();
     let mut laptop = Laptop::serving(&world);
-    let stuck = world.amandad();
+    let mut stuck = world.amandad();
     assert_eq!(laptop.hear(), Heard::Said(FromShim::Open { stream: 1 }));
+    laptop.begin_dump(1, &mut stuck);
     laptop.fill(1);
     let mut ssh = world.amandad();
     assert_eq!(laptop.hear_but_credit(), Heard::Said(FromShim::Open { stream: 2 }));
+    laptop.begin_dump(2, &mut ssh);
     let mut stdout = ssh.stdout.take().expect("piped");
     let reader = std::thread::spawn(move || {
         let mut sum = crc32(0, &[]);
@@ -85,7 +101,7 @@ fn amanda_that_reads_nothing_stops_its_own_stream_and_no_other() {
         }
     });
     let mut sum = crc32(0, &[]);
-    let chunk: Vec<u8> = (0..MAX_DATA).map(|index| (index * 31 % 251) as u8).collect();
+    let chunk: Vec<u8> = data(&(0..MAX_DATA - 8).map(|index| (index * 31 % 251) as u8).collect::<Vec<u8>>());
     for _ in 0..(64 << 20) / MAX_DATA {
         laptop.send_with_credit(2, &chunk);
         sum = crc32(sum, &chunk);
@@ -156,13 +172,13 @@ fn a_laptop_that_breaks_the_rules_is_sent_away() {
     type Rudeness = fn(&mut Laptop);
     let cases: [(&str, Rudeness); 7] = [
         ("0 bytes", |laptop| laptop.say(&FromAgent::Window { stream: 1, bytes: 0 })),
-        ("more credit than its window", |laptop| laptop.say(&FromAgent::Window { stream: 1, bytes: 1 })),
+        ("more credit than its window", |laptop| laptop.say(&FromAgent::Window { stream: 1, bytes: WINDOW })),
         ("stream 5, which is not open", |laptop| laptop.send(5, b"x")),
         ("stream 0, which is not open", |laptop| laptop.say(&FromAgent::Close { stream: 0 })),
         ("bytes more than were asked for", |laptop| {
             // Nobody reads at Amanda's end, whose pipe takes some of it.
             for _ in 0..WINDOW / 8192 {
-                laptop.send(1, &[0; 16 * 1024]);
+                laptop.send(1, &data(&[0; 16 * 1024]));
             }
         }),
         ("which it has closed", |laptop| {
@@ -178,8 +194,9 @@ fn a_laptop_that_breaks_the_rules_is_sent_away() {
     for (words, rude) in cases {
         let world = World::new();
         let mut laptop = Laptop::serving(&world);
-        let ssh = world.amandad();
+        let mut ssh = world.amandad();
         assert_eq!(laptop.hear(), Heard::Said(FromShim::Open { stream: 1 }), "{words}");
+        laptop.begin_dump(1, &mut ssh);
         rude(&mut laptop);
         let (code, message) = laptop.hear_abort();
         assert_eq!(code, AbortCode::Protocol, "{words}");

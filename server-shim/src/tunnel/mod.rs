@@ -8,6 +8,7 @@
 //! One thread, the session's own: [`Tunnel`] says what it waits for and does what is ready; it never sleeps.
 
 pub mod ask;
+pub mod check;
 pub mod client;
 pub mod filter;
 pub mod listener;

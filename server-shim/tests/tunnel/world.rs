@@ -8,6 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use amanda::protocol::token::{Tokens, put};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use wire::frame::{CONTROL, header, pack, unpack};
 use wire::{AbortCode, Decoder, Flow, FromAgent, FromShim, Hello};
@@ -78,10 +79,6 @@ impl World {
             .expect("ssh is installed")
     }
 
-    pub fn ssh(&self, command: &[&str]) -> Child {
-        self.ssh_with(command)
-    }
-
     pub fn amandad(&self) -> Child {
         self.ssh_with(&["/usr/lib/amanda/amandad", "-auth=ssh"])
     }
@@ -129,6 +126,41 @@ pub fn resident_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("status")).expect("lives");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// One side of a conversation between Debian's programs.
+pub fn recorded(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/amanda/tests/fixtures/protocol").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The laptop's answer to the request for a dump.
+fn answer() -> Vec<u8> {
+    let mut tokens = Tokens::new();
+    tokens.feed(&recorded("dump-plain-0.client"));
+    let mut answer = Vec::new();
+    while let Some(token) = tokens.next_token().expect("tokens") {
+        if token.handle < 10_000 {
+            put(&mut answer, token.handle, token.payload);
+        }
+    }
+    answer
+}
+
+/// A token of that dump's bytes.
+pub fn data(bytes: &[u8]) -> Vec<u8> {
+    token(499_999, bytes)
+}
+
+/// A token of that dump's messages.
+pub fn mesg(lines: &str) -> Vec<u8> {
+    token(499_998, lines.as_bytes())
+}
+
+fn token(handle: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut token = Vec::new();
+    put(&mut token, handle, bytes);
+    token
 }
 
 /// What the laptop hears.
@@ -197,16 +229,37 @@ impl Laptop {
         let _ = self.input.as_ref().expect("open").write_all(&frame);
     }
 
-    /// Sends until there is no credit left.
-    pub fn fill(&mut self, stream: u8) {
-        let flow = self.flows.entry(stream).or_default().clone();
-        let mut left = flow.may_send();
-        while left > 0 {
-            let length = left.min(50_000);
-            self.send(stream, &vec![0; length]);
-            left -= length;
+    /// Begins a dump, as Debian's own programs do, on a stream that is open.
+    pub fn begin_dump(&mut self, stream: u8, ssh: &mut Child) {
+        let request = recorded("dump-plain-0.server");
+        ssh.stdin.as_mut().expect("piped").write_all(&request).expect("ssh reads");
+        let mut heard = Vec::new();
+        while heard.len() < request.len() {
+            match self.hear_but_credit() {
+                Heard::Data(from, bytes) if from == stream => heard.extend(bytes),
+                other => panic!("no request: {other:?}"),
+            }
         }
-        self.flows.entry(stream).or_default().sent(flow.may_send());
+        assert_eq!(heard, request);
+        let answer = answer();
+        self.send_with_credit(stream, &answer);
+        let mut passed = vec![0; answer.len()];
+        ssh.stdout.as_mut().expect("piped").read_exact(&mut passed).expect("comes through");
+        assert_eq!(passed, answer);
+    }
+
+    /// Sends pieces of a dump until there is no credit left.
+    pub fn fill(&mut self, stream: u8) {
+        let piece = data(&[0; 16 * 1024]);
+        loop {
+            let credit = self.flows.entry(stream).or_default().may_send();
+            if credit == 0 {
+                return;
+            }
+            let piece = &piece[..piece.len().min(credit)];
+            self.flows.entry(stream).or_default().sent(piece.len());
+            self.send(stream, piece);
+        }
     }
 
     /// Sends bytes as soon as there is credit.

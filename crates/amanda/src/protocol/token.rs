@@ -149,13 +149,14 @@ pub fn header(handle: u32, length: u32) -> [u8; HEADER] {
     [a, b, c, d, e, f, g, h]
 }
 
-/// Appends a whole token to `out`. An empty payload says that we are done with the handle.
+/// Appends a whole token to `out`. An empty payload says that we are done with the handle. How long a payload may be is
+/// for the receiver to say.
 ///
 /// # Panics
-/// When the payload is longer than [`MAX_PAYLOAD`].
+/// When the payload has more bytes than 32 bits can count.
 pub fn put(out: &mut Vec<u8>, handle: u32, payload: &[u8]) {
-    assert!(payload.len() <= MAX_PAYLOAD, "a token of {} bytes is never made", payload.len());
-    out.extend(header(handle, u32::try_from(payload.len()).expect("below MAX_PAYLOAD")));
+    let length = u32::try_from(payload.len()).expect("an answer is a small multiple of a request, and that is bounded");
+    out.extend(header(handle, length));
     out.extend(payload);
 }
 

@@ -128,7 +128,8 @@ impl Request {
         Ok(Self { service, options, dles })
     }
 
-    /// Returns the body of a REQ.
+    /// Returns the body of a REQ, which Amanda's client understands. What was not understood ([`Options::unknown`],
+    /// [`DleRequest::unknown`]) is not in it.
     #[must_use]
     pub fn print(&self) -> Vec<u8> {
         let mut body = format!("SERVICE {}\n", self.service.name()).into_bytes();

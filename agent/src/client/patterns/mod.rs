@@ -1,0 +1,136 @@
+//! What is left out and what alone is taken, written into files that tar reads.
+//!
+//! The server's patterns mean what they mean to Amanda's client (`build_exclude` and `build_include` in
+//! client-src/client_util.c); ours are added to what is left out. None of them becomes an argument.
+//!
+//! A list is a file on the laptop that the server names. It is read only if it is a regular file below the disk's own directory,
+//! reached without leaving it by a link or `..`: what lies there goes to the server anyway. Its lines become
+//! patterns and never part of an answer. Names to take are looked up here, so that tar never complains, aloud, about one that was
+//! only a line of some file; a name that passes through a symlink is not taken, because tar would follow it.
+
+mod glob;
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use amanda::escape::printable;
+use amanda::protocol::request::{DleRequest, Patterns};
+use amanda::quoting;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+
+use super::Disk;
+use super::allow::Refusal;
+
+/// A longer list is not read, in bytes.
+const LONGEST_LIST: u64 = 1024 * 1024;
+
+/// The files that tar reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Files {
+    /// For `--exclude-from`.
+    pub exclude: Option<PathBuf>,
+    /// For `--files-from`, zero-terminated.
+    pub include: Option<PathBuf>,
+    /// What an operator should know about them.
+    pub remarks: Vec<String>,
+}
+
+/// Writes the files of one dump or estimate into `dir`.
+pub fn write(dir: &Path, disk: &Disk, request: &DleRequest) -> Result<Files, Refusal> {
+    let mut files = Files::default();
+    let mut exclude = own(disk)?;
+    for pattern in given("exclude", disk, &request.exclude, &mut files.remarks)? {
+        exclude.extend(as_amanda_writes(&pattern));
+        exclude.push(b'\n');
+    }
+    if !exclude.is_empty() {
+        files.exclude = Some(written(dir, "exclude", &exclude)?);
+    }
+    if !request.include.is_empty() {
+        let patterns = given("include", disk, &request.include, &mut files.remarks)?;
+        let names = glob::names(&disk.device, &patterns);
+        if names.is_empty() {
+            files.remarks.push("nothing that the server wants to include is there".to_owned());
+        }
+        files.include = Some(written(dir, "include", &names.into_iter().flat_map(|name| [name, vec![0]].concat()).collect::<Vec<u8>>())?);
+    }
+    Ok(files)
+}
+
+fn written(dir: &Path, name: &str, text: &[u8]) -> Result<PathBuf, Refusal> {
+    let path = dir.join(name);
+    File::create(&path)
+        .and_then(|mut file| file.write_all(text))
+        .map_err(|error| Refusal::new(format!("cannot write {}: {error}", path.display())))?;
+    Ok(path)
+}
+
+/// Returns our own patterns, a line each. tar cuts blanks off a line's end.
+fn own(disk: &Disk) -> Result<Vec<u8>, Refusal> {
+    let mut text = Vec::new();
+    for pattern in &disk.exclude {
+        if pattern.is_empty() || pattern.contains(['\n', '\0']) {
+            return Err(Refusal::new(format!("{pattern:?} is no pattern: correct exclude of this [[disk]] in agent.toml")));
+        }
+        match pattern.strip_suffix([' ', '\t', '\r', '\x0b', '\x0c']) {
+            Some(rest) => text.extend(format!("{rest}[{}]\n", &pattern[rest.len()..]).into_bytes()),
+            None => text.extend(format!("{pattern}\n").into_bytes()),
+        }
+    }
+    Ok(text)
+}
+
+/// Amanda quotes each pattern and takes the outer quotation marks off again; tar's matching takes the backslashes.
+fn as_amanda_writes(pattern: &[u8]) -> Vec<u8> {
+    let quoted = quoting::quote(pattern);
+    quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).map_or(quoted.clone(), <[u8]>::to_vec)
+}
+
+/// Returns the patterns of a request and of its lists.
+fn given(what: &str, disk: &Disk, patterns: &Patterns, remarks: &mut Vec<String>) -> Result<Vec<Vec<u8>>, Refusal> {
+    let mut all = patterns.files.clone();
+    for list in &patterns.lists {
+        let beneath = beneath(&disk.device, list).ok_or_else(|| {
+            Refusal::new(format!(
+                "the server's {what} list {} is not below {}: only such lists are read",
+                printable(list),
+                disk.device.display()
+            ))
+        })?;
+        match read(&disk.device, &beneath) {
+            Ok(text) => {
+                all.extend(text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.contains(&0)).map(<[u8]>::to_vec))
+            }
+            Err(error) if patterns.optional && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => remarks.push(format!("{what} list {} cannot be read: {error}", printable(list))),
+        }
+    }
+    Ok(all)
+}
+
+/// Returns a list's path relative to the device; none when it cannot lie below it.
+fn beneath(device: &Path, list: &[u8]) -> Option<PathBuf> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(list));
+    let relative = if path.is_absolute() { path.strip_prefix(device).ok()? } else { path };
+    let plain = relative.components().all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+    plain.then(|| relative.to_path_buf())
+}
+
+fn read(device: &Path, relative: &Path) -> io::Result<Vec<u8>> {
+    let directory = File::open(device)?;
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let file = File::from(openat2(&directory, relative, how)?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
+    let mut text = Vec::new();
+    file.take(LONGEST_LIST + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LONGEST_LIST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than 1 MiB"));
+    }
+    Ok(text)
+}

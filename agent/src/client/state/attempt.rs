@@ -1,0 +1,115 @@
+//! One dump in the making: a directory of its own, with tar's list in it, that goes away unless the dump ends well.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use amanda::crc::Crc;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use tempfile::TempDir;
+use wire::DiskName;
+
+use super::{Pending, StateError, Undo, sync};
+
+/// Held while the attempt's process lives.
+pub(super) const LOCK: &str = "lock";
+/// The list that tar reads and writes.
+pub(super) const SNAPSHOT: &str = "snapshot";
+
+/// Younger leftovers are left alone.
+const YOUNG: Duration = Duration::from_secs(600);
+
+/// A dump in the making. Dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Attempt {
+    dir: TempDir,
+    disk: DiskName,
+    level: u8,
+    started: i64,
+    _lock: File,
+}
+
+impl Attempt {
+    /// Begins an attempt with a copy of its base, or with nothing, which makes a dump of everything.
+    pub(super) fn begin(pending: &Path, disk: &DiskName, level: u8, started: i64, base: Option<&Path>) -> Result<Self, StateError> {
+        let dir = directory(pending)?;
+        let failed = |source| StateError { path: dir.path().to_path_buf(), source };
+        let held = lock(dir.path()).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::WouldBlock.into()))?;
+        let mut list = File::options().write(true).create_new(true).mode(0o600).open(dir.path().join(SNAPSHOT)).map_err(failed)?;
+        if let Some(base) = base {
+            let mut base = File::open(base).map_err(|source| StateError { path: base.to_path_buf(), source })?;
+            io::copy(&mut base, &mut list).map_err(failed)?;
+        }
+        Ok(Self { dir, disk: disk.clone(), level, started, _lock: held })
+    }
+
+    /// Returns tar's list.
+    pub fn snapshot(&self) -> PathBuf {
+        self.dir.path().join(SNAPSHOT)
+    }
+
+    /// Returns a directory for whatever else the dump needs; it goes away with the attempt.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Returns when it was begun, in seconds since the epoch.
+    pub fn started(&self) -> i64 {
+        self.started
+    }
+
+    /// Writes down, durably, that the dump has ended well on this side, and what names it to the server. From here on its fate is decided
+    /// by receipts.
+    pub fn keep(self, sent: Crc) -> Result<Pending, StateError> {
+        let path = self.dir.path().to_path_buf();
+        let failed = |source| StateError { path: path.clone(), source };
+        File::open(self.snapshot()).and_then(|list| list.sync_all()).map_err(failed)?;
+        let pending = Pending {
+            id: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            disk: self.disk.clone(),
+            level: self.level,
+            started: self.started,
+            client_crc: Some(sent.crc),
+            bytes: Some(sent.bytes),
+            undo: Undo::Forget,
+        };
+        pending.write(&path)?;
+        sync(path.parent().unwrap_or(&path)).map_err(failed)?;
+        let _kept = self.dir.keep();
+        Ok(pending)
+    }
+}
+
+/// Makes a directory that nobody else has. Names sort by time.
+pub(super) fn directory(pending: &Path) -> Result<TempDir, StateError> {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let prefix = format!("{:020}-", now.as_nanos());
+    tempfile::Builder::new().prefix(&prefix).tempdir_in(pending).map_err(|source| StateError { path: pending.to_path_buf(), source })
+}
+
+/// Takes the lock of an attempt; none when it lives.
+pub(super) fn lock(attempt: &Path) -> io::Result<Option<File>> {
+    let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(attempt.join(LOCK))?;
+    let whole = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+    match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)) {
+        Ok(_) => Ok(Some(file)),
+        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes what attempts that were killed have left behind: directories without a record that nobody holds. A young one may be about to
+/// be locked.
+pub(super) fn sweep(pending: &Path) {
+    let Ok(entries) = fs::read_dir(pending) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let old = fs::metadata(&path).and_then(|found| found.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG));
+        if old && !path.join(super::RECORD).exists() && matches!(lock(&path), Ok(Some(_))) {
+            // Somebody may be sweeping beside us.
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Incremental state: what the next dump builds on, moved only by the server's word (DESIGN: Decisions, 1 and 11).
+//!
+//! ```text
+//! lists/DISK_LEVEL          GNU tar's list of the last dump at that level that the server has
+//! pending/ID/               one attempt: `snapshot` while it is made, `record.json` from its good end on
+//! ```
+//!
+//! A dump at level N builds on the highest list below N. Each attempt works on a copy, so the driver may retry, and two
+//! may even run at once. An attempt that ended well on this side is written down before the server hears of its end;
+//! [`fate`] then decides by receipts. What [`State::promote`] and [`State::discard`] do may be cut off at any point and be done
+//! again.
+//!
+//! An installed Amanda client moves its own state by itself. For it an attempt keeps what was there [before](stock::Before),
+//! and the same fates put it back or drop it.
+
+pub mod amandates;
+mod attempt;
+mod fate;
+pub mod stock;
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use amanda::crc::Crc;
+use serde::{Deserialize, Serialize};
+use wire::DiskName;
+
+pub use attempt::Attempt;
+pub use fate::{Fate, fate};
+
+use crate::history::store::file_name;
+
+/// An attempt's record. Without it, nothing in the directory counts.
+const RECORD: &str = "record.json";
+/// A record is longer than this only when it is not one of ours.
+const LONGEST: u64 = 64 * 1024;
+
+/// What could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("the incremental state in {} cannot be kept", path.display())]
+pub struct StateError {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// An attempt that waits for the server's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Its directory's name; names sort by time.
+    pub id: String,
+    /// The disk.
+    pub disk: DiskName,
+    /// Its level.
+    pub level: u8,
+    /// Seconds since the epoch at which it was begun.
+    pub started: i64,
+    /// CRC-32C of the bytes sent; none when it was never told.
+    pub client_crc: Option<u32>,
+    /// Bytes sent.
+    pub bytes: Option<u64>,
+    /// What discarding it takes.
+    #[serde(default)]
+    pub undo: Undo,
+}
+
+/// What discarding an attempt takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Undo {
+    /// Nothing has moved: its list is forgotten.
+    #[default]
+    Forget,
+    /// Amanda's own client has moved its state: it is put back.
+    PutBack(stock::Before),
+}
+
+impl Pending {
+    fn write(&self, dir: &Path) -> Result<(), StateError> {
+        let path = dir.join(RECORD);
+        let write = || -> io::Result<()> {
+            let mut file = tempfile::NamedTempFile::new_in(dir)?;
+            serde_json::to_writer(&mut file, self)?;
+            file.write_all(b"\n")?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            sync(dir)
+        };
+        write().map_err(|source| StateError { path: path.clone(), source })
+    }
+
+    fn read(dir: &Path) -> Option<Self> {
+        let mut text = Vec::new();
+        File::open(dir.join(RECORD)).ok()?.take(LONGEST).read_to_end(&mut text).ok()?;
+        let pending: Self = serde_json::from_slice(&text).ok()?;
+        // A record that was copied elsewhere speaks of no attempt.
+        (dir.file_name()? == pending.id.as_str()).then_some(pending)
+    }
+}
+
+/// The incremental state of one destination and config.
+#[derive(Debug, Clone)]
+pub struct State {
+    root: PathBuf,
+}
+
+impl State {
+    /// Names the state's directory; it is made when it is first written to.
+    pub fn at(dir: &Path) -> Self {
+        Self { root: dir.to_path_buf() }
+    }
+
+    /// Returns its directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn lists(&self) -> PathBuf {
+        self.root.join("lists")
+    }
+
+    fn attempts(&self) -> PathBuf {
+        self.root.join("pending")
+    }
+
+    fn list(&self, disk: &DiskName, level: u8) -> PathBuf {
+        self.lists().join(format!("{}_{level}", file_name(disk.as_bytes())))
+    }
+
+    /// Makes sure that an attempt could be written down now, and takes away what dead ones left behind.
+    pub fn prepare(&self) -> Result<(), StateError> {
+        for dir in [&self.root, &self.lists(), &self.attempts()] {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+            made.map_err(|source| StateError { path: dir.clone(), source })?;
+        }
+        attempt::sweep(&self.attempts());
+        Ok(())
+    }
+
+    /// Returns the levels that a next dump of a disk could build on, lowest first.
+    pub fn levels(&self, disk: &DiskName) -> Vec<u8> {
+        (0..=u8::MAX).filter(|level| self.list(disk, *level).exists()).collect()
+    }
+
+    /// Begins an attempt at a level, on the highest list below it; without one everything is dumped.
+    pub fn begin(&self, disk: &DiskName, level: u8, started: i64) -> Result<Attempt, StateError> {
+        self.prepare()?;
+        let base = (0..level).rev().map(|level| self.list(disk, level)).find(|list| list.exists());
+        Attempt::begin(&self.attempts(), disk, level, started, base.as_deref())
+    }
+
+    /// Keeps, durably, what Amanda's own client is about to change. The checksum comes later, with [`State::told`].
+    pub fn before_stock(&self, disk: &DiskName, level: u8, started: i64, list: PathBuf, amandates: &Path) -> Result<Pending, StateError> {
+        self.prepare()?;
+        let dir = attempt::directory(&self.attempts())?;
+        let path = dir.path().to_path_buf();
+        let failed = |source| StateError { path: path.clone(), source };
+        let _lock = attempt::lock(&path).map_err(failed)?;
+        let before = stock::keep(&path, list, amandates, disk, level).map_err(failed)?;
+        let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let undo = Undo::PutBack(before);
+        let pending = Pending { id, disk: disk.clone(), level, started, client_crc: None, bytes: None, undo };
+        pending.write(&path)?;
+        sync(&self.attempts()).map_err(failed)?;
+        let _kept = dir.keep();
+        Ok(pending)
+    }
+
+    /// Writes down what an attempt of Amanda's own client said that it sent.
+    pub fn told(&self, pending: &Pending, sent: Crc) -> Result<Pending, StateError> {
+        let told = Pending { client_crc: Some(sent.crc), bytes: Some(sent.bytes), ..pending.clone() };
+        told.write(&self.attempts().join(&pending.id))?;
+        Ok(told)
+    }
+
+    /// Returns the attempts that wait for the server's word, oldest first.
+    pub fn pending(&self) -> Vec<Pending> {
+        let Ok(entries) = fs::read_dir(self.attempts()) else { return Vec::new() };
+        let mut found: Vec<Pending> = entries.flatten().filter_map(|entry| Pending::read(&entry.path())).collect();
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found
+    }
+
+    /// Lets the next dump build on this attempt, since the server has it, and has amandates say so. Returns a warning when
+    /// amandates cannot be written: it is only a hint, and the agent's own state is in order.
+    pub fn promote(&self, pending: &Pending, amandates: Option<&Path>) -> Result<Option<String>, StateError> {
+        let dir = self.attempts().join(&pending.id);
+        let mut warning = None;
+        match &pending.undo {
+            Undo::Forget => {
+                let list = self.list(&pending.disk, pending.level);
+                match fs::rename(dir.join(attempt::SNAPSHOT), &list) {
+                    // Missing: done already, the last time was cut off behind this.
+                    Err(source) if source.kind() != ErrorKind::NotFound => return Err(StateError { path: list, source }),
+                    _ => {}
+                }
+                sync(&self.lists()).map_err(|source| StateError { path: self.lists(), source })?;
+                // They build on an older list of this level.
+                for level in self.levels(&pending.disk).into_iter().filter(|level| *level > pending.level) {
+                    let list = self.list(&pending.disk, level);
+                    remove(&list).map_err(|source| StateError { path: list, source })?;
+                }
+                sync(&self.lists()).map_err(|source| StateError { path: self.lists(), source })?;
+                if let Some(path) = amandates {
+                    let change = amandates::Change::Advance(pending.started);
+                    warning = amandates::change(path, &pending.disk, pending.level, change)
+                        .err()
+                        .map(|error| format!("{} could not be brought up to date: {error}", path.display()));
+                }
+            }
+            Undo::PutBack(_) => {
+                // What earlier attempts at this level had kept is older than what the server has.
+                for older in self.siblings(pending).take_while(|other| other.id != pending.id) {
+                    self.drop_attempt(&older)?;
+                }
+            }
+        }
+        self.drop_attempt(pending)?;
+        Ok(warning)
+    }
+
+    /// Makes it as if the attempt had never been made.
+    pub fn discard(&self, pending: &Pending) -> Result<(), StateError> {
+        if let Undo::PutBack(before) = &pending.undo {
+            let dir = self.attempts().join(&pending.id);
+            let failed = |source| StateError { path: dir.clone(), source };
+            // A later attempt kept what this one had changed: now it keeps what was there before both.
+            match self.siblings(pending).skip_while(|other| other.id != pending.id).nth(1) {
+                Some(later) => self.hand_over(&dir, before, &later).map_err(failed)?,
+                None => stock::put_back(&dir, before, &pending.disk, pending.level).map_err(failed)?,
+            }
+        }
+        self.drop_attempt(pending)
+    }
+
+    fn hand_over(&self, dir: &Path, before: &stock::Before, later: &Pending) -> io::Result<()> {
+        let later_dir = self.attempts().join(&later.id);
+        if before.existed {
+            match fs::rename(dir.join(stock::COPY), later_dir.join(stock::COPY)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        let inherited = Pending { undo: Undo::PutBack(before.clone()), ..later.clone() };
+        inherited.write(&later_dir).map_err(|error| error.source)
+    }
+
+    /// Returns the attempts of Amanda's own client on the same list, oldest first.
+    fn siblings(&self, pending: &Pending) -> impl Iterator<Item = Pending> {
+        let (disk, level) = (pending.disk.clone(), pending.level);
+        self.pending().into_iter().filter(move |other| other.disk == disk && other.level == level && other.undo != Undo::Forget)
+    }
+
+    /// The record goes first: what is left without one is swept away.
+    fn drop_attempt(&self, pending: &Pending) -> Result<(), StateError> {
+        let dir = self.attempts().join(&pending.id);
+        let dropped = remove(&dir.join(RECORD)).and_then(|()| if dir.exists() { sync(&dir) } else { Ok(()) });
+        dropped.map_err(|source| StateError { path: dir.clone(), source })?;
+        match fs::remove_dir_all(&dir) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(StateError { path: dir, source }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Removes a file that may be gone already.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a directory's entries survive a power cut.
+fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}

@@ -1,0 +1,107 @@
+//! GNU tar's arguments, and which of them this tar knows.
+//!
+//! The base is what Amanda's own client gives to it (client-src/sendbackup-gnutar.c), so that every restore of Amanda's works. Beyond that: the
+//! posix format with its fractions of a second, extended attributes and ACLs, and the names of members, which Amanda gets by
+//! reading the whole archive a second time.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::patterns::Files;
+
+/// Where the list of names goes: the program's standard input is the writing end of a pipe of ours. Any other
+/// descriptor would have to be inheritable, and would be inherited by whatever starts at the same moment.
+const NAMES: &str = "/dev/stdin";
+/// `-v` makes tar talk about these on stderr, where Amanda's does not.
+const QUIET: [&str; 3] = ["--warning=no-new-directory", "--warning=no-rename-directory", "--warning=no-xdev"];
+/// Extended attributes of all kinds that we may read.
+const XATTRS: [&str; 2] = ["--xattrs", "--xattrs-include=*"];
+const ACLS: &str = "--acls";
+
+/// A tar that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tar {
+    program: PathBuf,
+    xattrs: bool,
+    acls: bool,
+}
+
+/// What one run of tar is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// The directory that is read.
+    pub device: &'a Path,
+    /// tar's list; it is changed.
+    pub snapshot: &'a Path,
+    /// What is left out and alone taken.
+    pub files: &'a Files,
+    /// Only the size is wanted.
+    pub estimate: bool,
+}
+
+impl Tar {
+    /// Looks at a tar: whether it is GNU tar, and what it can keep.
+    pub fn probe(program: &Path) -> Result<Self, String> {
+        let said = bare(program).arg("--version").output().map_err(|error| format!("{} cannot be run: {error}", program.display()))?;
+        if !said.stdout.starts_with(b"tar (GNU tar)") {
+            return Err(format!("{} is not GNU tar", program.display()));
+        }
+        let knows = |options: &[&str]| {
+            let tried = bare(program)
+                .args(["--create", "--file=/dev/null", "--format=posix"])
+                .args(options)
+                .args(["--files-from", "/dev/null"])
+                .output();
+            tried.is_ok_and(|tried| tried.status.success() && tried.stderr.is_empty())
+        };
+        Ok(Self { program: program.to_path_buf(), xattrs: knows(&XATTRS), acls: knows(&[ACLS]) })
+    }
+
+    /// Returns its path.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Returns its arguments.
+    pub fn argv(&self, run: &Run<'_>) -> Vec<OsString> {
+        let mut argv: Vec<OsString> = Vec::new();
+        let mut add = |arguments: &[&std::ffi::OsStr]| argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        add(&["--create".as_ref(), "--file".as_ref(), if run.estimate { "/dev/null" } else { "-" }.as_ref()]);
+        add(&["--format=posix".as_ref(), "--directory".as_ref(), run.device.as_ref(), "--one-file-system".as_ref()]);
+        add(&["--listed-incremental".as_ref(), run.snapshot.as_ref()]);
+        add(&["--sparse".as_ref(), "--ignore-failed-read".as_ref(), "--totals".as_ref()]);
+        if self.xattrs {
+            add(&XATTRS.map(AsRef::as_ref));
+        }
+        if self.acls {
+            add(&[ACLS.as_ref()]);
+        }
+        if !run.estimate {
+            add(&["--verbose".as_ref(), format!("--index-file={NAMES}").as_ref()]);
+            add(&QUIET.map(AsRef::as_ref));
+        }
+        if let Some(exclude) = &run.files.exclude {
+            add(&["--exclude-from".as_ref(), exclude.as_ref()]);
+        }
+        match &run.files.include {
+            Some(include) => add(&["--null".as_ref(), "--verbatim-files-from".as_ref(), "--files-from".as_ref(), include.as_ref()]),
+            None => add(&[".".as_ref()]),
+        }
+        argv
+    }
+
+    /// Returns a command with its arguments and nothing of our environment.
+    pub fn command(&self, run: &Run<'_>) -> Command {
+        let mut command = bare(&self.program);
+        command.args(self.argv(run));
+        command
+    }
+}
+
+/// A program with an environment of its own: what tar says must be English, and `TAR_OPTIONS` nobody's.
+pub fn bare(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/").stdin(Stdio::null());
+    command
+}

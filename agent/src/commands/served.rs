@@ -1,0 +1,179 @@
+//! Amanda's client inside a session: who answers when the server's Amanda comes through, what a person sees of it, and what
+//! becomes of its incremental state when the receipts are there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use wire::{ConfigName, DiskName, HostName, Receipt};
+
+use crate::client::state::{Fate, State, fate};
+use crate::client::{self, Client, Disk, Kind, Out, Rules, Watch};
+use crate::config::{ClientKind, Config};
+use crate::history::store::file_name;
+use crate::inhibit::Inhibitor;
+use crate::report::progress::Reading;
+use crate::report::show;
+use crate::session::tunnel::{Answer, Input, Output};
+
+/// Words that are kept for the end of the visit.
+const MOST_WORDS: usize = 50;
+
+/// The client of one visit.
+pub struct Served {
+    client: Arc<Client>,
+    seen: Arc<Seen>,
+    amandates: Option<PathBuf>,
+}
+
+/// What goes on, shared with the threads that serve.
+#[derive(Default)]
+struct Seen(Mutex<Now>);
+
+#[derive(Default)]
+struct Now {
+    readings: BTreeMap<DiskName, (Reading, Instant)>,
+    words: Vec<String>,
+    awake: Option<Inhibitor>,
+}
+
+impl Served {
+    /// Prepares the client for this server's config; nothing is opened yet.
+    pub fn new(config: &Config, host: &HostName, server_config: &ConfigName) -> Self {
+        let seen = Arc::new(Seen::default());
+        let disks = config.disks.iter().map(|disk| Disk {
+            name: disk.value.name.clone(),
+            device: disk.value.device.clone(),
+            exclude: disk.value.exclude.clone(),
+        });
+        let rules = Rules {
+            host: Some(host.clone()),
+            disks: disks.collect(),
+            // The defaults name both homes of a program; a link from one to the other is no second program.
+            programs: config.programs.value.iter().filter(|program| program.exists()).cloned().collect(),
+            kind: match config.client.value {
+                ClientKind::Native => Kind::Native,
+                ClientKind::Amandad => Kind::Amandad {
+                    program: config.amandad.value.clone(),
+                    gnutar_lists: config.gnutar_lists.value.clone(),
+                    amandates: config.amandates.value.clone(),
+                    user: owner(&config.gnutar_lists.value),
+                },
+            },
+        };
+        let destination = file_name(config.destination.value.to_string().as_bytes());
+        let directory = config.state.value.join("client").join(destination).join(file_name(server_config.as_str().as_bytes()));
+        let watch: Arc<dyn Watch> = seen.clone();
+        let amandates = config.amandates.value.parent().is_some_and(Path::is_dir).then(|| config.amandates.value.clone());
+        Self { client: Arc::new(Client { rules, state: State::at(&directory), watch }), seen, amandates }
+    }
+
+    /// Returns what is being read now.
+    pub fn readings(&self) -> Vec<Reading> {
+        let now = self.seen.lock();
+        now.readings.values().map(|(reading, since)| Reading { since: since.elapsed(), ..reading.clone() }).collect()
+    }
+
+    /// Takes the sentences for people that have come up: refusals, and what went wrong on a connection.
+    pub fn words(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.lock().words)
+    }
+
+    /// Moves the incremental state of every attempt whose fate these receipts decide; `concerns` says whose.
+    ///
+    /// What fails here is said, and tried again at the next contact: the server restates its receipts.
+    pub fn settle(&self, receipts: &[Receipt], in_flight: bool, concerns: impl Fn(&DiskName) -> bool) {
+        for attempt in self.client.state.pending().iter().filter(|attempt| concerns(&attempt.disk)) {
+            let moved = match fate(attempt, receipts, in_flight) {
+                Fate::Promote => self.client.state.promote(attempt, self.amandates.as_deref()),
+                Fate::Discard => self.client.state.discard(attempt).map(|()| None),
+                Fate::Keep => continue,
+            };
+            match moved {
+                Ok(None) => {}
+                Ok(Some(words)) => self.seen.say(&words),
+                Err(error) => {
+                    let disk = show(attempt.disk.as_bytes());
+                    self.seen.say(&format!("what the next dump of {disk} builds on stays as it was, and it will be larger: {error}"));
+                }
+            }
+        }
+    }
+}
+
+impl Answer for Served {
+    fn answer(&self, input: Input, output: Arc<Output>) {
+        if let Err(error) = client::serve(input, output, Arc::clone(&self.client)) {
+            self.seen.say(&format!("a connection of the server's Amanda: {error}"));
+        }
+    }
+
+    fn holds_back(&self) -> bool {
+        true
+    }
+}
+
+impl Out for Output {
+    fn send(&self, frame: Vec<u8>) -> std::io::Result<()> {
+        Output::send(self, frame)
+    }
+}
+
+impl Seen {
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say(&self, words: &str) {
+        let mut now = self.lock();
+        let words = show(words);
+        if now.words.len() < MOST_WORDS && !now.words.contains(&words) {
+            now.words.push(words);
+        }
+    }
+
+    fn began(&self, disk: &DiskName, doing: &'static str, level: u8) {
+        let reading = Reading { disk: disk.clone(), doing, level, raw: 0, sent: 0, files: 0, since: std::time::Duration::ZERO };
+        self.lock().readings.insert(disk.clone(), (reading, Instant::now()));
+    }
+}
+
+impl Watch for Seen {
+    fn estimating(&self, disk: &DiskName, level: u8) {
+        self.began(disk, "estimating", level);
+    }
+
+    fn dumping(&self, disk: &DiskName, level: u8) {
+        self.began(disk, "dumping", level);
+        let mut now = self.lock();
+        if now.awake.is_none() {
+            now.awake = Inhibitor::hold();
+        }
+    }
+
+    fn moved(&self, disk: &DiskName, raw: u64, sent: u64, files: u64) {
+        if let Some((reading, _)) = self.lock().readings.get_mut(disk) {
+            (reading.raw, reading.sent, reading.files) = (raw, sent, files);
+        }
+    }
+
+    fn ended(&self, disk: &DiskName, _: &str) {
+        let mut now = self.lock();
+        now.readings.remove(disk);
+        if !now.readings.values().any(|(reading, _)| reading.doing == "dumping") {
+            now.awake = None;
+        }
+    }
+
+    fn refused(&self, what: &str) {
+        self.say(&format!("refused to the server's Amanda: {what}"));
+    }
+}
+
+/// Whom the installed amandad runs as: the owner of its lists.
+fn owner(gnutar_lists: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let uid = std::fs::metadata(gnutar_lists).map(|meta| nix::unistd::Uid::from_raw(meta.uid())).ok();
+    uid.and_then(|uid| nix::unistd::User::from_uid(uid).ok().flatten()).map_or_else(|| "backup".to_owned(), |user| user.name)
+}

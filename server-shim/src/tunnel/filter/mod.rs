@@ -1,0 +1,278 @@
+//! What of an Amanda connection may pass: a dump is data, and what it says about itself chooses no program on the server.
+//!
+//! Amanda's requests pass and are read: they tell which handles are in use, and what the dumptype implies. What the laptop says
+//! passes only on those handles and on the streams that its answer to a request for a dump names. The dump's own bytes go
+//! through as they came, without being copied; the lines of its message stream are looked at one by one ([`messages`]).
+//! Nothing is kept beyond one packet and one line.
+
+mod exchanges;
+mod messages;
+#[cfg(test)]
+mod tests;
+
+use amanda::protocol::token::{HEADER, MAX_HANDLE, MAX_PAYLOAD, header};
+use exchanges::Exchanges;
+use messages::{Messages, error_line};
+
+/// The longest name in an index: a path of 4096 bytes, each of them spelled as `\ooo`.
+const MAX_NAME: usize = 4 * 4096 + 2;
+
+/// Why a stream is ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; the connection was ended")]
+pub struct Caught(String);
+
+impl Caught {
+    fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+/// What a stream of the laptop's carries.
+#[derive(Debug)]
+enum Kind {
+    /// The dump, or the application's state: any bytes.
+    Bytes,
+    /// Names, each in a line; so much of the last one came.
+    Names(usize),
+    /// Lines about the dump.
+    Messages(Box<Messages>),
+}
+
+/// Where in a token of the laptop's we are.
+#[derive(Debug)]
+enum Place {
+    /// In its header, of which this came.
+    Header(Vec<u8>),
+    /// In the payload of a stream.
+    Stream { handle: u32, left: usize },
+    /// In a packet.
+    Packet { handle: u32, left: usize, payload: Vec<u8> },
+}
+
+/// Follows one Amanda connection.
+#[derive(Debug)]
+pub struct Filter {
+    exchanges: Exchanges,
+    streams: Vec<(u32, Kind)>,
+    place: Place,
+    /// What was emitted ends inside a token.
+    inside: bool,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { exchanges: Exchanges::default(), streams: Vec::new(), place: Place::Header(Vec::new()), inside: false }
+    }
+}
+
+impl Filter {
+    /// Follows what Amanda says; all of it passes.
+    pub fn from_amanda(&mut self, bytes: &[u8]) -> Result<(), Caught> {
+        self.exchanges.asked(bytes)
+    }
+
+    /// Follows what the laptop says; what may pass is emitted, in pieces of any length. When something is caught, what was
+    /// emitted ends in a way that makes Amanda's dumper fail at once, as far as there was a dump.
+    pub fn from_laptop(&mut self, bytes: &[u8], emit: &mut dyn FnMut(&[u8])) -> Result<(), Caught> {
+        let verdict = self.pass(bytes, emit);
+        if let Err(caught) = &verdict
+            && !self.inside
+        {
+            self.fail(caught, emit);
+        }
+        verdict
+    }
+
+    fn pass(&mut self, bytes: &[u8], emit: &mut dyn FnMut(&[u8])) -> Result<(), Caught> {
+        // What passes is emitted in as few pieces as can be: bytes[begun..at] pass and were not emitted yet.
+        let (mut begun, mut at) = (0, 0);
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match &mut self.place {
+                Place::Header(part) => {
+                    if part.is_empty()
+                        && let Some(whole) = rest.first_chunk::<HEADER>()
+                    {
+                        let passes = self.begin(*whole, emit, &bytes[begun..at])?;
+                        at += HEADER;
+                        if !passes {
+                            begun = at;
+                        }
+                        continue;
+                    }
+                    emit_some(emit, &bytes[begun..at]);
+                    let taken = rest.len().min(HEADER - part.len());
+                    part.extend_from_slice(&rest[..taken]);
+                    at += taken;
+                    begun = at;
+                    if let Some(whole) = part.first_chunk::<HEADER>().copied()
+                        && self.begin(whole, emit, &[])?
+                    {
+                        emit(&whole);
+                    }
+                }
+                Place::Stream { handle, left } => {
+                    let (handle, taken) = (*handle, rest.len().min(*left));
+                    *left -= taken;
+                    if *left == 0 {
+                        self.place = Place::Header(Vec::new());
+                    }
+                    let piece = &rest[..taken];
+                    match self.streams.iter_mut().find(|(open, _)| *open == handle).map(|(_, kind)| kind) {
+                        Some(Kind::Bytes) => {}
+                        Some(Kind::Names(long)) => {
+                            let longest = names(piece, *long);
+                            self.inside = longest.is_err();
+                            *long = longest?;
+                        }
+                        Some(Kind::Messages(messages)) => {
+                            // Whole lines make a token of their own.
+                            emit_some(emit, &bytes[begun..at]);
+                            begun = at + taken;
+                            let mut lines = Vec::with_capacity(taken);
+                            let verdict = messages.take(piece, &mut lines);
+                            emit_token(emit, handle, &lines);
+                            verdict?;
+                        }
+                        None => begun = at + taken,
+                    }
+                    at += taken;
+                }
+                Place::Packet { handle, left, payload } => {
+                    emit_some(emit, &bytes[begun..at]);
+                    let taken = rest.len().min(*left);
+                    payload.extend_from_slice(&rest[..taken]);
+                    *left -= taken;
+                    at += taken;
+                    begun = at;
+                    if *left == 0 {
+                        let (handle, payload) = (*handle, std::mem::take(payload));
+                        self.place = Place::Header(Vec::new());
+                        self.packet(handle, &payload)?;
+                        emit_token(emit, handle, &payload);
+                    }
+                }
+            }
+        }
+        emit_some(emit, &bytes[begun..at]);
+        Ok(())
+    }
+
+    /// Begins a token; tells whether its header passes as it came. `before` is emitted first when something else is.
+    fn begin(&mut self, whole: [u8; HEADER], emit: &mut dyn FnMut(&[u8]), before: &[u8]) -> Result<bool, Caught> {
+        let [a, b, c, d, e, f, g, h] = whole;
+        let (announced, handle) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+        let left = usize::try_from(announced).ok().filter(|length| *length <= MAX_PAYLOAD);
+        let Some(left) = left.filter(|_| (1..=MAX_HANDLE).contains(&handle)) else {
+            emit_some(emit, before);
+            return Err(Caught::new(format!(
+                "the laptop announced {announced} bytes for the handle {handle}, which is none of Amanda's tokens"
+            )));
+        };
+        self.place = Place::Header(Vec::new());
+        let position = self.streams.iter().position(|(open, _)| *open == handle);
+        match position {
+            Some(position) if left == 0 => {
+                if let Kind::Messages(messages) = &mut self.streams[position].1 {
+                    let mut lines = Vec::new();
+                    let verdict = messages.end(&mut lines);
+                    emit_some(emit, before);
+                    emit_token(emit, handle, &lines);
+                    verdict?;
+                    emit(&end_of(handle));
+                }
+                let (_, kind) = self.streams.swap_remove(position);
+                Ok(!matches!(kind, Kind::Messages(_)))
+            }
+            Some(position) => {
+                self.place = Place::Stream { handle, left };
+                let passes = !matches!(self.streams[position].1, Kind::Messages(_));
+                if !passes {
+                    emit_some(emit, before);
+                }
+                Ok(passes)
+            }
+            None if left > 0 => {
+                if !self.exchanges.knows(handle) {
+                    emit_some(emit, before);
+                    return Err(Caught::new(format!("the laptop sent {left} bytes for the handle {handle}, which nobody has opened")));
+                }
+                emit_some(emit, before);
+                self.place = Place::Packet { handle, left, payload: Vec::new() };
+                Ok(false)
+            }
+            // Amanda's own client closes a request's handle, and Amanda passes over it.
+            None => {
+                let passes = self.exchanges.knows(handle);
+                if !passes {
+                    emit_some(emit, before);
+                }
+                Ok(passes)
+            }
+        }
+    }
+
+    /// Looks at a packet, which may open a dump's streams.
+    fn packet(&mut self, handle: u32, payload: &[u8]) -> Result<(), Caught> {
+        let Some((dle, streams)) = self.exchanges.answered(handle, payload)? else { return Ok(()) };
+        if streams.handles().any(|handle| self.streams.iter().any(|(open, _)| *open == handle)) {
+            return Err(Caught::new("the laptop named a stream that is in use"));
+        }
+        let state = streams.state.flatten();
+        for bytes in [Some(streams.data), state].into_iter().flatten() {
+            self.streams.push((bytes, Kind::Bytes));
+        }
+        self.streams.extend(streams.index.map(|handle| (handle, Kind::Names(0))));
+        self.streams.push((streams.mesg, Kind::Messages(Box::new(Messages::new(dle)))));
+        Ok(())
+    }
+
+    /// Ends all dumps in a way that Amanda's dumper waits for nothing more: it counts the error line as the dump's end, and is
+    /// done when all streams are.
+    fn fail(&mut self, caught: &Caught, emit: &mut dyn FnMut(&[u8])) {
+        let mut lines = Vec::new();
+        for (handle, kind) in self.streams.drain(..) {
+            if matches!(kind, Kind::Messages(_)) {
+                lines.push(handle);
+            } else {
+                emit(&end_of(handle));
+            }
+        }
+        for handle in lines {
+            emit_token(emit, handle, &error_line(&caught.0));
+            emit(&end_of(handle));
+        }
+    }
+}
+
+/// What ends a handle.
+fn end_of(handle: u32) -> [u8; HEADER] {
+    header(handle, 0)
+}
+
+fn emit_some(emit: &mut dyn FnMut(&[u8]), bytes: &[u8]) {
+    if !bytes.is_empty() {
+        emit(bytes);
+    }
+}
+
+fn emit_token(emit: &mut dyn FnMut(&[u8]), handle: u32, payload: &[u8]) {
+    // Lines that were looked at may be a little longer than what came, and are still far from what Amanda takes.
+    for piece in payload.chunks(MAX_PAYLOAD) {
+        emit(&header(handle, piece.len() as u32));
+        emit(piece);
+    }
+}
+
+/// Looks at a piece of an index; returns how long its last name is so far.
+fn names(piece: &[u8], before: usize) -> Result<usize, Caught> {
+    let mut long = before;
+    for (at, name) in piece.split(|byte| *byte == b'\n').enumerate() {
+        long = if at == 0 { before + name.len() } else { name.len() };
+        if long > MAX_NAME {
+            return Err(Caught::new(format!("the laptop's index has a name of more than {MAX_NAME} bytes")));
+        }
+    }
+    Ok(long)
+}
