@@ -185,10 +185,15 @@ fn floods_nonsense_and_silence_cost_little_and_nobody_else() {
 #[test]
 fn a_laptop_cannot_speak_for_another_or_without_serving() {
     let world = batch(2);
-    // Host 0 triggers and serves nothing: Amanda is not sent to a laptop that cannot be reached.
+    // Host 0 triggers and serves nothing: it is told so, and Amanda is not sent to a laptop that cannot be reached.
     let laptop = world.laptop(0);
     let mut silent = asyncamanda_tests::Caller::call(laptop.ssh(Some(wire::request::AGENT)));
-    silent.trigger(&laptop.disk, MINUTE);
+    silent.say(&wire::FromAgent::Trigger { disks: vec![] });
+    let words = silent.hear("a refusal", MINUTE, |message| match message {
+        wire::FromShim::Abort { message, hint, .. } => Some(format!("{message} {hint}")),
+        _ => None,
+    });
+    assert!(words.contains(&laptop.host) && words.contains("reach"), "{words}");
     assert!(!world.dir.join("run/hosts").join(&laptop.host).join("mux").exists());
     let honest = world.laptop(1);
     let receipts: Vec<Value> = play(&honest, &archive(&honest.tree), &Lie::None);
