@@ -56,7 +56,8 @@ impl Steps {
     fn amcheck(&mut self, ok: bool, lines: &[String], what: String) {
         let told: Vec<&str> = lines.iter().map(String::as_str).filter(|line| !line.starts_with(['-', '='])).collect();
         if ok {
-            self.good("amcheck", told.last().map_or_else(|| "content".to_owned(), |line| (*line).to_owned()));
+            let summary = told.iter().find(|line| line.contains("problem"));
+            self.good("amcheck", summary.map_or_else(|| "content".to_owned(), |line| (*line).to_owned()));
             return;
         }
         let faults: Vec<&str> = told.iter().copied().filter(|line| line.contains("ERROR") || line.contains("WARNING")).collect();

@@ -1,7 +1,7 @@
 //! Checks that laptops ask for: amcheck looks at the laptop on the same way that a dump would take.
 //!
-//! A request is a file like a ticket, in a directory of its own, and its answer lies beside the tickets' results. It is no
-//! part of the queue: it holds nothing up, and a power cut may take it away.
+//! A request is a file like a ticket, hidden beside them, and its answer lies beside the tickets' results. It is no part of
+//! the queue: it holds nothing up, and a power cut may take it away.
 
 use std::fs;
 use std::io;
@@ -33,34 +33,26 @@ pub struct Checks {
     running: Vec<(Ticket, Receiver<Settled>)>,
 }
 
-/// Returns the directory of requests.
-pub fn requests(layout: &Layout) -> PathBuf {
-    layout.queue().join(".checks")
+/// What a request's name begins with; the queue passes hidden files over.
+const PREFIX: &str = ".check-";
+
+fn path(layout: &Layout, ticket: &Ticket) -> PathBuf {
+    layout.queue().join(format!("{PREFIX}{}", ticket.file_name()))
 }
 
 /// Asks for a check; the answer comes as [`Layout::result`] of the same ticket.
 pub fn request(layout: &Layout, ticket: &Ticket) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let directory = requests(layout);
-    match fs::DirBuilder::new().mode(0o2770).create(&directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        // The umask may have taken the group's bits away.
-        Ok(()) => fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o2770))?,
-        Err(_) => {}
-    }
-    durable::publish_json(&directory.join(ticket.file_name()), ticket, 0o640)
+    durable::publish_json(&path(layout, ticket), ticket, 0o640)
 }
 
 /// Lists the requests; what is none is taken away.
 fn list(layout: &Layout) -> Vec<Ticket> {
-    let Ok(entries) = fs::read_dir(requests(layout)) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(layout.queue()) else { return Vec::new() };
     let mut tickets = Vec::new();
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') {
-            continue;
-        }
-        match durable::read_small(&entry.path()).map_err(|error| error.to_string()).and_then(|text| Ticket::parse(&name, &text)) {
+        let Some(name) = name.strip_prefix(PREFIX) else { continue };
+        match durable::read_small(&entry.path()).map_err(|error| error.to_string()).and_then(|text| Ticket::parse(name, &text)) {
             Ok(ticket) => tickets.push(ticket),
             Err(why) => {
                 log(&format!("event=check_refused file={name} why={why:?}"));
@@ -123,7 +115,7 @@ impl Checks {
 
 fn answer(layout: &Layout, ticket: &Ticket, settled: &Settled) -> io::Result<()> {
     durable::publish_json(&layout.result(ticket), settled, 0o640)?;
-    durable::discard(&requests(layout).join(ticket.file_name()))
+    durable::discard(&path(layout, ticket))
 }
 
 /// Turns what amcheck printed into an answer.
@@ -168,9 +160,9 @@ mod tests {
         let ticket = Ticket { id, host: "laptop1".parse().expect("name"), disks: vec![], holds_back: false };
         request(&layout, &ticket).expect("written");
         request(&layout, &ticket).expect("written again");
-        fs::write(requests(&layout).join("laptop2@x.json"), "{}").expect("written");
+        fs::write(layout.queue().join(".check-laptop2@x.json"), "{}").expect("written");
         assert_eq!(list(&layout), [ticket]);
-        assert_eq!(fs::read_dir(requests(&layout)).expect("there").count(), 1);
+        assert_eq!(fs::read_dir(layout.queue()).expect("there").count(), 1);
         assert!(crate::queue::spool::Spool::new(layout).list().expect("a queue").1.is_empty());
     }
 }
