@@ -48,17 +48,24 @@ pub fn serve(input: impl Read + Send + 'static, out: Arc<dyn Out>, client: Arc<C
     };
     let inwards = thread::spawn(inwards);
     let outwards = relay.outwards(stdout);
-    if outwards.is_err() {
+    if !matches!(outwards, Ok(Ended::Amandad)) {
         program::end(child.id(), &children);
     }
     finish(&mut child, &children)?;
     relay.over();
     let inwards = if inwards.is_finished() { inwards.join().unwrap_or(Ok(())) } else { Ok(()) };
-    inwards.and(outwards)
+    inwards.and(outwards.map(drop))
 }
 
 fn finish(child: &mut Child, children: &Children) -> Result<(), ServeError> {
     children.wait(child).map(drop).map_err(ServeError::Read)
+}
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Amandad,
+    Server,
 }
 
 struct Relay {
@@ -114,11 +121,14 @@ impl Relay {
             };
             tokens.feed(&buffer[..read]);
             while let Some(token) = tokens.next_token()? {
-                let passed = self.from_server(token.handle, token.payload).map_err(ServeError::Read)?;
+                // What cannot be written or answered: one of the two has gone, and the other direction notices.
+                let Ok(passed) = self.from_server(token.handle, token.payload) else { return Ok(()) };
                 if let Some(payload) = passed {
                     let mut bytes = Vec::with_capacity(token::HEADER + payload.len());
                     token::put(&mut bytes, token.handle, &payload);
-                    amandad.write_all(&bytes).map_err(ServeError::Read)?;
+                    if amandad.write_all(&bytes).is_err() {
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -168,12 +178,12 @@ impl Relay {
     }
 
     /// From amandad to the server.
-    fn outwards(&self, mut amandad: impl Read) -> Result<(), ServeError> {
+    fn outwards(&self, mut amandad: impl Read) -> Result<Ended, ServeError> {
         let mut tokens = Tokens::with_limit(token::MAX_PAYLOAD);
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let read = match amandad.read(&mut buffer) {
-                Ok(0) => return Ok(()),
+                Ok(0) => return Ok(Ended::Amandad),
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(ServeError::Read(error)),
@@ -181,7 +191,9 @@ impl Relay {
             tokens.feed(&buffer[..read]);
             while let Some(token) = tokens.next_token()? {
                 self.from_amandad(token.handle, token.payload);
-                self.wire.token(token.handle, token.payload).map_err(ServeError::Read)?;
+                if self.wire.token(token.handle, token.payload).is_err() {
+                    return Ok(Ended::Server);
+                }
             }
         }
     }
