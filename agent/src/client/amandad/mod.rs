@@ -8,7 +8,7 @@ mod gate;
 mod program;
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write as _};
 use std::process::{Child, ChildStdin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -122,7 +122,7 @@ impl Relay {
             tokens.feed(&buffer[..read]);
             while let Some(token) = tokens.next_token()? {
                 // What cannot be written or answered: one of the two has gone, and the other direction notices.
-                let Ok(passed) = self.from_server(token.handle, token.payload) else { return Ok(()) };
+                let Ok(passed) = self.let_in(token.handle, token.payload) else { return Ok(()) };
                 if let Some(payload) = passed {
                     let mut bytes = Vec::with_capacity(token::HEADER + payload.len());
                     token::put(&mut bytes, token.handle, &payload);
@@ -135,7 +135,7 @@ impl Relay {
     }
 
     /// Returns what amandad gets of one token.
-    fn from_server(&self, handle: u32, payload: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    fn let_in(&self, handle: u32, payload: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let known = {
             let state = self.state();
             if state.streams.contains_key(&handle) {
@@ -190,7 +190,7 @@ impl Relay {
             };
             tokens.feed(&buffer[..read]);
             while let Some(token) = tokens.next_token()? {
-                self.from_amandad(token.handle, token.payload);
+                self.overhear(token.handle, token.payload);
                 if self.wire.token(token.handle, token.payload).is_err() {
                     return Ok(Ended::Server);
                 }
@@ -199,7 +199,7 @@ impl Relay {
     }
 
     /// Looks at what amandad says, before the server hears it.
-    fn from_amandad(&self, handle: u32, payload: &[u8]) {
+    fn overhear(&self, handle: u32, payload: &[u8]) {
         let mut state = self.state();
         let State { requests, streams } = &mut *state;
         if let Some(&(carries, request)) = streams.get(&handle) {
