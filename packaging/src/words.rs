@@ -39,13 +39,19 @@ pub fn agent() -> Words {
             "asyncamanda runs on a laptop. It looks at its own record of backups, and when a backup is due it opens one ssh session to the Amanda \
              server and asks it to make one. The server queues the request, runs amdump for this laptop, and answers with a receipt for every \
              disk. Only a receipt counts as a backup; Amanda's amandates is a hint for disks that have none yet.",
+            "Amanda reads this laptop's disks through that same session, so nothing has to reach the laptop: no port is open on it and no Amanda need \
+             be installed. The client in this program reads them with GNU tar. It serves only the disks that agent.toml lists, leaves out \
+             what agent.toml or the dumptype excludes, and runs only the programs that agent.toml lists. What the next incremental dump \
+             builds on moves only when the server's receipt says that it has the dump. With client = \"amandad\" the installed amandad \
+             answers instead, for dumptypes with applications, scripts or encryption on the client.",
             "A backup is due when the oldest disk is as old as the interval. A disk without a backup, with a last receipt that is not a backup, \
              with a date in the future or with a record that cannot be read is due as well.",
             "Settings are taken from flags, then from the environment, then from the configuration file, then from defaults. show-config prints \
              each of them and where it came from.",
             "Without a command the line is the one of the Perl script asyncamanda.pl: -i, -h, -c and -a must be there, -k may be. The caller's own \
              ssh configuration then holds. Where an asyncamanda-shim answers, the backup is queued and receipts are kept; where none does, the \
-             command runs as it is given and its output and exit status are passed on.",
+             command runs as it is given and its output and exit status are passed on. This line serves no disks: Amanda must be able to dial the \
+             laptop.",
             "The -h option is the Perl script's host. Help is --help only.",
         ],
         exit_status: statuses(&[
@@ -80,18 +86,27 @@ pub fn agent() -> Words {
                 "/var/lib/asyncamanda/receipts/",
                 "The receipts, when root runs the program; ~/.local/state/asyncamanda/receipts/ for others.",
             ),
-            ("/var/lib/amanda/amandates", "What Amanda's client believes it has backed up. It is only read."),
+            (
+                "/var/lib/asyncamanda/client/",
+                "What incremental dumps build on, for each server and config: lists/ for dumps that the server has, pending/ for those that \
+                 wait for its word.",
+            ),
+            (
+                "/var/lib/amanda/amandates",
+                "Amanda's record of dumps, read for disks without a receipt. A dump that the server has is written into it, where its directory exists.",
+            ),
         ]),
         examples: vec![
             ("Try everything but the backup:", "asyncamanda check"),
             ("Back up now, and watch:", "asyncamanda now"),
+            ("A disk in agent.toml, and what is left out of it:", "[[disk]]\npath = \"/home\"\nexclude = [\"*.iso\", \"./ada/.cache\"]"),
             ("In /etc/anacrontab, every day, 20 minutes after the start:", "1  20  asyncamanda.daily  /usr/bin/asyncamanda run"),
             (
                 "The line of the Perl script, with one word changed:",
                 "asyncamanda -i 24 -h amanda.example.com -k /var/backups/.ssh/id_rsa \\\n    -c \"/usr/sbin/amdump daily\" -a /var/lib/amanda/amandates",
             ),
         ],
-        see_also: "asyncamanda-shim(8), amanda(8), amdump(8), ssh(1), ssh-keygen(1), anacrontab(5), systemd.timer(5)",
+        see_also: "asyncamanda-shim(8), amanda(8), amdump(8), tar(1), ssh(1), ssh-keygen(1), anacrontab(5), systemd.timer(5)",
     }
 }
 
@@ -103,9 +118,14 @@ pub fn shim() -> Words {
             "asyncamanda-shim runs on an Amanda server. As the forced command of a laptop's ssh key it lets that laptop ask for its own backup and for \
              nothing else. A request becomes a ticket in a queue on disk. The runner, a process of the dump user that is there while there is \
              something to do, starts amdump for the tickets so that no disk is ever in two runs, and publishes a receipt for every disk.",
+            "While a laptop is connected, its session is the way to it: the ssh that Amanda starts finds a control socket for that host, and \
+             what it says there goes through the session to the laptop's client. A host with reach = \"network\" in shim.toml is dialled by \
+             Amanda itself. What a dump says about itself chooses no program on this server: words for its header that its dumptype does \
+             not imply end the dump, and the system's log tells.",
             "There is no daemon. What goes on lies in files below the state directory; status reads them and disturbs nobody.",
             "serve runs as the account that laptops log in to. run, flush and check are for root and for the dump user; the program becomes the dump user \
-             itself when root calls it. runner is started by the shim through sudo, or by a systemd unit.",
+             itself when root calls it. runner is started by the shim through sudo, or by a systemd unit. tunnel answers the questions that ssh's \
+             configuration asks.",
         ],
         exit_status: statuses(&[
             (Exit::Done, "Done, or nothing to do."),
@@ -139,12 +159,13 @@ pub fn shim() -> Words {
                 "The nightly line in the crontab of the dump user, in the place of amdump:",
                 "45 0 * * 2-6  /usr/bin/asyncamanda-shim run daily",
             ),
+            ("Ask a laptop that is connected, as the dump user:", "amcheck -c daily laptop1"),
             (
                 "The line of a laptop's key in authorized_keys:",
                 "restrict,command=\"/usr/bin/asyncamanda-shim serve --host laptop1\" ssh-ed25519 AAAA... laptop1",
             ),
             ("The rule in /etc/sudoers.d/asyncamanda:", "asyncamanda ALL=(backup) NOPASSWD: /usr/bin/asyncamanda-shim runner"),
         ],
-        see_also: "asyncamanda(1), amanda(8), amdump(8), amflush(8), amanda.conf(5), disklist(5), sshd(8), sudoers(5)",
+        see_also: "asyncamanda(1), amanda(8), amdump(8), amflush(8), amanda.conf(5), disklist(5), ssh_config(5), sshd(8), sudoers(5)",
     }
 }
