@@ -137,3 +137,9 @@ pub fn own_memory_kib(pid: i32) -> Option<u64> {
     let value = |key: &str| -> Option<u64> { rollup.lines().find(|line| line.starts_with(key))?.split_whitespace().nth(1)?.parse().ok() };
     Some(value("Private_Clean:")? + value("Private_Dirty:")?)
 }
+
+/// Returns the most memory that a process has had resident so far, in KiB (`VmHWM`).
+pub fn most_memory_kib(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+}

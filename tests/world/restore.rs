@@ -83,7 +83,8 @@ impl World {
         let name = |line: &str| {
             let (time, name) = line.split_once(' ')?;
             let is_time = time.len() == 19 && time.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-            is_time.then(|| name.trim_end_matches('/').to_owned())
+            // A name with a blank in it stands in quotes.
+            is_time.then(|| name.trim_matches('"').trim_end_matches('/').to_owned())
         };
         said.lines().filter_map(name).collect()
     }

@@ -29,6 +29,6 @@ pub fn until_true(what: &str, within: Duration, mut holds: impl FnMut() -> bool)
 }
 
 /// Lets a moment pass between two looks; the only place here where time is spent on purpose.
-pub(crate) fn glance() {
+pub fn glance() {
     std::thread::sleep(GLANCE);
 }

@@ -19,7 +19,7 @@ use amanda::protocol::token::{TokenError, Tokens};
 
 use super::children::Children;
 use super::lanes::{Lane, Wire};
-use super::{Client, Out, allow, estimate, selfcheck, sendbackup};
+use super::{Client, Kind, Out, allow, amandad, estimate, selfcheck, sendbackup};
 
 /// Requests that one connection serves at a time; Amanda's server has one or two.
 const MAX_SERVED: usize = 8;
@@ -46,6 +46,9 @@ pub enum ServeError {
 /// # Errors
 /// When the bytes are not Amanda's, or cannot be read. What had been begun has ended then.
 pub fn serve(input: impl Read + Send + 'static, out: Arc<dyn Out>, client: Arc<Client>) -> Result<(), ServeError> {
+    if client.rules.kind != Kind::Native {
+        return amandad::serve(input, out, client);
+    }
     let connection = Connection::new(out, client);
     thread::scope(|scope| {
         let ended = connection.listen(input, |handle, request| {
@@ -239,13 +242,21 @@ impl Connection {
 
     /// Sends what there is on a stream and ends it.
     pub fn end(&self, stream: Option<u32>, lane: &mut Lane) -> io::Result<()> {
-        stream.into_iter().for_each(|stream| self.ended(stream));
+        if let Some(stream) = stream {
+            self.ended(stream);
+        }
         lane.finish()
     }
 
-    /// Says, beforehand, that a stream is ended from here: the server ends it too, and that is no more than an echo.
-    pub fn ended(&self, stream: u32) {
-        self.state().streams.remove(&stream);
+    /// Says, beforehand, that a stream is ended from here: the server ends it too, and that is no more than an echo. Tells whether it
+    /// was open.
+    pub fn ended(&self, stream: u32) -> bool {
+        self.state().streams.remove(&stream).is_some()
+    }
+
+    /// Ends streams that are still open, as they are. Amanda's server waits for the end of each.
+    pub fn cut(&self, streams: impl Iterator<Item = u32>) -> io::Result<()> {
+        streams.filter(|stream| self.ended(*stream)).try_for_each(|stream| self.wire.token(stream, &[]))
     }
 
     fn close(&self) {

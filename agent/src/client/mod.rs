@@ -12,9 +12,10 @@
 //!
 //! The server is not trusted (DESIGN: Decisions, 10): [`allow`] says what it may ask for, and everything else is answered with a
 //! sentence that names the line of agent.toml that would allow it. What a dump changes on this side waits in [`state`] for
-//! the server's receipt. With [`Kind::Amandad`] the requests pass the same gate and then go to the installed amandad ([`stock`]).
+//! the server's receipt. With [`Kind::Amandad`] the requests pass the same gate and then go to the installed amandad.
 
 pub mod allow;
+mod amandad;
 mod children;
 mod connection;
 mod estimate;

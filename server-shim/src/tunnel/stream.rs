@@ -174,6 +174,9 @@ impl Stream {
             return Err(Breach::Closed(self.number).into());
         }
         self.heard_close = true;
+        if let Some(Local { filter, output, ending: None, .. }) = &mut self.local {
+            filter.cut("the laptop gave the dump up", &mut |bytes| output.push(bytes));
+        }
         self.end(0, out)?;
         Ok(())
     }
@@ -182,6 +185,11 @@ impl Stream {
     pub fn cut(&mut self, why: &str) {
         if let Some(mut local) = self.local.take() {
             local.tell(why);
+            // Amanda's report is told as well, if Amanda reads at this moment; nobody waits for it.
+            if local.output.waiting() == 0 && local.ending.is_none() {
+                let Local { filter, output, .. } = &mut local;
+                filter.cut(why, &mut |bytes| output.push(bytes));
+            }
             local.client.say(&mux::exited(u32::from(self.number), local.ending.unwrap_or(1)));
         }
     }

@@ -104,8 +104,8 @@ pub fn serve(connection: &Connection, handle: u32, request: &Request) {
         let disk = &ready.grant.disk.name;
         client.watch.dumping(disk, ready.level);
         let how = match dump(connection, request, &ready, streams) {
-            Ok((crc, strange)) => finish(connection, ready.attempt, dle.record, streams.mesg, crc, strange),
-            Err(fault) => failed(connection, streams.mesg, fault),
+            Ok((crc, strange)) => finish(connection, ready.attempt, dle.record, streams, crc, strange),
+            Err(fault) => failed(connection, streams, &fault),
         };
         client.watch.ended(disk, &how);
     }
@@ -169,7 +169,8 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
             ended.inspect_err(|_| children.kill())
         });
         let native = filter::pass_on(stdout, &mut way, &mut data, &speech, &progress);
-        let ended = native.and_then(|native| connection.end(Some(streams.data), &mut data).map(|()| native)).inspect_err(|_| children.kill());
+        let ended =
+            native.and_then(|native| connection.end(Some(streams.data), &mut data).map(|()| native)).inspect_err(|_| children.kill());
         let (heard, named) = (hearing.join().expect("no panic"), naming.join().expect("no panic"));
         ended.and_then(|native| heard.and(named).map(|()| native))
     });
@@ -222,16 +223,16 @@ fn introduce(speech: &Speech, request: &Request, ready: &Ready<'_>) -> io::Resul
 }
 
 /// Writes the attempt down and says the last words. Returns how it ended.
-fn finish(connection: &Connection, attempt: Attempt, record: bool, mesg: u32, counts: Counts, strange: u64) -> String {
+fn finish(connection: &Connection, attempt: Attempt, record: bool, streams: Connect, counts: Counts, strange: u64) -> String {
     let Counts { native, sent, size } = counts;
     let pending = if record { attempt.keep(sent).map(Some) } else { Ok(None) };
     let pending = match pending {
         Ok(pending) => pending,
-        Err(error) => return failed(connection, mesg, error.into()),
+        Err(error) => return failed(connection, streams, &error.into()),
     };
-    let speech = Speech::new(&connection.wire, mesg);
+    let speech = Speech::new(&connection.wire, streams.mesg);
     let kib = size.div_ceil(1024);
-    connection.ended(mesg);
+    connection.ended(streams.mesg);
     let said = speech.say(&[Line::NativeCrc(native), Line::ClientCrc(sent), Line::Size(kib), Line::End]).and_then(|()| speech.finish());
     match said {
         Ok(()) if strange == 0 => "sent".to_owned(),
@@ -247,12 +248,12 @@ fn finish(connection: &Connection, attempt: Attempt, record: bool, mesg: u32, co
 }
 
 /// Says that there is no dump, if anybody is there to hear it. Returns the same for our own report.
-fn failed(connection: &Connection, mesg: u32, fault: Fault) -> String {
-    let words = connection::words(&fault);
-    let speech = Speech::new(&connection.wire, mesg);
+fn failed(connection: &Connection, streams: Connect, fault: &Fault) -> String {
+    let words = connection::words(fault);
+    let speech = Speech::new(&connection.wire, streams.mesg);
     // A bracket in the middle would end the sentence for the server.
     let line = words.replace(['[', ']'], "'");
-    connection.ended(mesg);
-    let _gone = speech.say(&[Line::Error(line.as_bytes())]).and_then(|()| speech.finish());
+    let said = speech.say(&[Line::Error(line.as_bytes())]);
+    let _gone = said.and_then(|()| connection.cut(streams.handles()));
     words
 }

@@ -36,6 +36,11 @@ impl Messages {
         Self { dle, line: Vec::new(), cut: false, named: false, complete: false, total: 0 }
     }
 
+    /// Tells whether the dump's header is complete.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     /// Takes the end of the stream; a line without its newline counts.
     pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Caught> {
         if self.line.is_empty() { Ok(()) } else { self.take(b"\n", out) }

@@ -31,8 +31,15 @@ impl Caught {
 /// What a stream of the laptop's carries.
 #[derive(Debug)]
 enum Kind {
-    /// The dump, or the application's state: any bytes.
-    Bytes,
+    /// The dump: any bytes, after its header.
+    Dump {
+        /// Its messages.
+        mesg: u32,
+        /// Its end came before its header was complete, and was kept back.
+        ended: bool,
+    },
+    /// The application's state: any bytes.
+    State,
     /// Names, each in a line; so much of the last one came.
     Names(usize),
     /// Lines about the dump.
@@ -120,7 +127,7 @@ impl Filter {
                     }
                     let piece = &rest[..taken];
                     match self.streams.iter_mut().find(|(open, _)| *open == handle).map(|(_, kind)| kind) {
-                        Some(Kind::Bytes) => {}
+                        Some(Kind::Dump { .. } | Kind::State) => {}
                         Some(Kind::Names(long)) => {
                             let longest = names(piece, *long);
                             self.inside = longest.is_err();
@@ -134,6 +141,7 @@ impl Filter {
                             let verdict = messages.take(piece, &mut lines);
                             emit_token(emit, handle, &lines);
                             verdict?;
+                            self.let_go(emit);
                         }
                         None => begun = at + taken,
                     }
@@ -172,6 +180,18 @@ impl Filter {
         };
         self.place = Place::Header(Vec::new());
         let position = self.streams.iter().position(|(open, _)| *open == handle);
+        if let Some(position) = position
+            && let Kind::Dump { mesg, ended } = self.streams[position].1
+            && (ended || self.wants_header(mesg))
+        {
+            // Amanda's dumper dies of a dump, or of its end, that comes before the header is complete.
+            emit_some(emit, before);
+            if left > 0 {
+                return Err(Caught::new("the laptop sent its dump before the dump's header was complete"));
+            }
+            self.streams[position].1 = Kind::Dump { mesg, ended: true };
+            return Ok(false);
+        }
         match position {
             Some(position) if left == 0 => {
                 if let Kind::Messages(messages) = &mut self.streams[position].1 {
@@ -183,6 +203,7 @@ impl Filter {
                     emit(&end_of(handle));
                 }
                 let (_, kind) = self.streams.swap_remove(position);
+                self.let_go(emit);
                 Ok(!matches!(kind, Kind::Messages(_)))
             }
             Some(position) => {
@@ -220,27 +241,52 @@ impl Filter {
             return Err(Caught::new("the laptop named a stream that is in use"));
         }
         let state = streams.state.flatten();
-        for bytes in [Some(streams.data), state].into_iter().flatten() {
-            self.streams.push((bytes, Kind::Bytes));
-        }
+        self.streams.push((streams.data, Kind::Dump { mesg: streams.mesg, ended: false }));
+        self.streams.extend(state.map(|handle| (handle, Kind::State)));
         self.streams.extend(streams.index.map(|handle| (handle, Kind::Names(0))));
         self.streams.push((streams.mesg, Kind::Messages(Box::new(Messages::new(dle)))));
         Ok(())
     }
 
-    /// Ends all dumps in a way that Amanda's dumper waits for nothing more: it counts the error line as the dump's end, and is
-    /// done when all streams are.
-    fn fail(&mut self, caught: &Caught, emit: &mut dyn FnMut(&[u8])) {
-        let mut lines = Vec::new();
-        for (handle, kind) in self.streams.drain(..) {
-            if matches!(kind, Kind::Messages(_)) {
-                lines.push(handle);
-            } else {
-                emit(&end_of(handle));
-            }
+    /// Tells whether a dump's header is not complete.
+    fn wants_header(&self, mesg: u32) -> bool {
+        self.streams.iter().any(|(open, kind)| *open == mesg && matches!(kind, Kind::Messages(messages) if !messages.is_complete()))
+    }
+
+    /// Lets the end of a dump go that was kept back, now that its header is complete or will never be.
+    fn let_go(&mut self, emit: &mut dyn FnMut(&[u8])) {
+        let ready = |(_, kind): &(u32, Kind)| matches!(kind, Kind::Dump { mesg, ended: true } if !self.wants_header(*mesg));
+        if let Some(position) = self.streams.iter().position(ready) {
+            let (handle, _) = self.streams.swap_remove(position);
+            emit(&end_of(handle));
         }
-        for handle in lines {
+    }
+
+    /// Nothing more comes from the laptop. A dump that is on its way fails, with this reason in Amanda's report.
+    pub fn cut(&mut self, why: &str, emit: &mut dyn FnMut(&[u8])) {
+        let begun = match self.place {
+            Place::Stream { handle, left } => self.streams.iter().find(|(open, _)| *open == handle).map(|(_, kind)| (kind, left)),
+            Place::Header(_) | Place::Packet { .. } => None,
+        };
+        if let Some((Kind::Dump { .. } | Kind::State | Kind::Names(_), left)) = begun {
+            // The token is filled up, or what follows would be taken for its rest.
+            emit(&vec![0; left]);
+        }
+        self.place = Place::Header(Vec::new());
+        if !std::mem::take(&mut self.inside) {
+            self.fail(&Caught::new(why), emit);
+        }
+    }
+
+    /// Ends all dumps in a way that Amanda's dumper waits for nothing more: it counts the error line as the dump's end, and is
+    /// done when all streams are. The messages come first, since it dies of a dump that ends before its header.
+    fn fail(&mut self, caught: &Caught, emit: &mut dyn FnMut(&[u8])) {
+        let (messages, others): (Vec<_>, Vec<_>) = self.streams.drain(..).partition(|(_, kind)| matches!(kind, Kind::Messages(_)));
+        for (handle, _) in messages {
             emit_token(emit, handle, &error_line(&caught.0));
+            emit(&end_of(handle));
+        }
+        for (handle, _) in others {
             emit(&end_of(handle));
         }
     }

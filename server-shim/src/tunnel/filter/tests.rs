@@ -121,6 +121,49 @@ fn a_forged_word_for_the_header_fails_the_dump() {
 }
 
 #[test]
+fn a_dump_before_its_header_would_kill_the_dumper() {
+    let mut filter = dumping();
+    let caught = pass(&mut filter, &token(DATA, b"x"), 3).1.expect("caught").to_string();
+    assert!(caught.contains("before the dump's header was complete"), "{caught}");
+    // Its end alone is what a dump looks like that failed early: it waits for the messages.
+    let mut filter = dumping();
+    let mut out = pass(&mut filter, &token(DATA, b""), 3).0;
+    assert_eq!(out, b"");
+    let messages = [token(MESG, b"sendbackup: error [no tar]\n"), token(MESG, b"")].concat();
+    out.extend(pass(&mut filter, &messages, 3).0);
+    assert_eq!(out[out.len() - 16..], [token(MESG, b""), token(DATA, b"")].concat());
+    let mut filter = dumping();
+    let header = token(MESG, b"sendbackup: info BACKUP=/bin/tar\nsendbackup: info end\n");
+    let (out, caught) = pass(&mut filter, &[token(DATA, b""), header.clone()].concat(), 1000);
+    assert_eq!((out, caught), ([header, token(DATA, b"")].concat(), None));
+}
+
+#[test]
+fn a_connection_that_is_cut_tells_the_report_why() {
+    let header = token(MESG, b"sendbackup: info BACKUP=/bin/tar\nsendbackup: info end\n");
+    let begun = token(DATA, &[7; 100]);
+    for (case, sent) in [
+        ("before the header", Vec::new()),
+        ("between tokens", header.clone()),
+        ("in a token's header", [header.as_slice(), &begun[..5]].concat()),
+        ("in the dump", [header.as_slice(), &begun[..50]].concat()),
+        ("in a name", [header.as_slice(), &token(INDEX, b"/a\n/b\n")[..10]].concat()),
+        ("in a line", token(MESG, b"sendbackup: info BACKUP")[..20].to_vec()),
+    ] {
+        let mut filter = dumping();
+        let (mut out, caught) = pass(&mut filter, &sent, 1000);
+        assert_eq!(caught, None, "{case}");
+        filter.cut("the session of laptop1 ended", &mut |bytes| out.extend_from_slice(bytes));
+        let said = by_handle(&out);
+        assert!(said[&MESG].0.ends_with(b"sendbackup: error [asyncamanda: the session of laptop1 ended]\n"), "{case}");
+        assert_eq!([DATA, MESG, INDEX].map(|handle| said[&handle].1), [1; 3], "{case}");
+        let mut nothing = Vec::new();
+        filter.cut("again", &mut |bytes| nothing.extend_from_slice(bytes));
+        assert_eq!(nothing, b"", "{case}");
+    }
+}
+
+#[test]
 fn another_spelling_is_something_strange_to_amanda() {
     for line in [
         "sendbackup:  info CLIENT_ENCRYPT=/tmp/evil",
@@ -209,6 +252,8 @@ fn an_answer_that_is_sent_again_passes_and_an_ended_handle_is_quiet() {
 #[test]
 fn the_dumps_bytes_pass_in_one_piece() {
     let mut filter = dumping();
+    let header = token(MESG, b"sendbackup: info BACKUP=/bin/tar\nsendbackup: info end\n");
+    assert_eq!(pass(&mut filter, &header, 1000).1, None);
     let bytes = [token(DATA, &[7; 30_000]), token(DATA, &[8; 30_000]), token(DATA, b"")].concat();
     let mut pieces = Vec::new();
     filter.from_laptop(&bytes, &mut |piece| pieces.push(piece.len())).expect("passes");

@@ -1,0 +1,221 @@
+//! Attempts, promoted, discarded and cut off in between.
+
+use std::fs;
+
+use wire::{Base, Outcome, Receipt};
+
+use super::*;
+
+pub fn pending(disk: &str, level: u8, crc: u32, bytes: u64) -> Pending {
+    Pending {
+        id: "1".to_owned(),
+        disk: DiskName::new(disk).expect("a name"),
+        level,
+        started: 1000,
+        client_crc: Some(crc),
+        bytes: Some(bytes),
+        undo: Undo::Forget,
+    }
+}
+
+pub fn receipt(disk: &str, level: u8, crc: u32, bytes: u64) -> Receipt {
+    let crc = format!("{crc:08x}");
+    Receipt {
+        run: "run".to_owned(),
+        host: "laptop1".parse().expect("a host"),
+        config: "daily".parse().expect("a config"),
+        disk: DiskName::new(disk).expect("a name"),
+        outcome: Outcome::Ok,
+        level: Some(level),
+        datestamp: "20261122003709".to_owned(),
+        started: 1000,
+        finished: 2000,
+        bytes: Some(bytes),
+        crc32c: Some(crc.clone()),
+        sent_crc32c: Some(crc),
+        orig_kb: None,
+        reason: String::new(),
+        chain: vec![Base { level: 0, datestamp: "20261122003709".to_owned(), places: Vec::new() }],
+    }
+}
+
+struct World {
+    dir: tempfile::TempDir,
+    state: State,
+    disk: DiskName,
+}
+
+fn world() -> World {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = State::at(&dir.path().join("state"));
+    World { dir, state, disk: DiskName::new("/home").expect("a name") }
+}
+
+impl World {
+    /// Makes an attempt whose list says `words`, on top of what its base says.
+    fn attempt(&self, level: u8, words: &str) -> Pending {
+        let attempt = self.state.begin(&self.disk, level, 1000 + i64::from(level)).expect("begun");
+        let base = fs::read_to_string(attempt.snapshot()).expect("a copy of the base");
+        fs::write(attempt.snapshot(), format!("{base}{words};")).expect("ours");
+        attempt.keep(Crc { crc: 7, bytes: 9 }).expect("kept")
+    }
+
+    fn list(&self, level: u8) -> Option<String> {
+        fs::read_to_string(self.state.list(&self.disk, level)).ok()
+    }
+
+    fn promote(&self, pending: &Pending) {
+        assert_eq!(self.state.promote(pending, Some(&self.amandates())).expect("promoted"), None);
+    }
+
+    fn amandates(&self) -> PathBuf {
+        self.dir.path().join("amandates")
+    }
+}
+
+#[test]
+fn a_dump_builds_on_the_highest_promoted_list_below_its_level() {
+    let world = world();
+    world.promote(&world.attempt(0, "zero"));
+    world.promote(&world.attempt(1, "one"));
+    assert_eq!(world.list(1).as_deref(), Some("zero;one;"));
+    let second = world.attempt(3, "three");
+    assert_eq!(world.list(3), None, "nothing moves before the server's word");
+    world.promote(&second);
+    assert_eq!(world.list(3).as_deref(), Some("zero;one;three;"));
+    world.promote(&world.attempt(1, "again"));
+    assert_eq!((world.list(1).as_deref(), world.list(3)), (Some("zero;again;"), None), "higher ones built on the old list");
+    assert_eq!(fs::read_to_string(world.amandates()).expect("written"), "/home 0 1000\n/home 1 1001\n/home 3 1003\n");
+    assert!(world.state.pending().is_empty());
+    assert_eq!(fs::read_dir(world.state.attempts()).expect("there").count(), 0);
+}
+
+#[test]
+fn a_discarded_attempt_leaves_the_next_one_on_the_old_base() {
+    let world = world();
+    world.promote(&world.attempt(0, "zero"));
+    let failed = world.attempt(1, "failed");
+    world.state.discard(&failed).expect("discarded");
+    world.state.discard(&failed).expect("discarded again");
+    world.promote(&world.attempt(1, "good"));
+    assert_eq!(world.list(1).as_deref(), Some("zero;good;"));
+}
+
+#[test]
+fn of_two_attempts_each_has_its_own_copy() {
+    let world = world();
+    let (one, two) = (world.attempt(0, "one"), world.attempt(0, "two"));
+    assert_eq!(world.state.pending(), [one.clone(), two.clone()], "oldest first");
+    world.promote(&two);
+    world.state.discard(&one).expect("discarded");
+    assert_eq!(world.list(0).as_deref(), Some("two;"));
+}
+
+#[test]
+fn an_attempt_that_was_dropped_leaves_nothing() {
+    let world = world();
+    drop(world.state.begin(&world.disk, 0, 1).expect("begun"));
+    assert!(world.state.pending().is_empty());
+    assert_eq!(fs::read_dir(world.state.attempts()).expect("there").count(), 0);
+}
+
+#[test]
+fn a_promotion_that_was_cut_off_is_healed_by_another() {
+    let world = world();
+    world.promote(&world.attempt(0, "zero"));
+    world.promote(&world.attempt(2, "old"));
+    let cut = world.attempt(1, "one");
+    // What a power cut behind the first step leaves: the list in place, everything else as it was.
+    fs::rename(world.state.attempts().join(&cut.id).join(attempt::SNAPSHOT), world.state.list(&world.disk, 1)).expect("ours");
+    assert_eq!(world.state.pending(), [cut.clone()]);
+    world.promote(&cut);
+    assert_eq!((world.list(1).as_deref(), world.list(2)), (Some("zero;one;"), None));
+    assert!(world.state.pending().is_empty());
+    world.promote(&cut);
+    assert_eq!(world.list(1).as_deref(), Some("zero;one;"), "and again");
+}
+
+#[test]
+fn an_amandates_that_cannot_be_written_is_a_warning() {
+    let world = world();
+    let pending = world.attempt(0, "zero");
+    let warning = world.state.promote(&pending, Some(&world.dir.path().join("none/amandates"))).expect("promoted");
+    assert!(warning.expect("a warning").contains("none/amandates"));
+    assert_eq!(world.list(0).as_deref(), Some("zero;"));
+}
+
+#[test]
+fn names_stay_below_the_state_and_apart() {
+    let world = world();
+    for name in ["/", "..", "../../x", "/a/b", "/a_b", "a\nb"] {
+        let disk = DiskName::new(name).expect("a name");
+        let attempt = world.state.begin(&disk, 0, 1).expect("begun");
+        world.state.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }).expect("kept"), None).expect("promoted");
+    }
+    assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 6);
+    assert_eq!(fs::read_dir(world.dir.path()).expect("there").count(), 1);
+}
+
+#[test]
+fn a_record_of_garbage_is_no_attempt() {
+    let world = world();
+    let kept = world.attempt(0, "zero");
+    let record = world.state.attempts().join(&kept.id).join(RECORD);
+    let whole = fs::read(&record).expect("written");
+    for text in [&b""[..], b"garbage", b"{}", &whole[..whole.len() / 2]] {
+        fs::write(&record, text).expect("ours");
+        assert!(world.state.pending().is_empty());
+    }
+}
+
+/// The state of an installed client: a list that says `words`, and its line in amandates.
+fn stock_dump(world: &World, list: &Path, level: u8, words: &str, at: i64) -> Pending {
+    let pending = world.state.before_stock(&world.disk, level, at, list.to_path_buf(), &world.amandates()).expect("kept");
+    fs::write(list, words).expect("ours");
+    amandates::change(&world.amandates(), &world.disk, level, amandates::Change::Advance(at)).expect("ours");
+    world.state.told(&pending, Crc { crc: 5, bytes: 6 }).expect("told")
+}
+
+#[test]
+fn amandas_own_state_is_put_back_or_left_in_every_order() {
+    // Two attempts after a good dump; which of them the server has, and which is decided about first.
+    for (case, first_good, second_good, newest_first, expected) in [
+        ("none", false, false, false, ("old", Some(10))),
+        ("none, newest first", false, false, true, ("old", Some(10))),
+        ("the second", false, true, false, ("two", Some(30))),
+        ("the second, newest first", false, true, true, ("two", Some(30))),
+        ("the first", true, false, false, ("one", Some(20))),
+        ("the first, newest first", true, false, true, ("one", Some(20))),
+        ("both", true, true, false, ("two", Some(30))),
+    ] {
+        let world = world();
+        let list = world.dir.path().join("host_home_1");
+        world.state.promote(&stock_dump(&world, &list, 1, "old", 10), None).expect("promoted");
+        let mut both = vec![(stock_dump(&world, &list, 1, "one", 20), first_good), (stock_dump(&world, &list, 1, "two", 30), second_good)];
+        if newest_first {
+            both.reverse();
+        }
+        for (pending, good) in &both {
+            let current = world.state.pending().into_iter().find(|other| other.id == pending.id);
+            let Some(pending) = current else { continue };
+            if *good {
+                drop(world.state.promote(&pending, None).expect("promoted"))
+            } else {
+                world.state.discard(&pending).expect("discarded")
+            }
+        }
+        let line = amandates::look(&world.amandates(), &world.disk, 1).expect("readable");
+        assert_eq!((fs::read_to_string(&list).expect("there").as_str(), line), expected, "{case}");
+        assert!(world.state.pending().is_empty(), "{case}");
+    }
+}
+
+#[test]
+fn a_list_that_was_not_there_goes_away_again() {
+    let world = world();
+    let list = world.dir.path().join("host_home_0");
+    let pending = stock_dump(&world, &list, 0, "new", 20);
+    world.state.discard(&pending).expect("discarded");
+    assert!(!list.exists());
+    assert_eq!(amandates::look(&world.amandates(), &world.disk, 0).expect("readable"), None);
+}

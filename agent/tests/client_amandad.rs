@@ -1,0 +1,116 @@
+//! `client = "amandad"` with the installed amandad, run as Amanda's account. Needs root and Debian's amanda-client; where they are
+//! missing nothing is tested, except that CI must have them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use amanda::protocol::packet::Kind as Packets;
+use amanda::protocol::reply::{CheckLine, Selfcheck, Sendsize, Size, parse_noop};
+use amanda::protocol::request::{Compress, DleRequest, Level, Service};
+use asyncamanda::client::Kind;
+use nix::unistd::{User, chown, geteuid};
+
+#[allow(dead_code, reason = "shared with the tests of the native client, each of which uses a part of it")]
+mod amanda_server;
+use amanda_server::{CONFIG, Laptop, Server, at};
+
+const AMANDAD: &str = "/usr/lib/amanda/amandad";
+const USER: &str = "backup";
+
+/// The client's side of a config, for as long as it lives.
+struct Stock {
+    laptop: Laptop,
+    lists: PathBuf,
+    amandates: PathBuf,
+}
+
+impl Drop for Stock {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(config());
+    }
+}
+
+fn config() -> PathBuf {
+    Path::new("/etc/amanda").join(CONFIG)
+}
+
+fn stock() -> Option<Stock> {
+    let user = User::from_name(USER).ok().flatten().filter(|_| geteuid().is_root() && Path::new(AMANDAD).exists());
+    let Some(user) = user else {
+        assert!(std::env::var_os("CI").is_none(), "CI runs as root and has amanda-client");
+        return None;
+    };
+    let mut laptop = Laptop::new();
+    fs::set_permissions(laptop.dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let (lists, amandates) = (laptop.dir.path().join("lists"), laptop.dir.path().join("amandates"));
+    fs::create_dir(&lists).expect("ours");
+    fs::write(&amandates, "").expect("ours");
+    for path in [&lists, &amandates] {
+        chown(path, Some(user.uid), Some(user.gid)).expect("root may");
+    }
+    fs::create_dir_all(config()).expect("root may");
+    let text = format!("gnutar_list_dir \"{}\"\namandates \"{}\"\n", lists.display(), amandates.display());
+    fs::write(config().join("amanda-client.conf"), text).expect("root may");
+    laptop.rules.kind =
+        Kind::Amandad { program: AMANDAD.into(), gnutar_lists: lists.clone(), amandates: amandates.clone(), user: USER.to_owned() };
+    Some(Stock { laptop, lists, amandates })
+}
+
+/// One test, since the config's directory is one.
+#[test]
+fn the_installed_amandad_serves_what_is_allowed_and_its_state_follows_the_receipts() {
+    let Some(stock) = stock() else { return };
+    let Stock { laptop, lists, amandates } = &stock;
+    for number in 0..40 {
+        laptop.write(&format!("file{number}"), vec![number; 10_000]);
+    }
+    let (list, line) = (lists.join("laptop1_home_0"), || fs::read_to_string(amandates).expect("there"));
+
+    let mut server = laptop.connect();
+    let answer = server.ask(Service::Noop, Vec::new());
+    assert!(parse_noop(&answer.body).expect("features").features.is_some());
+    let foreign = || DleRequest { disk: b"/etc".to_vec(), device: None, levels: vec![Level { level: 0, server: false }], ..laptop.dle() };
+    let sizes = server.ask(Service::Sendsize, vec![foreign(), at(0, laptop.dle())]);
+    let sizes = Sendsize::parse(&sizes.body).expect("sizes").lines;
+    assert!(matches!(sizes.as_slice(), [one] if one.disk == b"/home" && matches!(one.size, Size::Kib(400..=500))), "{sizes:?}");
+    server.close().expect("served");
+
+    // A connection of its own for each: Amanda's server has them for its planner, its check and its dumpers.
+    let mut server = laptop.connect();
+    let check = Selfcheck::parse(&server.ask(Service::Selfcheck, vec![foreign()]).body).expect("lines");
+    assert!(matches!(check.lines.as_slice(), [CheckLine::Error(_)]), "{check:?}");
+    assert!(server.refusal(foreign()).contains("disk /etc is not served here"));
+    assert_eq!(server.ask_raw(b"SERVICE amindexd\nOPTIONS hostname=laptop1;\n").1.kind, Packets::Nak);
+    server.close().expect("served");
+
+    let dump = laptop.dump(0, DleRequest { compress: Compress::ClientFast, ..laptop.dle() });
+    assert!(dump.is_good(), "{}", dump.mesg);
+    let pending = laptop.state.pending();
+    let [first] = pending.as_slice() else { panic!("{pending:?}") };
+    assert_eq!((first.level, first.client_crc, first.bytes), (0, Some(crc32c::crc32c(&dump.data)), Some(dump.data.len() as u64)));
+    assert!(list.exists() && line().starts_with("/home 0 "), "Amanda moved its state by itself");
+    laptop.state.discard(first).expect("discarded");
+    assert!(!list.exists() && line().is_empty(), "and it is as it was: {}", line());
+
+    laptop.dump(0, laptop.dle());
+    assert_eq!(laptop.promote_all().len(), 1);
+    let (good, good_line) = (fs::read(&list).expect("there"), line());
+    laptop.write("late", "one more");
+    laptop.dump(0, laptop.dle());
+    assert_ne!(fs::read(&list).expect("there"), good);
+    let owner = |path: &Path| std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).expect("there"));
+    let was = owner(&list);
+    laptop.state.pending().iter().for_each(|pending| laptop.state.discard(pending).expect("discarded"));
+    assert_eq!((fs::read(&list).expect("there"), line(), owner(&list)), (good, good_line, was));
+
+    // Closed in the middle.
+    laptop.write("big", (0..20_000_000_u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 29) as u8).collect::<Vec<_>>());
+    let mut server = Server::connect(laptop.client(), 1_000_000);
+    let streams = server.begin(0, laptop.dle());
+    while server.token().0 != streams.data {}
+    let _cut = server.close();
+    let left = laptop.state.pending();
+    assert!(matches!(left.as_slice(), [one] if one.client_crc.is_none()), "{left:?}");
+    left.iter().for_each(|pending| laptop.state.discard(pending).expect("discarded"));
+}
