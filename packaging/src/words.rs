@@ -129,10 +129,7 @@ pub fn shim() -> Words {
             ("/var/lib/asyncamanda-shim/runner/", "Runs, receipts and what goes on now, written by the dump user."),
             ("/var/lib/asyncamanda-shim/runner/runner.log", "What the runner did."),
             ("/run/asyncamanda/hosts/HOST/mux", "The control socket through which Amanda's ssh reaches a laptop that is connected."),
-            (
-                "/etc/ssh/ssh_config.d/asyncamanda.conf",
-                "Tells Amanda's ssh where that socket is, and what to say when nobody is there.",
-            ),
+            ("/etc/ssh/ssh_config.d/asyncamanda.conf", "Tells Amanda's ssh where that socket is, and what to say when nobody is there."),
             ("/run/asyncamanda/locks/", "Locks; the files stay, a lock goes with its holder."),
         ]),
         examples: vec![

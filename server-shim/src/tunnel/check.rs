@@ -75,7 +75,9 @@ fn ssh(host: &HostName, path: &str, output: &str) -> Option<Finding> {
     }
     if !matches!(master, "false" | "no") {
         return Some(serious(
-            format!("Amanda's ssh has ControlMaster {master} for {host}: when the laptop is not there it would wait or take the socket's place"),
+            format!(
+                "Amanda's ssh has ControlMaster {master} for {host}: when the laptop is not there it would wait or take the socket's place"
+            ),
             "set `ControlMaster no` for it in ssh's configuration, before other lines do otherwise".to_owned(),
         ));
     }
@@ -97,7 +99,8 @@ mod tests {
     fn ssh_is_asked_where_it_would_go() {
         const PATH: &str = "/run/asyncamanda/hosts/laptop1/mux";
         let host: HostName = "laptop1".parse().expect("name");
-        let good = format!("user backup\ncontrolmaster false\ncontrolpath {PATH}\nproxycommand /usr/bin/asyncamanda-shim tunnel absent laptop1\n");
+        let good =
+            format!("user backup\ncontrolmaster false\ncontrolpath {PATH}\nproxycommand /usr/bin/asyncamanda-shim tunnel absent laptop1\n");
         for (output, verdict) in [
             (good.clone(), None),
             ("controlmaster false\n".to_owned(), Some((true, "ControlPath is none"))),
@@ -119,7 +122,9 @@ mod tests {
         let text = "[host.laptop1]\nconfig = \"a\"\n[host.desk1]\nconfig = \"a\"\nreach = \"network\"\n";
         let config = crate::config::parse(text).expect("valid");
         let entries = |auth: &str| {
-            let text = format!("line 1 (/etc/amanda/a/disklist):\n    host laptop1:\n        interface default\n    disk /home:\n        program \"GNUTAR\"\n        AUTH                \"{auth}\"\n        spindle -1\n\n");
+            let text = format!(
+                "line 1 (/etc/amanda/a/disklist):\n    host laptop1:\n        interface default\n    disk /home:\n        program \"GNUTAR\"\n        AUTH                \"{auth}\"\n        spindle -1\n\n"
+            );
             amanda::admin::disklist::parse(text.as_bytes())
         };
         let host = "laptop1".parse().expect("name");

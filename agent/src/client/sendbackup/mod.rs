@@ -169,7 +169,8 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
             ended.inspect_err(|_| children.kill())
         });
         let native = filter::pass_on(stdout, &mut way, &mut data, &speech, &progress);
-        let ended = native.and_then(|native| connection.end(Some(streams.data), &mut data).map(|()| native)).inspect_err(|_| children.kill());
+        let ended =
+            native.and_then(|native| connection.end(Some(streams.data), &mut data).map(|()| native)).inspect_err(|_| children.kill());
         let (heard, named) = (hearing.join().expect("no panic"), naming.join().expect("no panic"));
         ended.and_then(|native| heard.and(named).map(|()| native))
     });
