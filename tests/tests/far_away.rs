@@ -84,7 +84,11 @@ fn the_relay_counts_and_cuts_where_it_is_told() {
     let send = || {
         let ssh = laptop.ssh(None);
         let mut command = child::program("sh");
-        command.args(["-c", "file=$1; shift; exec \"$@\" < \"$file\" > /dev/null", "sh"]).arg(&big).arg(ssh.get_program()).args(ssh.get_args());
+        command
+            .args(["-c", "file=$1; shift; exec \"$@\" < \"$file\" > /dev/null", "sh"])
+            .arg(&big)
+            .arg(ssh.get_program())
+            .args(ssh.get_args());
         Background::start(command)
     };
     send().wait(MINUTE).expect_code(0);

@@ -81,7 +81,9 @@ fn the_comparison_sees_what_only_some_archives_keep() {
     torture::plant(&source, 2, Size::Small);
     let features = torture::features(&source);
     for (what, seen_by_all, damage) in damages {
-        if what == "an attribute" && !features.attributes || what == "an ACL" && !features.acls || what == "a nanosecond" && !features.nanoseconds
+        if what == "an attribute" && !features.attributes
+            || what == "an ACL" && !features.acls
+            || what == "a nanosecond" && !features.nanoseconds
         {
             eprintln!("not here: this file system has no {what}");
             continue;

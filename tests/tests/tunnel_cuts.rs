@@ -56,6 +56,8 @@ fn a_link_that_is_cut_at_ten_points_of_a_dump_costs_that_dump_and_nothing_else()
         hosts,
         far_away: (0..hosts).collect(),
         compress: "none",
+        // Guesses for twelve disks without history would not fit on the holding disk.
+        estimate: "client",
         bulk: 1_500_000,
         gather: "3 s",
         inparallel: 16,

@@ -37,11 +37,8 @@ fn play_all(world: &World, parts: &[(&'static str, Lie)]) -> BTreeMap<&'static s
     let mut memory: BTreeMap<String, u64> = BTreeMap::new();
     let laptops: Vec<Laptop> = (0..parts.len()).map(|index| world.laptop(index)).collect();
     std::thread::scope(|scope| {
-        let players: Vec<_> = parts
-            .iter()
-            .zip(&laptops)
-            .map(|((_, lie), laptop)| scope.spawn(|| play(laptop, &archive(&laptop.tree), lie)))
-            .collect();
+        let players: Vec<_> =
+            parts.iter().zip(&laptops).map(|((_, lie), laptop)| scope.spawn(|| play(laptop, &archive(&laptop.tree), lie))).collect();
         let watch = scope.spawn(|| watch_memory(world, &over));
         for player in players {
             player.join().expect("a player does not panic");
@@ -128,7 +125,10 @@ fn forged_lines_fail_the_dump_and_run_nothing() {
     let line = |text: &str| forged(format!("sendbackup: info {text}\n"));
     let parts: Vec<(&'static str, Lie)> = vec![
         ("nothing", Lie::None),
-        ("a program that decompresses", Lie::Lines(line(&format!("CLIENT_CUSTOM_COMPRESS={evil}\nsendbackup: info COMPRESS_SUFFIX=.evil")))),
+        (
+            "a program that decompresses",
+            Lie::Lines(line(&format!("CLIENT_CUSTOM_COMPRESS={evil}\nsendbackup: info COMPRESS_SUFFIX=.evil"))),
+        ),
         ("a program that decompresses on the server", Lie::Lines(line(&format!("SERVER_CUSTOM_COMPRESS={evil}")))),
         ("a program that decrypts", Lie::Lines(line(&format!("SERVER_ENCRYPT={evil}\nsendbackup: info SERVER_DECRYPT_OPTION=-d")))),
         ("a program that decrypts on the client", Lie::Lines(line(&format!("CLIENT_ENCRYPT={evil}")))),
@@ -154,6 +154,8 @@ fn forged_lines_fail_the_dump_and_run_nothing() {
 #[test]
 fn floods_nonsense_and_silence_cost_little_and_nobody_else() {
     let world = batch(8);
+    // How long a dumper waits for one that says nothing of use.
+    world.amanda.edit("dtimeout 60", "dtimeout 15");
     let trap = Trap::set(&world);
     let mesg = 499_998_u32;
     let token = |handle: u32, payload: &[u8]| asyncamanda_tests::talk::token(handle, payload);

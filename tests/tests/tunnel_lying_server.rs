@@ -34,7 +34,9 @@ fn what_a_laptop_does_not_allow_is_refused_and_named_and_runs_nothing() {
 
     let (disk, evil) = (laptop.disk.display().to_string(), evil.display().to_string());
     let dle = |disk: &str, more: &str| {
-        format!("  <program>GNUTAR</program>\n  <disk>{disk}</disk>\n  <level>0</level>\n  <auth>ssh</auth>\n  <record>YES</record>\n  <index>YES</index>\n{more}")
+        format!(
+            "  <program>GNUTAR</program>\n  <disk>{disk}</disk>\n  <level>0</level>\n  <auth>ssh</auth>\n  <record>YES</record>\n  <index>YES</index>\n{more}"
+        )
     };
     let of = |program: &str| dle(&disk, "").replace("GNUTAR", program);
     let good = request(&world, &laptop.host, "sendbackup", &dle(&disk, ""));
@@ -57,7 +59,12 @@ fn what_a_laptop_does_not_allow_is_refused_and_named_and_runs_nothing() {
         (
             "an application beside GNUTAR",
             "sendbackup",
-            dle(&disk, &format!("  <backup-program>\n    <plugin>amgtar</plugin>\n    <property><name>GNUTAR-PATH</name><value>{evil}</value></property>\n  </backup-program>\n")),
+            dle(
+                &disk,
+                &format!(
+                    "  <backup-program>\n    <plugin>amgtar</plugin>\n    <property><name>GNUTAR-PATH</name><value>{evil}</value></property>\n  </backup-program>\n"
+                ),
+            ),
         ),
         ("a property", "sendbackup", dle(&disk, &format!("  <property><name>GNUTAR-PATH</name><value>{evil}</value></property>\n"))),
         ("a program that compresses", "sendbackup", dle(&disk, &custom(&evil))),
@@ -71,14 +78,15 @@ fn what_a_laptop_does_not_allow_is_refused_and_named_and_runs_nothing() {
         (
             "a script",
             "sendbackup",
-            dle(&disk, "  <script>\n    <plugin>script-email</plugin>\n    <execute_where>CLIENT</execute_where>\n    <execute_on>PRE-DLE-BACKUP</execute_on>\n  </script>\n"),
+            dle(
+                &disk,
+                "  <script>\n    <plugin>script-email</plugin>\n    <execute_where>CLIENT</execute_where>\n    <execute_on>PRE-DLE-BACKUP</execute_on>\n  </script>\n",
+            ),
         ),
         ("an element that nobody knows", "sendbackup", dle(&disk, &format!("  <to-command>{evil}</to-command>\n"))),
         ("direct TCP", "sendbackup", dle(&disk, "  <datapath>DIRECTTCP\n    <directtcp>10.0.0.1:10000</directtcp>\n  </datapath>\n")),
         ("a list of excludes outside", "sendbackup", dle(&disk, "  <exclude>\n    <list>/etc/shadow</list>\n  </exclude>\n")),
         ("a list of includes outside", "sendbackup", dle(&disk, "  <include>\n    <list>../../../etc/shadow</list>\n  </include>\n")),
-        ("an include outside", "sendbackup", dle(&disk, "  <include>\n    <file>./../../../etc</file>\n  </include>\n")),
-        ("an option for an include", "sendbackup", dle(&disk, &format!("  <include>\n    <file>{touch}</file>\n  </include>\n"))),
         ("XML without end", "sendbackup", "<disk>".repeat(20_000)),
         ("restoring", "restore", dle(&disk, "")),
         ("browsing the server", "amindexd", dle(&disk, "")),
@@ -99,7 +107,7 @@ fn what_a_laptop_does_not_allow_is_refused_and_named_and_runs_nothing() {
             Answer::HungUp => panic!("{what}: it left; the agent: {:?}", agent.so_far()),
         };
         let raw = refusal.chars().any(|one| one.is_control() && one != '\n');
-        let tells = refusal.contains(" SIZE ") || refusal.contains("OK /etc");
+        let tells = refusal.replace(" SIZE -2\n", "").contains(" SIZE ") || refusal.contains("OK /etc");
         if !refusal.contains("ERROR") || connects(&answer) || tells || raw || victim.exists() {
             faults.push(format!("{what}: {refusal:?}"));
         }
@@ -107,19 +115,22 @@ fn what_a_laptop_does_not_allow_is_refused_and_named_and_runs_nothing() {
     assert!(faults.is_empty() && !victim.exists(), "{}", faults.join("\n"));
     // Patterns are data: what looks like an option of tar's is a name that nothing has.
     let harmless = dle(&disk, &format!("  <exclude>\n    <file>{touch}</file>\n    <file>--to-command={evil}</file>\n  </exclude>\n"));
-    ask(&mut talk, 1, &request(&world, &laptop.host, "sendbackup", &harmless));
+    // Includes that lead outside are none, as with Amanda's own client, which passes them over too.
+    let nothing = dle(&disk, &format!("  <include>\n    <file>./../../../etc</file>\n    <file>{touch}</file>\n  </include>\n"));
+    for dle in [harmless, nothing] {
+        ask(&mut talk, 1, &request(&world, &laptop.host, "sendbackup", &dle));
+    }
     let again = ask(&mut talk, 2, &good);
     assert!(connects(&again), "it does not serve any more: {again:?}");
     assert!(!victim.exists(), "something was run");
 
-    // It is told to the laptop's own log, with names.
-    let (_, said) = agent.so_far();
+    // It is told to the laptop's person, with names, when the talk is over.
+    talk.say(&json!({"say": "end", "ticket": "a-ticket"}));
+    let said = agent.wait(MINUTE).stderr;
     for name in ["/etc", "DUMP", &evil, "/bin/sh"] {
         assert!(said.contains(name), "{name} is not logged:\n{said}");
     }
     assert!(!said.chars().any(|one| one.is_control() && one != '\n'), "{said:?}");
-    talk.say(&json!({"say": "end", "ticket": "a-ticket"}));
-    agent.wait(MINUTE);
     let left = world.hosts[0].cable.as_ref().expect("planned").processes();
     assert!(left.iter().all(|process| process.name != "tar"), "{left:#?}");
 }
@@ -148,13 +159,14 @@ fn a_server_that_breaks_the_rules_of_streams_is_left() {
     ];
     let world = far(breaks.len());
     let world = &world;
+    // One after the other: they all change the file with the keys.
+    let laptops: Vec<_> = (0..breaks.len()).map(|index| world.laptop(index)).collect();
+    let servers: Vec<_> = laptops.iter().map(|laptop| Server::instead_of_the_shim(world, laptop)).collect();
     // One that is not left would hang for as long as it has heartbeats.
-    let within = Duration::from_secs(100);
+    let within = Duration::from_secs(50);
     std::thread::scope(|scope| {
-        for (index, (what, ends, breaks)) in breaks.into_iter().enumerate() {
+        for ((what, ends, breaks), (laptop, server)) in breaks.into_iter().zip(laptops.iter().zip(&servers)) {
             scope.spawn(move || {
-                let laptop = world.laptop(index);
-                let server = Server::instead_of_the_shim(world, &laptop);
                 let agent = Background::start(laptop.agent(&["now"]));
                 let mut talk = server.take(what != "silence");
                 breaks(&talk);

@@ -119,8 +119,12 @@ impl Amanda {
             .expect("a string takes it");
         }
         // No key and no port: the dump user's ssh finds the session that the laptop has opened.
-        writeln!(text, "define dumptype tunnelled {{\n laptop\n auth \"ssh\"\n client_username \"{DUMP_USER}\"\n compress {}\n}}", plan.compress)
-            .expect("a string takes it");
+        writeln!(
+            text,
+            "define dumptype tunnelled {{\n laptop\n auth \"ssh\"\n client_username \"{DUMP_USER}\"\n compress {}\n}}",
+            plan.compress
+        )
+        .expect("a string takes it");
         for host in hosts {
             let base = match host {
                 Host { cable: Some(_), .. } => "tunnelled",

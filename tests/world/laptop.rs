@@ -123,8 +123,7 @@ impl Laptop {
 
     /// Runs the agent without root's right to read what is not its own, as a user's agent is.
     pub fn read_only_its_own(&mut self) {
-        self.wrapper =
-            ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", "--"].map(str::to_owned).to_vec();
+        self.wrapper = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", "--"].map(str::to_owned).to_vec();
     }
 
     /// Lets this laptop call another port of the server's end of its cable from now on: a [`crate::relay::Relay`]'s.

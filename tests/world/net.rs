@@ -143,7 +143,8 @@ pub fn take_up(world: &str) {
 
 /// Returns what there is of a world's network: links and namespaces.
 pub fn remains(world: &str) -> Vec<String> {
-    let in_dir = |dir: &str| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let in_dir =
+        |dir: &str| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut found: Vec<String> = in_dir("/sys/class/net").filter(|name| name.starts_with(&format!("{world}v"))).collect();
     found.extend(in_dir("/run/netns").filter(|name| name.starts_with(&format!("{world}-lap"))));
     found

@@ -51,7 +51,8 @@ impl World {
 
     /// Adds hosts to shim.toml and to the disklist, with the first host's disk and dumptype, and nothing behind them.
     pub fn add_hosts(&self, names: &[String]) {
-        let rules: String = names.iter().map(|name| format!("[host.\"{name}\"]\nconfig = \"{}\"\nreach = \"network\"\n", self.name)).collect();
+        let rules: String =
+            names.iter().map(|name| format!("[host.\"{name}\"]\nconfig = \"{}\"\nreach = \"network\"\n", self.name)).collect();
         self.write_shim_toml(&rules);
         let path = self.amanda.dir(&self.name).join("disklist");
         let mut disklist = std::fs::read_to_string(&path).expect("we wrote it");
@@ -181,7 +182,10 @@ impl World {
         let within = Duration::from_secs(45);
         let sockets = || {
             let hosts = std::fs::read_dir(self.dir.join("run/hosts")).into_iter().flatten().flatten();
-            hosts.flat_map(|host| std::fs::read_dir(host.path()).into_iter().flatten().flatten()).map(|entry| entry.path()).collect::<Vec<_>>()
+            hosts
+                .flat_map(|host| std::fs::read_dir(host.path()).into_iter().flatten().flatten())
+                .map(|entry| entry.path())
+                .collect::<Vec<_>>()
         };
         crate::wait::until_true("the control sockets to go", within, || sockets().is_empty());
         for cable in self.hosts.iter().filter_map(|host| host.cable.as_ref()) {

@@ -121,7 +121,9 @@ fn odd_names(root: &Path) {
         for name in names() {
             let path = place.join(OsStr::from_bytes(&name));
             if dir {
-                fs::create_dir(&path).and_then(|()| fs::write(path.join(OsStr::from_bytes(&name)), b"inside\n")).expect("a tree of our own");
+                fs::create_dir(&path)
+                    .and_then(|()| fs::write(path.join(OsStr::from_bytes(&name)), b"inside\n"))
+                    .expect("a tree of our own");
             } else {
                 fs::write(&path, &name).expect("a tree of our own");
             }
@@ -147,7 +149,9 @@ fn links_and_nodes(root: &Path) {
         fs::hard_link(root.join("links/a/one"), root.join(name)).expect("one file system");
     }
     let long = "/".to_owned() + &"far/".repeat(250);
-    for (target, name) in [("../a/one", "links/b/relative"), ("/nowhere/at all", "links/dangling"), (".", "links/self"), (&long, "links/long")] {
+    for (target, name) in
+        [("../a/one", "links/b/relative"), ("/nowhere/at all", "links/dangling"), (".", "links/self"), (&long, "links/long")]
+    {
         symlink(target, root.join(name)).expect("a tree of our own");
     }
     symlink(OsStr::from_bytes(b"\xff\n\xfe"), root.join("links/odd")).expect("a tree of our own");
@@ -202,9 +206,13 @@ fn secrets(root: &Path) {
 /// Gives odd times to some entries, directories after what is in them.
 fn times(root: &Path, seed: u64) {
     let nano = i64::try_from(seed % 1000).expect("small") * 1_000_003 % 1_000_000_000;
-    for (name, seconds) in
-        [("bulk", 1_000_000_000), ("links/dangling", 1_234_567_890), ("sparse", 1), ("many/00/000", 981_173_106), ("empty/one", 4_000_000_000)]
-    {
+    for (name, seconds) in [
+        ("bulk", 1_000_000_000),
+        ("links/dangling", 1_234_567_890),
+        ("sparse", 1),
+        ("many/00/000", 981_173_106),
+        ("empty/one", 4_000_000_000),
+    ] {
         let time = TimeSpec::new(seconds, 123_456_789 + nano % 1000);
         utimensat(AT_FDCWD, &root.join(name), &time, &time, UtimensatFlags::NoFollowSymlink).expect("a tree of our own");
     }
