@@ -109,7 +109,8 @@ fn the_installed_amandad_serves_what_is_allowed_and_its_state_follows_the_receip
     let mut server = Server::connect(laptop.client(), 1_000_000);
     let streams = server.begin(0, laptop.dle());
     while server.token().0 != streams.data {}
-    let _cut = server.close();
+    server.close().expect("served");
+    assert_eq!(laptop.processes(), [""; 0]);
     let left = laptop.state.pending();
     assert!(matches!(left.as_slice(), [one] if one.client_crc.is_none()), "{left:?}");
     left.iter().for_each(|pending| laptop.state.discard(pending).expect("discarded"));

@@ -51,10 +51,17 @@ fn synopsis(name: &str, lines: &[&str]) -> Roff {
 fn commands(command: &Command) -> io::Result<Roff> {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+    let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+    // Those of one group stand beside the others, with the group's name before their own.
+    let all = shown.flat_map(|sub| {
+        let nested: Vec<_> = sub.get_subcommands().filter(|nested| nested.get_name() != "help").map(|nested| (Some(sub), nested)).collect();
+        if nested.is_empty() { vec![(None, sub)] } else { nested }
+    });
+    for (group, sub) in all {
         let own: Vec<&Arg> =
             sub.get_arguments().filter(|arg| !arg.is_hide_set() && !arg.is_global_set() && arg.get_id() != "help").collect();
-        let mut usage: Vec<Inline> = vec![bold(sub.get_name())];
+        let mut usage: Vec<Inline> = group.iter().flat_map(|group| [bold(group.get_name()), roman(" ")]).collect();
+        usage.push(bold(sub.get_name()));
         for arg in &own {
             usage.push(roman(" "));
             usage.append(&mut short(arg));

@@ -56,17 +56,19 @@ impl Scene {
         let Self { first, second, laptops, amandates, watch, world } = self;
         let host = &world.hosts[0];
         let lost = first.wait(PATIENCE);
-        assert_ne!(lost.code, Some(0), "{lost}");
         assert_backed_up(&receipts(&second.wait(PATIENCE).expect_code(0)), &world.hosts[1]);
         host.gate.as_ref().expect("planned").open();
         world.assert_at_rest();
         world.assert_tunnels_are_gone();
         let receipt = world.last_receipt(host).expect("a receipt");
-        assert!(matches!(receipt.outcome, Outcome::Failed | Outcome::Partial) && !receipt.reason.is_empty(), "{receipt:#?}");
+        // Amanda's driver tries once more in the same run; with the session still there it may succeed.
+        assert_eq!(lost.code == Some(0), receipt.is_backup(), "{lost}\n{receipt:#?}");
+        assert!(receipt.is_backup() || !receipt.reason.is_empty(), "{receipt:#?}");
+        assert_eq!(receipt.level, Some(1), "the incremental state moved: {receipt:#?}");
         let words = world.amanda.words_on(host);
         assert!(words.iter().any(|word| matches!(word.what.as_str(), "FAIL" | "PARTIAL")), "{words:?}");
         let dates = fs::read_to_string(&laptops[0].amandates).expect("it is there");
-        if world.plan.client == "native" {
+        if world.plan.client == "native" && !receipt.is_backup() {
             assert_eq!(dates, amandates, "amandates moved");
         }
         fs::write(host.tree.join("afterwards"), "x").expect("a tree of our own");
@@ -112,6 +114,10 @@ fn what_cannot_be_read_is_named_and_in_the_next_dump_once_it_can() {
     let (host, mut laptop) = (&world.hosts[0], world.laptop(0));
     let (file, dir) = (host.tree.join("not for you"), host.tree.join("nor this"));
     fs::write(&file, "secret\n").and_then(|()| fs::create_dir(&dir)).and_then(|()| fs::write(dir.join("in"), "secret\n")).expect("our own");
+    // Everything else of the tree that is not root's own may be read by all.
+    for (path, mode) in [("docs/nothing", 0o644), ("mail", 0o755), ("mail/cur", 0o755)] {
+        fs::set_permissions(host.tree.join(path), fs::Permissions::from_mode(mode)).expect("there");
+    }
     for (path, mode) in [(&file, 0o600), (&dir, 0o700)] {
         lchown(path, Some(12345), None).and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode))).expect("root may");
     }
@@ -130,10 +136,6 @@ fn what_cannot_be_read_is_named_and_in_the_next_dump_once_it_can() {
     for (path, mode) in [(&file, 0o644), (&dir, 0o755)] {
         lchown(path, Some(0), None).and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode))).expect("root may");
     }
-    // Everything else of the tree that is not root's own.
-    for (path, mode) in [("docs/nothing", 0o644), ("mail", 0o755), ("mail/cur", 0o755)] {
-        fs::set_permissions(host.tree.join(path), fs::Permissions::from_mode(mode)).expect("there");
-    }
     assert_backed_up(&laptop.back_up(), host);
     world.assert_restores(&world.name, host);
     world.assert_at_rest();
@@ -142,7 +144,7 @@ fn what_cannot_be_read_is_named_and_in_the_next_dump_once_it_can() {
 
 #[test]
 fn a_holding_disk_that_is_full_fails_the_dump_and_the_incremental_state_stays() {
-    let world = World::new(Plan { far_away: vec![0], compress: "none", bulk: 3_000_000, ..Plan::default() });
+    let world = World::new(Plan { far_away: vec![0], compress: "none", estimate: "client", bulk: 3_000_000, ..Plan::default() });
     let (host, laptop) = (&world.hosts[0], world.laptop(0));
     let hold = Mount::over(&world.amanda.root.join("hold"), 64 * 1024);
     assert_backed_up(&laptop.back_up(), host);

@@ -99,11 +99,13 @@ impl Amanda {
              infofile \"{root}/info\"\nlogdir \"{root}/log\"\nindexdir \"{root}/index\"\ntapelist \"{root}/tapelist\"\n\
              tpchanger \"chg-disk:{root}/vtapes\"\nlabelstr \"^{name}-[0-9][0-9]*$\"\nautolabel \"{name}-%%%\" any\n\
              tapetype T\ndefine tapetype T {{\n length 200 mbytes\n}}\n\
-             holdingdisk hd1 {{\n directory \"{root}/hold\"\n use 500 Mb\n chunksize 1 Mb\n}}\n\
+             holdingdisk hd1 {{\n directory \"{root}/hold\"\n use {holding} Mb\n chunksize 1 Mb\n}}\n\
              dumpcycle 7 days\nrunspercycle 2\ntapecycle 4\ninparallel {inparallel}\nmaxdumps 1\n\
              etimeout 60\ndtimeout 60\nreserve {reserve}\n\
              define dumptype laptop {{\n program \"GNUTAR\"\n auth \"local\"\n compress client fast\n estimate {estimate}\n index yes\n dump-limit same-host\n maxdumps 1\n record yes\n}}\n",
             inparallel = plan.inparallel,
+            // Of a disk without history the planner guesses that it has a quarter of a tape.
+            holding = if plan.hosts > 8 { 1000 } else { 500 },
             reserve = plan.reserve,
             estimate = plan.estimate,
         );

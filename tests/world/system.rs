@@ -23,7 +23,7 @@ pub const DUMP_USER: &str = "backup";
 /// Where Amanda's configs lie.
 pub const CONFIGS: &str = "/etc/amanda";
 
-const NEEDED: [(&str, &str); 12] = [
+const NEEDED: [(&str, &str); 13] = [
     ("/usr/sbin/amdump", "amanda-server"),
     ("/usr/lib/amanda/amandad", "amanda-client"),
     ("/usr/share/perl5/Encode/Locale.pm", "libencode-locale-perl"),
@@ -36,6 +36,7 @@ const NEEDED: [(&str, &str); 12] = [
     ("/usr/bin/setfacl", "acl"),
     ("/usr/bin/setpriv", "util-linux"),
     ("/usr/bin/setfattr", "attr"),
+    ("/usr/bin/zstd", "zstd"),
 ];
 
 /// Fails where these tests cannot be run for real.

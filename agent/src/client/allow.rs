@@ -120,6 +120,9 @@ fn disk<'a>(rules: &'a Rules, request: &DleRequest) -> Result<&'a Disk, Refusal>
     let Some(disk) = rules.disks.iter().find(|disk| disk.name.as_bytes() == request.disk) else {
         return Err(Refusal::new(format!("disk {name} is not served here: add [[disk]] path = \"{name}\" to agent.toml")));
     };
+    if !disk.device.is_absolute() {
+        return Err(Refusal::new(format!("disk {name} has no absolute path here: set device of this [[disk]] in agent.toml")));
+    }
     if disk.device.as_os_str().as_bytes() != request.directory() {
         return Err(Refusal::new(format!(
             "disk {name} is {} here, and the server wants to read {}: set device of this [[disk]] in agent.toml, or diskdevice in the disklist",

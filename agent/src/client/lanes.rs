@@ -153,3 +153,70 @@ impl Lane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amanda::protocol::token::Tokens;
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<Vec<u8>>>);
+
+    impl Out for Kept {
+        fn send(&self, frame: Vec<u8>) -> io::Result<()> {
+            self.0.lock().expect("no panic").push(frame);
+            Ok(())
+        }
+    }
+
+    /// Returns the tokens that went out, and checks that each frame can be sent as it is.
+    fn tokens(kept: &Kept) -> Vec<(u32, Vec<u8>)> {
+        let (mut tokens, mut found) = (Tokens::new(), Vec::new());
+        for frame in kept.0.lock().expect("no panic").iter() {
+            assert!((HEADER + 1..=HEADER + MAX_DATA).contains(&frame.len()), "{}", frame.len());
+            tokens.feed(&frame[HEADER..]);
+            while let Some(token) = tokens.next_token().expect("tokens") {
+                found.push((token.handle, token.payload.to_vec()));
+            }
+        }
+        tokens.finish().expect("whole");
+        found
+    }
+
+    #[test]
+    fn whatever_the_pieces_the_stream_is_the_same_and_ends_once() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|at| at as u8).collect();
+        for piece in [1, 7, PAYLOAD - 1, PAYLOAD, PAYLOAD + 1, MAX_DATA, 200_000] {
+            for (flush, total) in
+                [(false, 200_000), (true, 200_000), (false, PAYLOAD), (false, 2 * PAYLOAD), (true, 2 * PAYLOAD), (true, 0)]
+            {
+                let kept = Arc::new(Kept::default());
+                let mut lane = Lane::new(&Wire::new(Arc::clone(&kept) as Arc<dyn Out>), 5);
+                for chunk in bytes[..total].chunks(piece) {
+                    lane.put(chunk).expect("memory");
+                    if flush && piece > 1000 {
+                        lane.flush().expect("memory");
+                        lane.flush().expect("memory");
+                    }
+                }
+                let sent = lane.sent();
+                lane.finish().expect("memory");
+                let (last, data) = tokens(&kept).split_last().map(|(last, data)| (last.clone(), data.to_vec())).expect("an end");
+                assert_eq!(last, (5, Vec::new()));
+                assert!(data.iter().all(|(handle, payload)| *handle == 5 && !payload.is_empty()), "{piece} {flush} {total}");
+                assert_eq!(data.into_iter().flat_map(|(_, payload)| payload).collect::<Vec<_>>(), bytes[..total], "{piece} {flush}");
+                assert_eq!(sent, Crc { crc: crc32c::crc32c(&bytes[..total]), bytes: total as u64 });
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_answer_is_one_token_in_several_frames() {
+        let kept = Arc::new(Kept::default());
+        let answer = vec![b'x'; 300_000];
+        Wire::new(Arc::clone(&kept) as Arc<dyn Out>).token(3, &answer).expect("memory");
+        assert_eq!(tokens(&kept), [(3, answer)]);
+        let longer = vec![0; token::MAX_PAYLOAD + 1];
+        assert!(Wire::new(kept as Arc<dyn Out>).token(3, &longer).is_err());
+    }
+}

@@ -5,6 +5,7 @@
 //! reading the whole archive a second time.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -94,7 +95,8 @@ impl Tar {
     /// Returns a command with its arguments and nothing of our environment.
     pub fn command(&self, run: &Run<'_>) -> Command {
         let mut command = bare(&self.program);
-        command.args(self.argv(run));
+        // What it says begins with this name, as in everybody's logs.
+        command.arg0("tar").args(self.argv(run));
         command
     }
 }
@@ -104,4 +106,39 @@ pub fn bare(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/").stdin(Stdio::null());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_amandas_and_what_this_tar_knows() {
+        let tar = |xattrs, acls| Tar { program: "/usr/bin/tar".into(), xattrs, acls };
+        let (device, snapshot) = (Path::new("/home"), Path::new("/state/snapshot"));
+        let words = |tar: &Tar, files: &Files, estimate| {
+            let argv = tar.argv(&Run { device, snapshot, files, estimate });
+            argv.iter().map(|word| word.to_str().expect("ours")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            words(&tar(true, true), &Files::default(), false),
+            "--create --file - --format=posix --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
+             --ignore-failed-read --totals --xattrs --xattrs-include=* --acls --verbose --index-file=/dev/stdin \
+             --warning=no-new-directory --warning=no-rename-directory --warning=no-xdev ."
+        );
+        let files = Files { exclude: Some("/state/exclude".into()), include: Some("/state/include".into()), remarks: Vec::new() };
+        assert_eq!(
+            words(&tar(false, false), &files, true),
+            "--create --file /dev/null --format=posix --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
+             --ignore-failed-read --totals --exclude-from /state/exclude --null --verbatim-files-from --files-from /state/include"
+        );
+    }
+
+    #[test]
+    fn only_gnu_tar_is_one() {
+        assert!(Tar::probe(Path::new("/usr/bin/tar")).is_ok());
+        for other in ["/bin/true", "/none"] {
+            assert!(Tar::probe(Path::new(other)).is_err(), "{other}");
+        }
+    }
 }

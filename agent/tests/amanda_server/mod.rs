@@ -235,10 +235,15 @@ impl Server {
         }
     }
 
+    /// Returns the next packet of a request. Amanda's own client also says that it is done with earlier ones.
     pub fn packet(&mut self, handle: u32) -> Packet {
-        let (on, payload) = self.token();
-        assert_eq!(on, handle);
-        Packet::parse(&payload).expect("a packet")
+        loop {
+            let (on, payload) = self.token();
+            if !payload.is_empty() || on >= 10_000 {
+                assert_eq!(on, handle);
+                return Packet::parse(&payload).expect("a packet");
+            }
+        }
     }
 
     /// Sends the body of a REQ and returns its answer.
@@ -247,7 +252,7 @@ impl Server {
         let handle = self.next;
         self.send(handle, &Packet::new(Packets::Req, body).print());
         let mut answer = self.packet(handle);
-        if answer.kind == Packets::Ack {
+        while matches!(answer.kind, Packets::Ack | Packets::Prep) {
             answer = self.packet(handle);
         }
         if answer.kind == Packets::Rep {
@@ -283,6 +288,9 @@ impl Server {
         let mut open: Vec<u32> = streams.handles().collect();
         while !open.is_empty() {
             let (handle, payload) = self.token();
+            if handle < 10_000 && payload.is_empty() {
+                continue;
+            }
             assert!(open.contains(&handle), "a token on {handle}");
             if handle == streams.data {
                 let said = bytes.get(&streams.mesg).map(|said| String::from_utf8_lossy(said).into_owned()).unwrap_or_default();

@@ -23,7 +23,7 @@ const HEARTBEAT: Duration = Duration::from_secs(HEARTBEAT_SECONDS);
 const SILENCE: Duration = Duration::from_secs(SILENCE_SECONDS);
 
 /// As much is read at a time; the pipe from sshd is made as large, where it is one.
-const READ: usize = 256 * 1024;
+const READ: usize = 128 * 1024;
 
 /// What came.
 #[derive(Debug)]

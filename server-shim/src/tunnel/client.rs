@@ -78,14 +78,14 @@ impl Client {
     pub fn read(&mut self) -> Asked {
         match self.receive() {
             Ok(0) => Asked::Gone,
-            Ok(_) => self.next(),
+            Ok(_) => self.go_on(),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Asked::Nothing,
             Err(_) => Asked::Gone,
         }
     }
 
     /// Takes the next thing out of what was read.
-    pub fn next(&mut self) -> Asked {
+    pub fn go_on(&mut self) -> Asked {
         loop {
             if let Some((request, session)) = self.wanted.take() {
                 self.missing -= self.decoder.skip(self.missing);

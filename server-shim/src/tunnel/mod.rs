@@ -123,7 +123,7 @@ impl Tunnel {
                 Asked::Alive(_) if quiet >= FRESH => return Ok(None),
                 Asked::Alive(request) => {
                     client.say(&mux::alive(request, std::process::id()));
-                    client.next()
+                    client.go_on()
                 }
                 Asked::Session(request, session, stdio) => {
                     if let Err(refused) = session.is_amanda() {

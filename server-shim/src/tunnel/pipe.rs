@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// The pipe to Amanda is made this large: fewer turns between us and the dumper.
-const PIPE: usize = 512 * 1024;
+const PIPE: usize = 128 * 1024;
 
 /// A queue that is larger than this gives its memory back when it is empty.
 const KEPT: usize = 64 * 1024;

@@ -262,11 +262,11 @@ impl Local {
                 Asked::Nothing => return false,
                 Asked::Alive(request) => {
                     self.client.say(&mux::alive(request, std::process::id()));
-                    self.client.next()
+                    self.client.go_on()
                 }
                 Asked::Session(request, ..) => {
                     self.client.say(&mux::denied(request, "one session for each connection"));
-                    self.client.next()
+                    self.client.go_on()
                 }
             };
         }

@@ -21,7 +21,7 @@ pub enum Passed {
     On {
         body: Vec<u8>,
         /// The dump that it begins.
-        dump: Option<Wanted>,
+        dump: Option<Box<Wanted>>,
     },
 }
 
@@ -64,7 +64,8 @@ pub fn pass(client: &Client, body: &[u8]) -> Passed {
         (service, false) => return Passed::Answer(Packets::Rep, refused(service, &request.options, &refusals)),
     }
     let host = request.options.hostname.clone().unwrap_or_default();
-    let dump = (request.service == Service::Sendbackup).then(|| request.dles.first().cloned().map(|dle| Wanted { host, dle })).flatten();
+    let dump =
+        (request.service == Service::Sendbackup).then(|| request.dles.first().cloned().map(|dle| Box::new(Wanted { host, dle }))).flatten();
     Passed::On { body: request.print(), dump }
 }
 

@@ -8,7 +8,7 @@ mod gate;
 mod program;
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write as _};
 use std::process::{Child, ChildStdin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -48,17 +48,24 @@ pub fn serve(input: impl Read + Send + 'static, out: Arc<dyn Out>, client: Arc<C
     };
     let inwards = thread::spawn(inwards);
     let outwards = relay.outwards(stdout);
-    if outwards.is_err() {
+    if !matches!(outwards, Ok(Ended::Amandad)) {
         program::end(child.id(), &children);
     }
     finish(&mut child, &children)?;
     relay.over();
     let inwards = if inwards.is_finished() { inwards.join().unwrap_or(Ok(())) } else { Ok(()) };
-    inwards.and(outwards)
+    inwards.and(outwards.map(drop))
 }
 
 fn finish(child: &mut Child, children: &Children) -> Result<(), ServeError> {
     children.wait(child).map(drop).map_err(ServeError::Read)
+}
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Amandad,
+    Server,
 }
 
 struct Relay {
@@ -114,18 +121,21 @@ impl Relay {
             };
             tokens.feed(&buffer[..read]);
             while let Some(token) = tokens.next_token()? {
-                let passed = self.from_server(token.handle, token.payload).map_err(ServeError::Read)?;
+                // What cannot be written or answered: one of the two has gone, and the other direction notices.
+                let Ok(passed) = self.let_in(token.handle, token.payload) else { return Ok(()) };
                 if let Some(payload) = passed {
                     let mut bytes = Vec::with_capacity(token::HEADER + payload.len());
                     token::put(&mut bytes, token.handle, &payload);
-                    amandad.write_all(&bytes).map_err(ServeError::Read)?;
+                    if amandad.write_all(&bytes).is_err() {
+                        return Ok(());
+                    }
                 }
             }
         }
     }
 
     /// Returns what amandad gets of one token.
-    fn from_server(&self, handle: u32, payload: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    fn let_in(&self, handle: u32, payload: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let known = {
             let state = self.state();
             if state.streams.contains_key(&handle) {
@@ -168,26 +178,28 @@ impl Relay {
     }
 
     /// From amandad to the server.
-    fn outwards(&self, mut amandad: impl Read) -> Result<(), ServeError> {
+    fn outwards(&self, mut amandad: impl Read) -> Result<Ended, ServeError> {
         let mut tokens = Tokens::with_limit(token::MAX_PAYLOAD);
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let read = match amandad.read(&mut buffer) {
-                Ok(0) => return Ok(()),
+                Ok(0) => return Ok(Ended::Amandad),
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(ServeError::Read(error)),
             };
             tokens.feed(&buffer[..read]);
             while let Some(token) = tokens.next_token()? {
-                self.from_amandad(token.handle, token.payload);
-                self.wire.token(token.handle, token.payload).map_err(ServeError::Read)?;
+                self.overhear(token.handle, token.payload);
+                if self.wire.token(token.handle, token.payload).is_err() {
+                    return Ok(Ended::Server);
+                }
             }
         }
     }
 
     /// Looks at what amandad says, before the server hears it.
-    fn from_amandad(&self, handle: u32, payload: &[u8]) {
+    fn overhear(&self, handle: u32, payload: &[u8]) {
         let mut state = self.state();
         let State { requests, streams } = &mut *state;
         if let Some(&(carries, request)) = streams.get(&handle) {

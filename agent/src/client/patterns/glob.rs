@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Names that one request may come to.
 const MAX_NAMES: usize = 100_000;
@@ -45,7 +45,7 @@ fn matching(dir: &Path, part: &[u8]) -> Vec<Vec<u8>> {
     if !part.iter().any(|byte| b"*?[\\".contains(byte)) {
         return vec![part.to_vec()];
     }
-    let entries = fs::read_dir::<PathBuf>(dir.to_path_buf()).into_iter().flatten().flatten();
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().as_bytes().to_vec());
     // A leading dot is matched only by a dot.
     names.filter(|name| (name[0] != b'.' || part[0] == b'.') && matches(part, name)).collect()

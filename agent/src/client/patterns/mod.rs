@@ -101,7 +101,8 @@ fn given(what: &str, disk: &Disk, patterns: &Patterns, remarks: &mut Vec<String>
         })?;
         match read(&disk.device, &beneath) {
             Ok(text) => {
-                all.extend(text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.contains(&0)).map(<[u8]>::to_vec))
+                let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.contains(&0));
+                all.extend(lines.map(<[u8]>::to_vec));
             }
             Err(error) if patterns.optional && error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => remarks.push(format!("{what} list {} cannot be read: {error}", printable(list))),

@@ -17,6 +17,8 @@ pub mod amandates;
 mod attempt;
 mod fate;
 pub mod stock;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};

@@ -4,7 +4,7 @@
 //! A dump at level N changes two things: the list `<gnutar_list_dir>/<host><disk>_<N>` (client-src/sendbackup-gnutar.c) and
 //! the line of that disk and level in amandates.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
@@ -87,6 +87,6 @@ fn copy_into(mut from: &File, mut to: &File) -> io::Result<()> {
     if nix::unistd::geteuid().is_root() {
         fchown(to, Some(was.uid()), Some(was.gid()))?;
     }
-    to.set_permissions(fs::Permissions::from(was.permissions()))?;
+    to.set_permissions(was.permissions())?;
     to.sync_all()
 }

@@ -127,7 +127,7 @@ fn a_promotion_that_was_cut_off_is_healed_by_another() {
     let cut = world.attempt(1, "one");
     // What a power cut behind the first step leaves: the list in place, everything else as it was.
     fs::rename(world.state.attempts().join(&cut.id).join(attempt::SNAPSHOT), world.state.list(&world.disk, 1)).expect("ours");
-    assert_eq!(world.state.pending(), [cut.clone()]);
+    assert_eq!(world.state.pending(), std::slice::from_ref(&cut));
     world.promote(&cut);
     assert_eq!((world.list(1).as_deref(), world.list(2)), (Some("zero;one;"), None));
     assert!(world.state.pending().is_empty());
@@ -199,9 +199,9 @@ fn amandas_own_state_is_put_back_or_left_in_every_order() {
             let current = world.state.pending().into_iter().find(|other| other.id == pending.id);
             let Some(pending) = current else { continue };
             if *good {
-                drop(world.state.promote(&pending, None).expect("promoted"))
+                drop(world.state.promote(&pending, None).expect("promoted"));
             } else {
-                world.state.discard(&pending).expect("discarded")
+                world.state.discard(&pending).expect("discarded");
             }
         }
         let line = amandates::look(&world.amandates(), &world.disk, 1).expect("readable");
