@@ -15,9 +15,10 @@
 //! [`net`] and [`relay`] (laptops that nothing can reach, and what may happen to a connection on its way), [`torture`] and [`compare`]
 //! (trees that make backups difficult, and every difference between two), [`talk`], [`lying_server`] and [`lying_laptop`] (each side of the
 //! protocol played by a test),
-//! [`procs`] and [`watch`] (who is alive; who dumps what), [`says`] (what tests of bad input repeat), [`sshd`], [`system`], [`child`], [`wait`].
+//! [`basis`] (what a laptop's next dump builds on), [`procs`] and [`watch`] (who is alive; who dumps what), [`says`] (what tests of bad input repeat), [`sshd`], [`system`], [`child`], [`wait`].
 
 pub mod amanda;
+pub mod basis;
 pub mod caller;
 pub mod child;
 pub mod compare;
