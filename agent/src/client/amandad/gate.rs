@@ -7,7 +7,7 @@ use amanda::protocol::packet::Kind as Packets;
 use amanda::protocol::reply::{self, CheckLine, Selfcheck, Sendbackup, Sendsize, Size, SizeLine};
 use amanda::protocol::request::{DleRequest, Options, Program, Request, RequestError, Service};
 
-use super::Dump;
+use super::{Dump, excludes};
 use crate::client::allow::{self, Refusal};
 use crate::client::connection::words;
 use crate::client::state::stock;
@@ -49,8 +49,8 @@ pub fn pass(client: &Client, body: &[u8]) -> Passed {
         client.watch.refused(&refusal.to_string());
         return Passed::Answer(Packets::Rep, reply::error(format!("[{refusal}]").as_bytes()));
     }
-    request.dles.retain(|dle| match allow::dle(&client.rules, dle) {
-        Ok(_) => true,
+    request.dles.retain_mut(|dle| match allow::dle(&client.rules, dle).and_then(|grant| excludes::add(grant.disk, dle)) {
+        Ok(()) => true,
         Err(refusal) => {
             client.watch.refused(&refusal.to_string());
             refusals.push((dle.clone(), refusal));

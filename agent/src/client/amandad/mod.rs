@@ -1,9 +1,11 @@
 //! `client = "amandad"`: the installed amandad answers, for what this program does not do itself (applications, scripts, encryption).
 //!
-//! Requests pass the same gate and are written anew from what was understood of them, so that amandad reads nothing that we did not.
+//! Requests pass the same gate and are written anew from what was understood of them, so that amandad reads nothing that we did not, and
+//! with what agent.toml leaves out.
 //! Its answers go out as they are. Before a dump, what Amanda's client is about to change is kept; the checksum
 //! that it sends along is written down before the server hears the end of the dump.
 
+mod excludes;
 mod gate;
 mod program;
 
