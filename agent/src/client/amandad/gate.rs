@@ -9,6 +9,7 @@ use amanda::protocol::request::{DleRequest, Options, Program, Request, RequestEr
 
 use super::{Dump, excludes};
 use crate::client::allow::{self, Refusal};
+use crate::client::broken::Asked;
 use crate::client::connection::words;
 use crate::client::state::stock;
 use crate::client::{Client, Kind};
@@ -19,6 +20,7 @@ pub enum Passed {
     Answer(Packets, Vec<u8>),
     /// amandad gets it, in these words.
     On {
+        asked: Asked,
         body: Vec<u8>,
         /// The dump that it begins.
         dump: Option<Box<Wanted>>,
@@ -66,7 +68,7 @@ pub fn pass(client: &Client, body: &[u8]) -> Passed {
     let host = request.options.hostname.clone().unwrap_or_default();
     let dump =
         (request.service == Service::Sendbackup).then(|| request.dles.first().cloned().map(|dle| Box::new(Wanted { host, dle }))).flatten();
-    Passed::On { body: request.print(), dump }
+    Passed::On { asked: Asked::of(&request), body: request.print(), dump }
 }
 
 fn refused(service: Service, asked: &Options, refusals: &[(DleRequest, Refusal)]) -> Vec<u8> {

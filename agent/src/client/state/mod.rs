@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! lists/DISK_LEVEL          GNU tar's list of the last dump at that level that the server has
+//! lists/DISK_LEVEL.system   the file system that the disk was on then
 //! pending/ID/               one attempt: `snapshot` while it is made, `record.json` from its good end on
 //! ```
 //!
@@ -17,6 +18,7 @@ pub mod amandates;
 mod attempt;
 mod fate;
 pub mod stock;
+mod system;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +33,7 @@ use wire::DiskName;
 
 pub use attempt::Attempt;
 pub use fate::{Fate, fate};
+pub use system::FileSystem;
 
 use crate::history::store::file_name;
 
@@ -65,6 +68,9 @@ pub struct Pending {
     pub client_crc: Option<u32>,
     /// Bytes sent.
     pub bytes: Option<u64>,
+    /// The file system that the disk was on, where that is known.
+    #[serde(default)]
+    pub system: Option<FileSystem>,
     /// What discarding it takes.
     #[serde(default)]
     pub undo: Undo,
@@ -84,20 +90,14 @@ impl Pending {
     fn write(&self, dir: &Path) -> Result<(), StateError> {
         let path = dir.join(RECORD);
         let write = || -> io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(dir)?;
-            serde_json::to_writer(&mut file, self)?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
+            put(&path, self)?;
             sync(dir)
         };
         write().map_err(|source| StateError { path: path.clone(), source })
     }
 
     fn read(dir: &Path) -> Option<Self> {
-        let mut text = Vec::new();
-        File::open(dir.join(RECORD)).ok()?.take(LONGEST).read_to_end(&mut text).ok()?;
-        let pending: Self = serde_json::from_slice(&text).ok()?;
+        let pending: Self = get(&dir.join(RECORD))?;
         // A record that was copied elsewhere speaks of no attempt.
         (dir.file_name()? == pending.id.as_str()).then_some(pending)
     }
@@ -132,6 +132,12 @@ impl State {
         self.lists().join(format!("{}_{level}", file_name(disk.as_bytes())))
     }
 
+    fn system(&self, disk: &DiskName, level: u8) -> PathBuf {
+        let mut path = self.list(disk, level).into_os_string();
+        path.push(".system");
+        path.into()
+    }
+
     /// Makes sure that an attempt could be written down now, and takes away what dead ones left behind.
     pub fn prepare(&self) -> Result<(), StateError> {
         for dir in [&self.root, &self.lists(), &self.attempts()] {
@@ -154,6 +160,12 @@ impl State {
         Attempt::begin(&self.attempts(), disk, level, started, base.as_deref())
     }
 
+    /// Returns the file system that a disk was on when the list was made that a dump at this level builds on, or takes the place of.
+    pub fn was_on(&self, disk: &DiskName, level: u8) -> Option<FileSystem> {
+        let last = (0..level).rev().find(|level| self.list(disk, *level).exists()).unwrap_or(level);
+        get(&self.system(disk, last))
+    }
+
     /// Keeps, durably, what Amanda's own client is about to change. The checksum comes later, with [`State::told`].
     pub fn before_stock(&self, disk: &DiskName, level: u8, started: i64, list: PathBuf, amandates: &Path) -> Result<Pending, StateError> {
         self.prepare()?;
@@ -164,7 +176,7 @@ impl State {
         let before = stock::keep(&path, list, amandates, disk, level).map_err(failed)?;
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let undo = Undo::PutBack(before);
-        let pending = Pending { id, disk: disk.clone(), level, started, client_crc: None, bytes: None, undo };
+        let pending = Pending { id, disk: disk.clone(), level, started, client_crc: None, bytes: None, system: None, undo };
         pending.write(&path)?;
         sync(&self.attempts()).map_err(failed)?;
         let _kept = dir.keep();
@@ -199,11 +211,15 @@ impl State {
                     Err(source) if source.kind() != ErrorKind::NotFound => return Err(StateError { path: list, source }),
                     _ => {}
                 }
+                let system = self.system(&pending.disk, pending.level);
+                let remembered = pending.system.map_or_else(|| remove(&system), |now| put(&system, &now));
+                remembered.map_err(|source| StateError { path: system, source })?;
                 sync(&self.lists()).map_err(|source| StateError { path: self.lists(), source })?;
                 // They build on an older list of this level.
                 for level in self.levels(&pending.disk).into_iter().filter(|level| *level > pending.level) {
-                    let list = self.list(&pending.disk, level);
-                    remove(&list).map_err(|source| StateError { path: list, source })?;
+                    for path in [self.list(&pending.disk, level), self.system(&pending.disk, level)] {
+                        remove(&path).map_err(|source| StateError { path, source })?;
+                    }
                 }
                 sync(&self.lists()).map_err(|source| StateError { path: self.lists(), source })?;
                 if let Some(path) = amandates {
@@ -266,6 +282,23 @@ impl State {
             _ => Ok(()),
         }
     }
+}
+
+/// Writes a record, durably but for its directory's entry.
+fn put(path: &Path, record: &impl Serialize) -> io::Result<()> {
+    let directory = path.parent().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    serde_json::to_writer(&mut file, record)?;
+    file.write_all(b"\n")?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Reads a record; none when it is not one of ours.
+fn get<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
+    let mut text = Vec::new();
+    File::open(path).ok()?.take(LONGEST).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 /// Removes a file that may be gone already.
