@@ -288,7 +288,8 @@ fn now_with_a_disk_that_the_server_does_not_have_names_it() {
 
 #[test]
 fn check_tells_who_answers_and_what_run_would_do_and_does_nothing() {
-    let (world, sshd) = with("hello\nexpect say=query\nreceipt disk=/home\nstanding\nend\nwait-eof\n", &["/home"]);
+    let script = "hello\nexpect say=query\nreceipt disk=/home\nstanding\nend\nexpect say=check\nchecked ok=yes line=0_problems_found\nend\nwait-eof\n";
+    let (world, sshd) = with(script, &["/home"]);
     let ran = world.run(&["check"]);
     ran.says(0, &[]);
     for part in [

@@ -8,7 +8,7 @@
 //!
 //! A dump at level N builds on the highest list below N. Each attempt works on a copy, so the driver may retry, and two
 //! may even run at once. An attempt that ended well on this side is written down before the server hears of its end;
-//! [`fate`] then decides by receipts. What [`State::promote`] and [`State::discard`] do may be cut off at any point and be done
+//! [`fate()`] then decides by receipts. What [`State::promote`] and [`State::discard`] do may be cut off at any point and be done
 //! again.
 //!
 //! An installed Amanda client moves its own state by itself. For it an attempt keeps what was there [before](stock::Before),
@@ -17,13 +17,14 @@
 pub mod amandates;
 mod attempt;
 mod fate;
+mod files;
 pub mod stock;
 mod system;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -36,11 +37,10 @@ pub use fate::{Fate, fate};
 pub use system::FileSystem;
 
 use crate::history::store::file_name;
+use files::{get, put, remove, sync};
 
 /// An attempt's record. Without it, nothing in the directory counts.
 const RECORD: &str = "record.json";
-/// A record is longer than this only when it is not one of ours.
-const LONGEST: u64 = 64 * 1024;
 
 /// What could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -282,34 +282,4 @@ impl State {
             _ => Ok(()),
         }
     }
-}
-
-/// Writes a record, durably but for its directory's entry.
-fn put(path: &Path, record: &impl Serialize) -> io::Result<()> {
-    let directory = path.parent().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    serde_json::to_writer(&mut file, record)?;
-    file.write_all(b"\n")?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
-}
-
-/// Reads a record; none when it is not one of ours.
-fn get<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
-    let mut text = Vec::new();
-    File::open(path).ok()?.take(LONGEST).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
-}
-
-/// Removes a file that may be gone already.
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Makes a directory's entries survive a power cut.
-fn sync(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
