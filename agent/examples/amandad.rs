@@ -33,6 +33,9 @@ impl Watch for Log {
     fn ended(&self, disk: &DiskName, how: &str) {
         eprintln!("ended {disk:?} {how}");
     }
+    fn remarked(&self, what: &str) {
+        eprintln!("{what}");
+    }
     fn refused(&self, what: &str) {
         eprintln!("refused {what}");
     }

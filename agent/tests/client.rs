@@ -185,6 +185,48 @@ fn what_tar_says_is_strange_or_an_error_and_never_silent() {
 }
 
 #[test]
+fn a_disk_that_has_moved_to_another_file_system_is_remarked_on_and_dumped() {
+    let mut laptop = Laptop::new();
+    laptop.write("a", "one");
+    let elsewhere = tempfile::tempdir_in("/dev/shm").expect("another file system than that of temporary files");
+    fs::write(elsewhere.path().join("b"), "two").expect("ours");
+    let home = laptop.source.clone();
+    let mut dump = |level, device: &Path| {
+        laptop.rules.disks[0].device = device.to_path_buf();
+        laptop.source = device.to_path_buf();
+        let dump = laptop.backup(level, laptop.dle());
+        let heard = std::mem::take(&mut *laptop.heard.remarked.lock().expect("no panic"));
+        assert!(dump.is_good(), "{}", dump.mesg);
+        assert_eq!(dump.lines("? ").len(), heard.len(), "{}", dump.mesg);
+        heard
+    };
+    assert_eq!(dump(0, &home), [""; 0]);
+    assert_eq!(dump(1, &home), [""; 0]);
+    let remark = format!("{} was on another file system when it was last dumped: is it mounted?", elsewhere.path().display());
+    assert_eq!(dump(1, elsewhere.path()), std::slice::from_ref(&remark));
+    assert_eq!(dump(1, elsewhere.path()), std::slice::from_ref(&remark), "it builds on the full dump, which was made before");
+    assert_eq!(dump(0, elsewhere.path()), [remark], "a full dump takes the place of one");
+    assert_eq!(dump(1, elsewhere.path()), [""; 0]);
+}
+
+#[test]
+fn lines_beyond_the_limit_are_counted_whether_the_dump_ends_well_or_not() {
+    for (lines, status, expected, left) in [
+        (10_000, 0, 10_000, None),
+        (10_001, 0, 10_001, Some("? 1 more lines like these were left out")),
+        (12_345, 2, 10_001, Some("? 2345 more lines like these were left out")),
+    ] {
+        let mut laptop = Laptop::new();
+        laptop.write("a", "one");
+        laptop.tar_is(&format!("seq -f 'tar: ./%g: file changed as we read it' {lines} >&2; /usr/bin/tar \"$@\"; exit {status}"));
+        let dump = laptop.dump(0, laptop.dle());
+        assert_eq!(dump.is_good(), status == 0, "{lines}");
+        let strange = dump.lines("?");
+        assert_eq!((strange.len(), strange.last().copied().filter(|line| line.contains("left out"))), (expected, left));
+    }
+}
+
+#[test]
 fn a_compress_program_that_fails_fails_the_dump() {
     let mut laptop = Laptop::new();
     laptop.write("a", vec![1; 3_000_000]);
@@ -311,6 +353,21 @@ fn services_hosts_and_words_that_are_not_known_are_refused() {
     let (_, answer) = server.ask_raw(b"SERVICE noop\nOPTIONS hostname=laptop1;\n");
     assert!(parse_noop(&answer.body).expect("an answer").features.is_some());
     server.close().expect("served");
+}
+
+#[test]
+fn a_connection_that_breaks_says_what_it_was_about() {
+    let laptop = Laptop::new();
+    for (ask, sentence) in [(false, "before anything was asked for"), (true, "asked for the size of /home, and then the connection broke")]
+    {
+        let mut server = laptop.connect();
+        if ask {
+            server.ask(Service::Sendsize, vec![at(0, laptop.dle())]);
+        }
+        server.send(u32::MAX, b"no such handle");
+        let error = server.close().expect_err("no Amanda says this").to_string();
+        assert!(error.contains(sentence) && error.contains("not Amanda's protocol"), "{error}");
+    }
 }
 
 #[test]

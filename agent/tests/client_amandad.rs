@@ -1,5 +1,5 @@
-//! `client = "amandad"` with the installed amandad, run as Amanda's account. Needs root and Debian's amanda-client; where they are
-//! missing nothing is tested, except that CI must have them.
+//! `client = "amandad"` with the installed amandad, run as Amanda's account. Needs root and Debian's amanda-client, and fails without
+//! them, as the tests with a whole Amanda do; tests/run sees to both.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use amanda::protocol::packet::Kind as Packets;
 use amanda::protocol::reply::{CheckLine, Selfcheck, Sendsize, Size, parse_noop};
-use amanda::protocol::request::{Compress, DleRequest, Level, Service};
+use amanda::protocol::request::{Application, Compress, DleRequest, Estimate, Level, Patterns, Program, Service};
 use asyncamanda::client::Kind;
 use nix::unistd::{User, chown, geteuid};
 
@@ -35,12 +35,10 @@ fn config() -> PathBuf {
     Path::new("/etc/amanda").join(CONFIG)
 }
 
-fn stock() -> Option<Stock> {
-    let user = User::from_name(USER).ok().flatten().filter(|_| geteuid().is_root() && Path::new(AMANDAD).exists());
-    let Some(user) = user else {
-        assert!(std::env::var_os("CI").is_none(), "CI runs as root and has amanda-client");
-        return None;
-    };
+fn stock() -> Stock {
+    assert!(geteuid().is_root(), "this test needs root: amandad runs as another account; use tests/run");
+    assert!(Path::new(AMANDAD).exists(), "this test needs Debian's amanda-client; tests/run installs it");
+    let user = User::from_name(USER).ok().flatten().expect("amanda-common made it");
     let mut laptop = Laptop::new();
     fs::set_permissions(laptop.dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
     let (lists, amandates) = (laptop.dir.path().join("lists"), laptop.dir.path().join("amandates"));
@@ -54,24 +52,32 @@ fn stock() -> Option<Stock> {
     fs::write(config().join("amanda-client.conf"), text).expect("root may");
     laptop.rules.kind =
         Kind::Amandad { program: AMANDAD.into(), gnutar_lists: lists.clone(), amandates: amandates.clone(), user: USER.to_owned() };
-    Some(Stock { laptop, lists, amandates })
+    laptop.rules.disks[0].exclude = vec!["*.iso".to_owned(), "./cache\\[1]".to_owned()];
+    Stock { laptop, lists, amandates }
 }
 
 /// One test, since the config's directory is one.
 #[test]
 fn the_installed_amandad_serves_what_is_allowed_and_its_state_follows_the_receipts() {
-    let Some(stock) = stock() else { return };
+    let stock = stock();
     let Stock { laptop, lists, amandates } = &stock;
     for number in 0..40 {
         laptop.write(&format!("file{number}"), vec![number; 10_000]);
     }
+    // What only agent.toml leaves out, and what only the server does.
+    laptop.write("big.iso", vec![1; 3_000_000]);
+    laptop.write("cache[1]/big", vec![1; 3_000_000]);
+    laptop.write("x.tmp", vec![1; 3_000_000]);
+    laptop.write("cache1", "kept");
+    let tmp = Patterns { files: vec![b"*.tmp".to_vec()], ..Patterns::default() };
+    let dle = || DleRequest { exclude: tmp.clone(), ..laptop.dle() };
     let (list, line) = (lists.join("laptop1_home_0"), || fs::read_to_string(amandates).expect("there"));
 
     let mut server = laptop.connect();
     let answer = server.ask(Service::Noop, Vec::new());
     assert!(parse_noop(&answer.body).expect("features").features.is_some());
     let foreign = || DleRequest { disk: b"/etc".to_vec(), device: None, levels: vec![Level { level: 0, server: false }], ..laptop.dle() };
-    let sizes = server.ask(Service::Sendsize, vec![foreign(), at(0, laptop.dle())]);
+    let sizes = server.ask(Service::Sendsize, vec![foreign(), at(0, dle())]);
     let sizes = Sendsize::parse(&sizes.body).expect("sizes").lines;
     assert!(matches!(sizes.as_slice(), [one] if one.disk == b"/home" && matches!(one.size, Size::Kib(400..=500))), "{sizes:?}");
     server.close().expect("served");
@@ -80,11 +86,16 @@ fn the_installed_amandad_serves_what_is_allowed_and_its_state_follows_the_receip
     let mut server = laptop.connect();
     let check = Selfcheck::parse(&server.ask(Service::Selfcheck, vec![foreign()]).body).expect("lines");
     assert!(matches!(check.lines.as_slice(), [CheckLine::Error(_)]), "{check:?}");
+    // Amanda's own check of the same request, in JSON.
+    let answer = server.ask(Service::Selfcheck, vec![DleRequest { estimates: vec![Estimate::Client], ..dle() }]);
+    let said = String::from_utf8_lossy(&answer.body);
+    assert!(said.contains(r#""disk" : "/home""#) && !said.contains(r#""severity" : "error""#), "{said}");
+    assert!(server.refusal(DleRequest { program: Program::Dump, ..dle() }).contains("take exclude away"));
     assert!(server.refusal(foreign()).contains("disk /etc is not served here"));
     assert_eq!(server.ask_raw(b"SERVICE amindexd\nOPTIONS hostname=laptop1;\n").1.kind, Packets::Nak);
     server.close().expect("served");
 
-    let dump = laptop.dump(0, DleRequest { compress: Compress::ClientFast, ..laptop.dle() });
+    let dump = laptop.dump(0, DleRequest { compress: Compress::ClientFast, ..dle() });
     assert!(dump.is_good(), "{}", dump.mesg);
     let pending = laptop.state.pending();
     let [first] = pending.as_slice() else { panic!("{pending:?}") };
@@ -93,8 +104,17 @@ fn the_installed_amandad_serves_what_is_allowed_and_its_state_follows_the_receip
     laptop.state.discard(first).expect("discarded");
     assert!(!list.exists() && line().is_empty(), "and it is as it was: {}", line());
 
-    laptop.dump(0, laptop.dle());
-    assert_eq!(laptop.promote_all().len(), 1);
+    let amgtar = Application { plugin: b"amgtar".to_vec(), properties: Vec::new(), client_name: None };
+    for dle in [dle(), DleRequest { program: Program::Application, application: Some(amgtar), ..dle() }] {
+        let program = format!("{:?}", dle.program);
+        let dump = laptop.dump(0, dle);
+        assert!(dump.is_good(), "{program}: {}", dump.mesg);
+        let names = dump.names();
+        let has = |name: &str| names.iter().any(|taken| taken.starts_with(name));
+        assert!(has("./file0") && has("./cache1"), "{program}: {names:?}");
+        assert!(!has("./big.iso") && !has("./cache[1]") && !has("./x.tmp"), "{program}: {names:?}");
+        assert_eq!(laptop.promote_all().len(), 1);
+    }
     let (good, good_line) = (fs::read(&list).expect("there"), line());
     laptop.write("late", "one more");
     laptop.dump(0, laptop.dle());

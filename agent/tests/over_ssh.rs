@@ -288,10 +288,17 @@ fn now_with_a_disk_that_the_server_does_not_have_names_it() {
 
 #[test]
 fn check_tells_who_answers_and_what_run_would_do_and_does_nothing() {
-    let (world, _sshd) = with("hello\nexpect say=query\nreceipt disk=/home\nstanding\nend\nwait-eof\n", &["/home"]);
+    let script = "hello\nexpect say=query\nreceipt disk=/home\nstanding\nend\nexpect say=check\nchecked ok=yes line=0_problems_found\nend\nwait-eof\n";
+    let (world, sshd) = with(script, &["/home"]);
     let ran = world.run(&["check"]);
     ran.says(0, &[]);
-    for part in ["ok   key", "fake 1", "knows this laptop as laptop1 in config laptops", "`asyncamanda run` would do nothing"] {
+    for part in [
+        "ok   client: the one in this program, with /",
+        "ok   key",
+        "fake 1",
+        "knows this laptop as laptop1 in config laptops",
+        "`asyncamanda run` would do nothing",
+    ] {
         assert!(ran.out.contains(part), "{part} is not in {}", ran.out);
     }
     assert!(world.records().is_empty() && !world.path("state/receipts").exists());
@@ -299,6 +306,15 @@ fn check_tells_who_answers_and_what_run_would_do_and_does_nothing() {
     assert_eq!((&json["exit"], &json["server"]["host"], &json["due"]), (&0.into(), &"laptop1".into(), &false.into()));
     world.write("server/script", "hello\nabort code=refused message=no_rule\n");
     world.run(&["check"]).says(77, &[]);
+    world.configure(sshd.port, "client = \"amandad\"\namandad = \"/none/amandad\"\n", &[]);
+    let broken = world.run(&["check"]);
+    broken.says(78, &[]);
+    assert!(
+        broken.out.contains("BAD  client: /none/amandad cannot be run") && broken.out.contains("will find no disk served"),
+        "{}",
+        broken.out
+    );
+    world.configure(sshd.port, "", &["/home"]);
     fs::remove_file(world.path("id")).expect("there");
     let broken = world.run(&["check"]);
     broken.says(78, &[]);

@@ -95,6 +95,9 @@ pub struct Limits {
     /// A run without any sign of progress for so long is ended. Longer than Amanda's own dtimeout (30 minutes).
     #[serde(deserialize_with = "duration")]
     pub stall: Duration,
+    /// How long the ticket of a laptop whose session has ended waits for it to call again.
+    #[serde(deserialize_with = "duration")]
+    pub away: Duration,
     /// Tickets in the queue, all hosts together.
     pub queue: usize,
     /// Runs of one host within 24 hours.
@@ -111,6 +114,7 @@ impl Default for Limits {
             second_run_after: Duration::from_secs(5 * 60),
             gather: Duration::from_millis(500),
             stall: Duration::from_secs(45 * 60),
+            away: Duration::from_secs(60),
             queue: 1000,
             runs_per_day: 48,
             bytes_per_day: None,

@@ -1,7 +1,10 @@
 //! Ratios, measured in one run on one machine, for people to look at: nothing is asserted here.
 //!
-//! `cargo build --release --workspace --bins && target/release/bench [dry|trigger|waiting|eight …]`, as root. Things that are
+//! `cargo build --release --workspace --bins && target/release/bench [dry|trigger|waiting|eight|tunnel …]`, as root. Things that are
 //! compared take turns (A B A B), and medians are shown, so that a busy moment hits both.
+
+mod table;
+mod tunnel;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -15,6 +18,7 @@ use asyncamanda_tests::laptop::PATIENCE;
 use asyncamanda_tests::procs::{self, Process};
 use asyncamanda_tests::wait::until_true;
 use asyncamanda_tests::{Caller, Laptop, Plan, World, sshd, system};
+use table::{Aim, Table, kib, ratio};
 use wire::request;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -32,7 +36,14 @@ fn main() -> ExitCode {
         eprintln!("bench: this is a debug build; its numbers say nothing about a release");
     }
     let mut table = Table::default();
-    for (name, part) in [("dry", dry as fn(&mut Table) -> Measured), ("trigger", trigger), ("waiting", waiting), ("eight", eight)] {
+    let parts = [
+        ("dry", dry as fn(&mut Table) -> Measured),
+        ("trigger", trigger),
+        ("waiting", waiting),
+        ("eight", eight),
+        ("tunnel", tunnel::tunnel),
+    ];
+    for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|want| want == name) {
             eprintln!("bench: {name} …");
             if let Err(error) = part(&mut table) {
@@ -279,66 +290,4 @@ fn middle(values: &[u64]) -> u64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
     sorted.get(sorted.len() / 2).copied().unwrap_or(0)
-}
-
-enum Aim {
-    None,
-    /// At most so many times the other.
-    Times(f64),
-    /// At most so much more than the other.
-    Within(Duration),
-    /// At most.
-    Below(Duration),
-}
-
-#[derive(Default)]
-struct Table {
-    rows: Vec<[String; 6]>,
-}
-
-impl Table {
-    fn time(&mut self, what: &str, took: Duration, beside: &str, other: Duration, aim: Aim) {
-        let more = (took.as_secs_f64() - other.as_secs_f64()) * 1000.0;
-        let compared = match aim {
-            Aim::Within(_) => format!("+{more:.2} ms"),
-            Aim::Below(_) => String::new(),
-            Aim::None | Aim::Times(_) => ratio(took.as_secs_f64(), other.as_secs_f64()),
-        };
-        let (aim, met) = match aim {
-            Aim::None => (String::new(), true),
-            Aim::Times(times) => (format!("{times} x"), took.as_secs_f64() <= times * other.as_secs_f64()),
-            Aim::Within(bound) => (format!("+{} ms", bound.as_millis()), took <= other + bound),
-            Aim::Below(bound) => (format!("< {} ms", bound.as_millis()), took < bound),
-        };
-        let other = if beside.is_empty() { String::new() } else { ms(other) };
-        let aim = if met { aim } else { format!("{aim}, MISSED") };
-        self.row(what.to_owned(), ms(took), beside.to_owned(), other, compared, &aim);
-    }
-
-    fn row(&mut self, what: String, value: String, beside: String, other: String, compared: String, aim: &str) {
-        self.rows.push([what, value, beside, other, compared, aim.to_owned()]);
-    }
-
-    fn text(&self) -> String {
-        let header = ["what", "median", "beside", "median", "compared", "aim"].map(str::to_owned);
-        let rows: Vec<&[String; 6]> = std::iter::once(&header).chain(&self.rows).collect();
-        let widths: [usize; 6] = std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-        let line = |row: &&[String; 6]| {
-            let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-            format!("{}\n", cells.join("  ").trim_end())
-        };
-        rows.iter().map(line).collect()
-    }
-}
-
-fn ms(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
-}
-
-fn kib(kib: u64) -> String {
-    if kib >= 10_240 { format!("{:.1} MiB", kib as f64 / 1024.0) } else { format!("{kib} KiB") }
-}
-
-fn ratio(one: f64, other: f64) -> String {
-    format!("{:.2} x", one / other)
 }

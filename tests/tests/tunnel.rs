@@ -149,3 +149,31 @@ fn an_amdump_typed_by_hand_reaches_a_laptop_whose_agent_is_there_and_fails_at_on
     world.assert_restores(&world.name, &world.hosts[0]);
     world.assert_at_rest();
 }
+
+#[test]
+fn a_laptop_that_leaves_the_queue_is_passed_over_and_its_next_call_is_served() {
+    let world = World::new(Plan { hosts: 3, far_away: vec![0, 1, 2], gated: vec![0], second_run_after: "10 h", ..Plan::default() });
+    world.edit_shim_toml("[limits]\n", "[limits]\naway = \"1 s\"\n");
+    let laptops: Vec<_> = (0..3).map(|index| world.laptop(index)).collect();
+    world.hosts[0].gate.as_ref().expect("planned").close();
+    let watch = world.watch();
+    let mut first = laptops[0].trigger();
+    watch.until_dumping(&world.hosts[0].tree, &mut first);
+    let (leaves, mut stays) = (laptops[1].trigger(), laptops[2].trigger());
+    for laptop in &laptops[1..] {
+        until_true("its tunnel", MINUTE, || world.dir.join("run/hosts").join(&laptop.host).join("mux").exists());
+        until_true("its ticket", MINUTE, || world.tickets().iter().any(|name| name.starts_with(&laptop.host)));
+    }
+    leaves.kill_9();
+    assert!(stays.is_running());
+    world.hosts[0].gate.as_ref().expect("planned").open();
+    for trigger in [first, stays] {
+        trigger.wait(asyncamanda_tests::laptop::PATIENCE).expect_code(0);
+    }
+    // Nobody comes for its ticket, and no runner waits for it for ever.
+    until_true("the ticket to be answered", MINUTE, || world.tickets().is_empty());
+    assert_backed_up(&laptops[1].back_up(), &world.hosts[1]);
+    (0..3).for_each(|index| world.assert_restores(&world.name, &world.hosts[index]));
+    world.assert_at_rest();
+    world.assert_tunnels_are_gone();
+}

@@ -165,6 +165,12 @@ impl World {
         std::fs::read_dir(self.dir.join("state/runner/results")).into_iter().flatten().flatten().filter_map(read).collect()
     }
 
+    /// Returns the names of the tickets that wait or run.
+    pub fn tickets(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.join("state/queue")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !name.starts_with('.')).collect()
+    }
+
     /// Returns the last receipt that the server has given for a host, if there is one.
     pub fn last_receipt(&self, host: &Host) -> Option<Receipt> {
         let answers = self.answers();

@@ -74,6 +74,11 @@ impl Sshd {
         answers
     }
 
+    /// Returns the daemon's process; none while it is down.
+    pub fn pid(&self) -> Option<i32> {
+        self.daemon.as_ref().map(Background::pid)
+    }
+
     /// Ends the daemon and every session of it.
     pub fn down(&mut self) {
         if let Some(daemon) = self.daemon.take() {

@@ -15,8 +15,9 @@ use amanda::protocol::features::Features;
 use amanda::protocol::packet::{Kind as Packets, Packet};
 use amanda::protocol::reply;
 use amanda::protocol::request::{Request, RequestError, Service};
-use amanda::protocol::token::{TokenError, Tokens};
+use amanda::protocol::token::Tokens;
 
+use super::broken::{Asked, ServeError, Why};
 use super::children::Children;
 use super::lanes::{Lane, Wire};
 use super::{Client, Kind, Out, allow, amandad, estimate, selfcheck, sendbackup};
@@ -29,17 +30,6 @@ const MAX_REQUESTS: usize = 1000;
 const ACK_WAIT: Duration = Duration::from_secs(50);
 /// The first stream's handle, as Amanda's client has it; handles of requests are far below.
 const FIRST_STREAM: u32 = 499_999;
-
-/// Why a connection ended before its time.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// Reading failed.
-    #[error("cannot read what the server says")]
-    Read(#[source] io::Error),
-    /// The bytes are not Amanda's.
-    #[error("what the server says is not Amanda's protocol")]
-    Tokens(#[from] TokenError),
-}
 
 /// Serves one Amanda connection from its first byte to its last.
 ///
@@ -56,7 +46,7 @@ pub fn serve(input: impl Read + Send + 'static, out: Arc<dyn Out>, client: Arc<C
             scope.spawn(move || connection.work(handle, &request));
         });
         connection.close();
-        ended
+        ended.map_err(|why| ServeError { asked: connection.state().asked.take(), why })
     })
 }
 
@@ -72,6 +62,8 @@ pub struct Connection {
 #[derive(Default)]
 struct State {
     closed: bool,
+    /// What was asked for last.
+    asked: Option<Asked>,
     exchanges: HashMap<u32, Exchange>,
     /// Streams that are open, and what ends with each.
     streams: HashMap<u32, Arc<Children>>,
@@ -94,7 +86,7 @@ impl Connection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn listen(&self, mut input: impl Read, mut start: impl FnMut(u32, Request)) -> Result<(), ServeError> {
+    fn listen(&self, mut input: impl Read, mut start: impl FnMut(u32, Request)) -> Result<(), Why> {
         let mut tokens = Tokens::new();
         let mut buffer = vec![0; 32 * 1024];
         loop {
@@ -102,7 +94,7 @@ impl Connection {
                 Ok(0) => return Ok(tokens.finish()?),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(ServeError::Read(error)),
+                Err(error) => return Err(Why::Read(error)),
             };
             tokens.feed(&buffer[..read]);
             while let Some(token) = tokens.next_token()? {
@@ -158,7 +150,9 @@ impl Connection {
         match Request::parse(body) {
             Ok(request) => {
                 self.wire.packet(handle, &Packet::ack())?;
-                self.state().exchanges.insert(handle, Exchange::Working);
+                let mut state = self.state();
+                state.asked = Some(Asked::of(&request));
+                state.exchanges.insert(handle, Exchange::Working);
                 Ok(Some(request))
             }
             Err(RequestError::UnknownService(name)) => {

@@ -16,6 +16,7 @@
 
 pub mod allow;
 mod amandad;
+mod broken;
 mod children;
 mod connection;
 mod estimate;
@@ -32,7 +33,8 @@ use std::sync::Arc;
 
 use wire::{DiskName, HostName};
 
-pub use connection::{ServeError, serve};
+pub use broken::{Asked, ServeError, Why};
+pub use connection::serve;
 use state::State;
 
 /// The way to the server, of one connection.
@@ -45,6 +47,15 @@ pub trait Out: Send + Sync {
     fn send(&self, frame: Vec<u8>) -> io::Result<()>;
 }
 
+/// Returns the path of the GNU tar that dumps are made with.
+///
+/// # Errors
+/// When the rules allow none, or it is another tar.
+pub fn tar(rules: &Rules) -> Result<String, allow::Refusal> {
+    let tar = tar::Tar::probe(allow::tar(rules)?).map_err(allow::Refusal::new)?;
+    Ok(tar.program().display().to_string())
+}
+
 /// Hears what goes on. Called often, from several threads.
 pub trait Watch: Send + Sync {
     /// A size is being estimated.
@@ -55,6 +66,8 @@ pub trait Watch: Send + Sync {
     fn moved(&self, disk: &DiskName, raw: u64, sent: u64, files: u64);
     /// A dump has ended, as far as this side knows.
     fn ended(&self, disk: &DiskName, how: &str);
+    /// A dump goes on, and a person should know this about it.
+    fn remarked(&self, what: &str);
     /// The server asked for something that it may not have.
     fn refused(&self, what: &str);
 }

@@ -9,7 +9,6 @@ use amanda::protocol::reply::{CheckLine, Selfcheck};
 use amanda::protocol::request::{DleRequest, Options, Request};
 
 use super::allow::{self, Filter, Refusal};
-use super::tar::Tar;
 use super::{Client, connection, patterns};
 
 /// Room that a dump's own files need, in KiB; Amanda's client asks for the same.
@@ -54,8 +53,7 @@ fn disk(client: &Client, request: &DleRequest) -> Result<Vec<String>, Refusal> {
 }
 
 fn overall(client: &Client) -> Result<String, Refusal> {
-    let tar = allow::tar(&client.rules)?;
-    let tar = Tar::probe(tar).map_err(Refusal::new)?;
+    let tar = super::tar(&client.rules)?;
     let root = writable(client)?;
     let here = |error: std::io::Error| Refusal::new(format!("cannot write below {}: {error}", root.display()));
     let mut file = tempfile::tempfile_in(root).map_err(here)?;
@@ -64,7 +62,7 @@ fn overall(client: &Client) -> Result<String, Refusal> {
     if room < ROOM {
         return Err(Refusal::new(format!("there is no room below {}: {room} KiB", root.display())));
     }
-    Ok(tar.program().display().to_string())
+    Ok(tar)
 }
 
 fn writable(client: &Client) -> Result<&std::path::Path, Refusal> {

@@ -5,7 +5,7 @@ use serde_json::json;
 use wire::Exit;
 
 use super::visit::{Purpose, Visit};
-use super::{disks, first_full, store, way};
+use super::{answers, disks, first_full, store, way};
 use crate::config::Config;
 use crate::due::{self, Verdict};
 use crate::history;
@@ -91,6 +91,24 @@ impl Steps {
         }
     }
 
+    /// Who answers the server's Amanda.
+    fn client(&mut self, config: &Config) {
+        match answers::look(config) {
+            Ok(found) => self.found("client", found),
+            Err(problem) => self.bad("client", problem),
+        }
+        if let Some(found) = answers::no_disks(config) {
+            self.found("disks", found);
+        }
+    }
+
+    fn found(&mut self, what: &'static str, found: answers::Found) {
+        self.good(what, found.detail);
+        if !found.hint.is_empty() {
+            self.advise(&found.hint);
+        }
+    }
+
     fn advise(&mut self, hint: &str) {
         if let Some(step) = self.steps.last_mut() {
             step.hint = hint.to_owned();
@@ -128,6 +146,7 @@ pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
     } else {
         steps.good("state", format!("{} can be written", config.state.value.display()));
     }
+    steps.client(config);
     let way = way(config);
     match session::ssh::check(&way.login) {
         Ok(()) => steps.good("key", config.identity.value.display().to_string()),

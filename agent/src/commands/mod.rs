@@ -2,8 +2,9 @@
 //!
 //! [`backup`] is `run` and `now`, [`look`] is `status`, `why` and `show-config`, [`check`] tries everything up to the
 //! backup; [`visit`] is the caller that a session talks to, [`served`] the client that answers when Amanda
-//! comes through it; [`first_full`] says how long a first dump takes.
+//! comes through it, `answers` what `check` says of it; [`first_full`] says how long a first dump takes.
 
+mod answers;
 pub mod backup;
 pub mod check;
 pub mod first_full;

@@ -42,26 +42,7 @@ impl Served {
     /// Prepares the client for this server's config; nothing is opened yet.
     pub fn new(config: &Config, host: &HostName, server_config: &ConfigName) -> Self {
         let seen = Arc::new(Seen::default());
-        let disks = config.disks.iter().map(|disk| Disk {
-            name: disk.value.name.clone(),
-            device: disk.value.device.clone(),
-            exclude: disk.value.exclude.clone(),
-        });
-        let rules = Rules {
-            host: Some(host.clone()),
-            disks: disks.collect(),
-            // The defaults name both homes of a program; a link from one to the other is no second program.
-            programs: config.programs.value.iter().filter(|program| program.exists()).cloned().collect(),
-            kind: match config.client.value {
-                ClientKind::Native => Kind::Native,
-                ClientKind::Amandad => Kind::Amandad {
-                    program: config.amandad.value.clone(),
-                    gnutar_lists: config.gnutar_lists.value.clone(),
-                    amandates: config.amandates.value.clone(),
-                    user: owner(&config.gnutar_lists.value),
-                },
-            },
-        };
+        let rules = rules(config, Some(host.clone()));
         let destination = file_name(config.destination.value.to_string().as_bytes());
         let directory = config.state.value.join("client").join(destination).join(file_name(server_config.as_str().as_bytes()));
         let watch: Arc<dyn Watch> = seen.clone();
@@ -105,7 +86,7 @@ impl Served {
 impl Answer for Served {
     fn answer(&self, input: Input, output: Arc<Output>) {
         if let Err(error) = client::serve(input, output, Arc::clone(&self.client)) {
-            self.seen.say(&format!("a connection of the server's Amanda: {error}"));
+            self.seen.say(&error.to_string());
         }
     }
 
@@ -166,8 +147,36 @@ impl Watch for Seen {
         }
     }
 
+    fn remarked(&self, what: &str) {
+        self.say(what);
+    }
+
     fn refused(&self, what: &str) {
         self.say(&format!("refused to the server's Amanda: {what}"));
+    }
+}
+
+/// Returns what agent.toml lets a server ask for.
+pub fn rules(config: &Config, host: Option<HostName>) -> Rules {
+    let disks = config.disks.iter().map(|disk| Disk {
+        name: disk.value.name.clone(),
+        device: disk.value.device.clone(),
+        exclude: disk.value.exclude.clone(),
+    });
+    Rules {
+        host,
+        disks: disks.collect(),
+        // The defaults name both homes of a program; a link from one to the other is no second program.
+        programs: config.programs.value.iter().filter(|program| program.exists()).cloned().collect(),
+        kind: match config.client.value {
+            ClientKind::Native => Kind::Native,
+            ClientKind::Amandad => Kind::Amandad {
+                program: config.amandad.value.clone(),
+                gnutar_lists: config.gnutar_lists.value.clone(),
+                amandates: config.amandates.value.clone(),
+                user: owner(&config.gnutar_lists.value),
+            },
+        },
     }
 }
 

@@ -34,6 +34,8 @@ use crate::history::StoreError;
 
 /// How long a command that has closed its output may take to end.
 const ENDING: Duration = Duration::from_secs(5);
+/// Bytes that wait in the pipe to ssh at most.
+const PIPE: i32 = 512 * 1024;
 /// How much of the server's standard error is kept.
 const TAIL: usize = 4096;
 
@@ -218,6 +220,8 @@ type Child<'s> = openssh::Child<&'s openssh::Session>;
 
 fn pipes(child: &mut Child<'_>) -> (openssh::ChildStdin, openssh::ChildStdout, openssh::ChildStderr) {
     let stdin = child.stdin().take().expect("stdin was piped");
+    // Fewer turns between us and ssh while a dump goes through; what is no pipe has its own size.
+    let _ = nix::fcntl::fcntl(&stdin, nix::fcntl::FcntlArg::F_SETPIPE_SZ(PIPE));
     let stdout = child.stdout().take().expect("stdout was piped");
     let stderr = child.stderr().take().expect("stderr was piped");
     (stdin, stdout, stderr)

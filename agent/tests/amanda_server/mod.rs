@@ -39,6 +39,7 @@ pub struct Laptop {
 #[derive(Default)]
 pub struct Heard {
     pub refused: Mutex<Vec<String>>,
+    pub remarked: Mutex<Vec<String>>,
     pub ended: Mutex<Vec<String>>,
     pub files: AtomicUsize,
 }
@@ -51,6 +52,9 @@ impl Watch for Heard {
     }
     fn ended(&self, _: &DiskName, how: &str) {
         self.ended.lock().expect("no panic").push(how.to_owned());
+    }
+    fn remarked(&self, what: &str) {
+        self.remarked.lock().expect("no panic").push(what.to_owned());
     }
     fn refused(&self, what: &str) {
         self.refused.lock().expect("no panic").push(what.to_owned());
@@ -205,6 +209,8 @@ pub struct Server {
     closed: Arc<(Mutex<bool>, std::sync::Condvar)>,
     thread: JoinHandle<Result<(), ServeError>>,
     next: u32,
+    /// Amanda's own client may answer the end of a stream with another one.
+    echoes: bool,
 }
 
 impl Server {
@@ -214,8 +220,9 @@ impl Server {
         let (frames, from) = channel();
         let closed: Arc<(Mutex<bool>, std::sync::Condvar)> = Arc::default();
         let out = Arc::new(ToServer { frames, closed: closed.clone(), credit: AtomicUsize::new(credit) });
+        let echoes = client.rules.kind != Kind::Native;
         let thread = thread::spawn(move || serve(input, out, client));
-        Self { to: Some(to), from, tokens: Tokens::new(), closed, thread, next: 0 }
+        Self { to: Some(to), from, tokens: Tokens::new(), closed, thread, next: 0, echoes }
     }
 
     pub fn send(&mut self, handle: u32, payload: &[u8]) {
@@ -288,7 +295,7 @@ impl Server {
         let mut open: Vec<u32> = streams.handles().collect();
         while !open.is_empty() {
             let (handle, payload) = self.token();
-            if handle < 10_000 && payload.is_empty() {
+            if payload.is_empty() && (handle < 10_000 || (self.echoes && !open.contains(&handle))) {
                 continue;
             }
             assert!(open.contains(&handle), "a token on {handle}");

@@ -41,7 +41,10 @@ def read_exactly(count):
 def hear():
     length, _channel = struct.unpack(">IB", read_exactly(5))
     message = json.loads(read_exactly(length))
-    if message["say"] != "heartbeat":
+    if message["say"] == "measure":
+        if message["last"]:
+            raw(frame({"say": "measured"}))
+    elif message["say"] != "heartbeat":
         log("heard", json.dumps(message, sort_keys=True))
     return message["say"]
 
@@ -76,6 +79,8 @@ def message(step, words):
         return {"say": "standing", "ticket": words.get("ticket")}
     if step == "end":
         return {"say": "end", "ticket": words.get("ticket")}
+    if step == "checked":
+        return {"say": "checked", "ok": words["ok"] == "yes", "lines": [words["line"].replace("_", " ")]}
     if step == "abort":
         return {"say": "abort", "code": words["code"], "message": words["message"].replace("_", " "),
                 "hint": words.get("hint", "").replace("_", " ")}

@@ -4,6 +4,8 @@
 //! each ([`crate::flow`]); others are refused. A length is looked at before memory is taken, and nothing is kept beyond one
 //! frame and what one read brought.
 
+use std::io::{self, Read};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -90,6 +92,8 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// Bytes at the front that have been given out.
     taken: usize,
+    /// Bytes at the front that came; behind them is room.
+    filled: usize,
 }
 
 impl Decoder {
@@ -100,14 +104,31 @@ impl Decoder {
 
     /// Takes bytes as they were read.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.taken);
+        self.room(bytes.len()).copy_from_slice(bytes);
+        self.filled += bytes.len();
+    }
+
+    /// Reads once, at most so many bytes, straight into its own memory; returns how many came, none at the end.
+    pub fn read_from(&mut self, mut reader: impl Read, most: usize) -> io::Result<usize> {
+        let read = reader.read(self.room(most))?;
+        self.filled += read;
+        Ok(read)
+    }
+
+    /// Returns room for so many bytes behind those that came.
+    fn room(&mut self, bytes: usize) -> &mut [u8] {
+        self.buffer.copy_within(self.taken..self.filled, 0);
+        self.filled -= self.taken;
         self.taken = 0;
-        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() < self.filled + bytes {
+            self.buffer.resize(self.filled + bytes, 0);
+        }
+        &mut self.buffer[self.filled..self.filled + bytes]
     }
 
     /// Returns the next whole frame, none when more bytes are needed.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
-        let rest = &self.buffer[self.taken..];
+        let rest = &self.buffer[self.taken..self.filled];
         let Some(header) = rest.first_chunk::<HEADER>() else { return Ok(None) };
         let [a, b, c, d, channel] = *header;
         let limit = match channel {
@@ -133,7 +154,7 @@ impl Decoder {
 
     /// Says that the stream has ended; an error when it ended inside a frame.
     pub fn finish(&self) -> Result<(), FrameError> {
-        if self.buffer.len() == self.taken { Ok(()) } else { Err(FrameError::Truncated) }
+        if self.filled == self.taken { Ok(()) } else { Err(FrameError::Truncated) }
     }
 }
 
@@ -156,6 +177,20 @@ mod tests {
         let mut decoder = Decoder::new();
         decoder.feed(&[0, 0, 0, 1, MAX_STREAMS + 1, 0]);
         assert!(matches!(decoder.next_frame(), Err(FrameError::UnknownChannel(9))));
+    }
+
+    #[test]
+    fn what_is_read_and_what_is_fed_is_the_same() {
+        let stream = [header(2, 3).as_slice(), b"abc", &header(2, 2), b"de"].concat();
+        for most in 1..stream.len() + 2 {
+            let (mut decoder, mut reader, mut seen) = (Decoder::new(), stream.as_slice(), Vec::new());
+            while decoder.read_from(&mut reader, most).expect("memory") > 0 {
+                while let Some(frame) = decoder.next_frame().expect("our frames") {
+                    seen.extend_from_slice(frame.payload);
+                }
+            }
+            assert_eq!((seen.as_slice(), decoder.finish().is_ok()), (&b"abcde"[..], true), "{most} at a time");
+        }
     }
 
     #[test]
@@ -205,7 +240,7 @@ mod tests {
                         Err(_) => break 'stream,
                     }
                 }
-                prop_assert!(decoder.buffer.len() - decoder.taken <= HEADER + MAX_CONTROL + 300);
+                prop_assert!(decoder.buffer.len() <= HEADER + MAX_CONTROL + 300);
             }
         }
 

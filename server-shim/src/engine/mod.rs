@@ -48,6 +48,8 @@ pub struct Survey {
     pub catalog: String,
     /// Where it logs.
     pub logdir: PathBuf,
+    /// Where its indexes are.
+    pub indexdir: PathBuf,
     /// Its holding disks' directories.
     pub holding: Vec<PathBuf>,
     /// Its disks.
@@ -195,6 +197,7 @@ pub(crate) mod tests {
             config: "daily".parse().expect("name"),
             catalog: "cat".to_owned(),
             logdir: PathBuf::new(),
+            indexdir: PathBuf::new(),
             holding: vec![],
             disks: disks.iter().map(rule).collect(),
         }

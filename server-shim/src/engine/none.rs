@@ -36,6 +36,7 @@ impl Engine for NoEngine<'_> {
             config: config.clone(),
             catalog: "none".to_owned(),
             logdir: PathBuf::new(),
+            indexdir: PathBuf::new(),
             holding: Vec::new(),
             disks: self.config.hosts.iter().flat_map(disks).collect(),
         })

@@ -16,7 +16,7 @@ pub mod record;
 pub mod settle;
 pub mod start;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -29,9 +29,9 @@ use wire::HostName;
 
 use crate::config::{Config, EngineKind, Reach};
 use crate::durable;
-use crate::engine::Engine;
 use crate::engine::amanda::AmandaEngine;
 use crate::engine::none::NoEngine;
+use crate::engine::{Engine, Trouble};
 use crate::layout::Layout;
 use crate::lock;
 use crate::processes::{Foreign, Identity};
@@ -96,8 +96,8 @@ struct Runner<'a> {
     /// Files in the queue that will not be served, whatever they say.
     passed_over: Vec<String>,
     checks: checks::Checks,
-    /// Tickets whose laptop has no session now.
-    away: BTreeSet<TicketId>,
+    /// Tickets whose laptop has no session now, and since when, in seconds of a clock that nobody sets.
+    away: BTreeMap<TicketId, f64>,
 }
 
 impl<'a> Runner<'a> {
@@ -118,7 +118,7 @@ impl<'a> Runner<'a> {
             published: None,
             passed_over: Vec::new(),
             checks: checks::Checks::default(),
-            away: BTreeSet::new(),
+            away: BTreeMap::new(),
         })
     }
 
@@ -149,18 +149,15 @@ impl<'a> Runner<'a> {
             self.guard(&surveys, &admission.foreign);
             let is_here = |waiting: &Waiting| self.is_here(waiting);
             let turn = turn_of_those_here(now, &admission.waiting, &admission.running, &self.config.limits, is_here);
-            let away = turn.holds.iter().filter(|(_, hold)| *hold == Hold::Away).map(|(index, _)| &admission.waiting[*index].ticket);
-            self.away = away.cloned().collect();
+            self.send_away(&admission, &turn)?;
             self.publish(&surveys, &admission, &turn);
             if self.start(&admission, &turn, &surveys)? {
                 continue;
             }
-            // A laptop that comes back has a session, which brings a runner to life.
-            let waits = admission.waiting.len() > self.away.len();
-            if !waits && !checking && self.live.is_empty() {
+            if admission.waiting.is_empty() && !checking && self.live.is_empty() {
                 return self.tidy();
             }
-            self.wait(waits)?;
+            self.wait(!admission.waiting.is_empty())?;
         }
     }
 
@@ -254,6 +251,33 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
+    /// Answers tickets whose laptop has been away for too long: when it calls again it asks again, and a ticket that nobody
+    /// comes for would keep a runner alive for ever.
+    fn send_away(&mut self, admission: &Admission, turn: &Turn) -> io::Result<()> {
+        let monotonic = uptime();
+        let away = turn.holds.iter().filter(|(_, hold)| *hold == Hold::Away).map(|(index, _)| &admission.waiting[*index]);
+        let still: BTreeMap<TicketId, f64> =
+            away.map(|waiting| (waiting.ticket.clone(), self.away.get(&waiting.ticket).copied().unwrap_or(monotonic))).collect();
+        // One that nobody was asked about now, since another run goes first, keeps its time.
+        let asked = |id: &TicketId| turn.start.iter().any(|index| admission.waiting[*index].ticket == *id);
+        let waits = |id: &TicketId| admission.waiting.iter().any(|waiting| waiting.ticket == *id);
+        self.away.retain(|id, _| waits(id) && !asked(id));
+        self.away.extend(still);
+        for (id, since) in self.away.clone() {
+            if monotonic - since < self.config.limits.away.as_secs_f64() {
+                continue;
+            }
+            let trouble = Trouble::later(
+                "the laptop left before its turn came, and its disks are read through its own session",
+                "nothing need be done: the next call asks again",
+            );
+            log(&format!("event=ticket_left ticket={}", id.as_str()));
+            admission.fail(&self.layout, &self.spool, &id, &trouble)?;
+            self.away.remove(&id);
+        }
+        Ok(())
+    }
+
     /// Tells whether the laptop of a ticket can be reached now; the hosts of an order are whoever answers.
     fn is_here(&self, waiting: &Waiting) -> bool {
         let there = |host: &HostName| match self.config.hosts.get(host).map(|rule| rule.reach) {
@@ -294,9 +318,7 @@ impl<'a> Runner<'a> {
 
     fn something_waits(&self) -> io::Result<bool> {
         let (tickets, _) = self.spool.list()?;
-        let waits = tickets.iter().any(|ticket| {
-            !self.layout.result(ticket).exists() && !self.passed_over.contains(&ticket.file_name()) && !self.away.contains(&ticket.id)
-        });
+        let waits = tickets.iter().any(|ticket| !self.layout.result(ticket).exists() && !self.passed_over.contains(&ticket.file_name()));
         Ok(waits
             || checks::any(&self.layout)
             || order::list(&self.layout)?.iter().any(|order| !self.layout.order_result(&order.id).exists()))

@@ -2,7 +2,7 @@
 //! until the laptop speaks, Amanda speaks, something happens to a ticket, or it is time to say "still here".
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,7 +23,10 @@ const HEARTBEAT: Duration = Duration::from_secs(HEARTBEAT_SECONDS);
 const SILENCE: Duration = Duration::from_secs(SILENCE_SECONDS);
 
 /// As much is read at a time; the pipe from sshd is made as large, where it is one.
-const READ: usize = 128 * 1024;
+const READ: usize = 256 * 1024;
+
+/// How often the tunnel looks after what changes with time, while it is busy.
+const TICK: Duration = Duration::from_millis(200);
 
 /// What came.
 #[derive(Debug)]
@@ -54,9 +57,11 @@ pub struct Peer {
     input: File,
     output: Output,
     decoder: Decoder,
-    buffer: Vec<u8>,
+    /// As much is read at a time.
+    most: usize,
     heard: Instant,
     spoke: Instant,
+    ticked: Instant,
     allowance: Allowance,
     watch: Option<Inotify>,
     tunnel: Option<Tunnel>,
@@ -80,9 +85,10 @@ impl Peer {
             input: input.into(),
             output: Output::new(output),
             decoder: Decoder::new(),
-            buffer: vec![0; 8 * 1024],
+            most: 8 * 1024,
             heard: now,
             spoke: now,
+            ticked: now,
             allowance: Allowance::new(now),
             watch: None,
             tunnel: None,
@@ -101,7 +107,7 @@ impl Peer {
     pub fn serve(&mut self, tunnel: Tunnel) {
         self.tunnel = Some(tunnel);
         // Dumps will come; until now there were messages.
-        self.buffer = vec![0; READ];
+        self.most = READ;
     }
 
     /// Tells whether Amanda can reach the laptop.
@@ -160,8 +166,9 @@ impl Peer {
             if now.duration_since(self.spoke) >= HEARTBEAT {
                 self.say(&FromShim::Heartbeat)?;
             }
-            if let Some(tunnel) = &mut self.tunnel {
+            if let Some(tunnel) = self.tunnel.as_mut().filter(|_| now.duration_since(self.ticked) >= TICK) {
                 tunnel.tick(now);
+                self.ticked = now;
             }
             let until = look_at.min(self.heard + SILENCE).min(self.spoke + HEARTBEAT);
             if let Some(event) = self.sleep(until.saturating_duration_since(now))? {
@@ -267,11 +274,10 @@ impl Peer {
 
     /// Reads what is there; false at the end of the stream.
     fn read(&mut self) -> io::Result<bool> {
-        let read = match self.input.read(&mut self.buffer) {
+        let read = match self.decoder.read_from(&self.input, self.most) {
             Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => return Ok(true),
             other => other?,
         };
-        self.decoder.feed(&self.buffer[..read]);
         self.heard = Instant::now();
         Ok(read > 0)
     }

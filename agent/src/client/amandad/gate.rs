@@ -7,8 +7,9 @@ use amanda::protocol::packet::Kind as Packets;
 use amanda::protocol::reply::{self, CheckLine, Selfcheck, Sendbackup, Sendsize, Size, SizeLine};
 use amanda::protocol::request::{DleRequest, Options, Program, Request, RequestError, Service};
 
-use super::Dump;
+use super::{Dump, excludes};
 use crate::client::allow::{self, Refusal};
+use crate::client::broken::Asked;
 use crate::client::connection::words;
 use crate::client::state::stock;
 use crate::client::{Client, Kind};
@@ -19,6 +20,7 @@ pub enum Passed {
     Answer(Packets, Vec<u8>),
     /// amandad gets it, in these words.
     On {
+        asked: Asked,
         body: Vec<u8>,
         /// The dump that it begins.
         dump: Option<Box<Wanted>>,
@@ -49,8 +51,8 @@ pub fn pass(client: &Client, body: &[u8]) -> Passed {
         client.watch.refused(&refusal.to_string());
         return Passed::Answer(Packets::Rep, reply::error(format!("[{refusal}]").as_bytes()));
     }
-    request.dles.retain(|dle| match allow::dle(&client.rules, dle) {
-        Ok(_) => true,
+    request.dles.retain_mut(|dle| match allow::dle(&client.rules, dle).and_then(|grant| excludes::add(grant.disk, dle)) {
+        Ok(()) => true,
         Err(refusal) => {
             client.watch.refused(&refusal.to_string());
             refusals.push((dle.clone(), refusal));
@@ -66,7 +68,7 @@ pub fn pass(client: &Client, body: &[u8]) -> Passed {
     let host = request.options.hostname.clone().unwrap_or_default();
     let dump =
         (request.service == Service::Sendbackup).then(|| request.dles.first().cloned().map(|dle| Box::new(Wanted { host, dle }))).flatten();
-    Passed::On { body: request.print(), dump }
+    Passed::On { asked: Asked::of(&request), body: request.print(), dump }
 }
 
 fn refused(service: Service, asked: &Options, refusals: &[(DleRequest, Refusal)]) -> Vec<u8> {

@@ -1,15 +1,17 @@
 //! `client = "amandad"`: the installed amandad answers, for what this program does not do itself (applications, scripts, encryption).
 //!
-//! Requests pass the same gate and are written anew from what was understood of them, so that amandad reads nothing that we did not.
+//! Requests pass the same gate and are written anew from what was understood of them, so that amandad reads nothing that we did not, and
+//! with what agent.toml leaves out.
 //! Its answers go out as they are. Before a dump, what Amanda's client is about to change is kept; the checksum
 //! that it sends along is written down before the server hears the end of the dump.
 
+mod excludes;
 mod gate;
 mod program;
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write as _};
-use std::process::{Child, ChildStdin};
+use std::process::ChildStdin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -20,8 +22,9 @@ use amanda::protocol::reply::Sendbackup;
 use amanda::protocol::token::{self, Tokens};
 use wire::DiskName;
 
+use super::broken::{Asked, ServeError, Why};
 use super::children::Children;
-use super::connection::{ServeError, words};
+use super::connection::words;
 use super::lanes::Wire;
 use super::state::Pending;
 use super::{Client, Out};
@@ -32,14 +35,20 @@ const MAX_REQUESTS: usize = 1000;
 
 /// Serves one connection with the installed amandad.
 pub fn serve(input: impl Read + Send + 'static, out: Arc<dyn Out>, client: Arc<Client>) -> Result<(), ServeError> {
+    let relay = Arc::new(Relay { wire: Wire::new(out), client, state: Mutex::default() });
+    let served = relayed(input, &relay);
+    relay.over();
+    served.map_err(|why| ServeError { asked: relay.state().asked.take(), why })
+}
+
+fn relayed(input: impl Read + Send + 'static, relay: &Arc<Relay>) -> Result<(), Why> {
     let children = Arc::new(Children::default());
-    let mut child = program::start(&client.rules.kind, &children).map_err(ServeError::Read)?;
+    let mut child = program::start(&relay.client.rules.kind, &children).map_err(Why::Amandad)?;
     let stdin = child.stdin.take().expect("it was asked for");
     let stdout = child.stdout.take().expect("it was asked for");
-    let relay = Arc::new(Relay { wire: Wire::new(out), client, state: Mutex::default() });
     // Not waited for: when amandad ends by itself nothing more comes in, and this thread ends when the connection is closed.
     let inwards = {
-        let (relay, children, leader) = (Arc::clone(&relay), Arc::clone(&children), child.id());
+        let (relay, children, leader) = (Arc::clone(relay), Arc::clone(&children), child.id());
         move || {
             let ended = relay.inwards(input, stdin);
             program::end(leader, &children);
@@ -51,14 +60,9 @@ pub fn serve(input: impl Read + Send + 'static, out: Arc<dyn Out>, client: Arc<C
     if !matches!(outwards, Ok(Ended::Amandad)) {
         program::end(child.id(), &children);
     }
-    finish(&mut child, &children)?;
-    relay.over();
+    children.wait(&mut child).map_err(Why::Amandad)?;
     let inwards = if inwards.is_finished() { inwards.join().unwrap_or(Ok(())) } else { Ok(()) };
     inwards.and(outwards.map(drop))
-}
-
-fn finish(child: &mut Child, children: &Children) -> Result<(), ServeError> {
-    children.wait(child).map(drop).map_err(ServeError::Read)
 }
 
 /// Who ended a connection.
@@ -76,6 +80,8 @@ struct Relay {
 
 #[derive(Default)]
 struct State {
+    /// What was asked for last.
+    asked: Option<Asked>,
     /// Handles of requests that amandad has.
     requests: HashMap<u32, Option<Dump>>,
     /// Streams of dumps that go on: what they carry, and for which request.
@@ -109,7 +115,7 @@ impl Relay {
     }
 
     /// From the server to amandad.
-    fn inwards(&self, mut input: impl Read, mut amandad: ChildStdin) -> Result<(), ServeError> {
+    fn inwards(&self, mut input: impl Read, mut amandad: ChildStdin) -> Result<(), Why> {
         let mut tokens = Tokens::new();
         let mut buffer = vec![0; 32 * 1024];
         loop {
@@ -117,7 +123,7 @@ impl Relay {
                 Ok(0) => return Ok(tokens.finish()?),
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(ServeError::Read(error)),
+                Err(error) => return Err(Why::Read(error)),
             };
             tokens.feed(&buffer[..read]);
             while let Some(token) = tokens.next_token()? {
@@ -157,7 +163,8 @@ impl Relay {
                 }
                 self.wire.packet(handle, &Packet::new(kind, body)).map(|()| None)
             }
-            Passed::On { body, dump } => {
+            Passed::On { asked, body, dump } => {
+                self.state().asked = Some(asked);
                 if !known {
                     let full = self.state().requests.len() >= MAX_REQUESTS;
                     let kept = dump.map(|dump| gate::keep(&self.client, &dump)).transpose();
@@ -178,7 +185,7 @@ impl Relay {
     }
 
     /// From amandad to the server.
-    fn outwards(&self, mut amandad: impl Read) -> Result<Ended, ServeError> {
+    fn outwards(&self, mut amandad: impl Read) -> Result<Ended, Why> {
         let mut tokens = Tokens::with_limit(token::MAX_PAYLOAD);
         let mut buffer = vec![0; 64 * 1024];
         loop {
@@ -186,10 +193,10 @@ impl Relay {
                 Ok(0) => return Ok(Ended::Amandad),
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(ServeError::Read(error)),
+                Err(error) => return Err(Why::Amandad(error)),
             };
             tokens.feed(&buffer[..read]);
-            while let Some(token) = tokens.next_token()? {
+            while let Some(token) = tokens.next_token().map_err(Why::AmandadsTokens)? {
                 self.overhear(token.handle, token.payload);
                 if self.wire.token(token.handle, token.payload).is_err() {
                     return Ok(Ended::Server);
@@ -201,7 +208,7 @@ impl Relay {
     /// Looks at what amandad says, before the server hears it.
     fn overhear(&self, handle: u32, payload: &[u8]) {
         let mut state = self.state();
-        let State { requests, streams } = &mut *state;
+        let State { requests, streams, .. } = &mut *state;
         if let Some(&(carries, request)) = streams.get(&handle) {
             if let Some(Some(dump)) = requests.get_mut(&request) {
                 dump.hears(&self.client, carries, payload);

@@ -67,19 +67,21 @@ fn written(dir: &Path, name: &str, text: &[u8]) -> Result<PathBuf, Refusal> {
     Ok(path)
 }
 
-/// Returns our own patterns, a line each. tar cuts blanks off a line's end.
+/// Returns our own patterns, a line each.
 fn own(disk: &Disk) -> Result<Vec<u8>, Refusal> {
-    let mut text = Vec::new();
-    for pattern in &disk.exclude {
-        if pattern.is_empty() || pattern.contains(['\n', '\0']) {
-            return Err(Refusal::new(format!("{pattern:?} is no pattern: correct exclude of this [[disk]] in agent.toml")));
-        }
-        match pattern.strip_suffix([' ', '\t', '\r', '\x0b', '\x0c']) {
-            Some(rest) => text.extend(format!("{rest}[{}]\n", &pattern[rest.len()..]).into_bytes()),
-            None => text.extend(format!("{pattern}\n").into_bytes()),
-        }
+    let lines = disk.exclude.iter().map(|pattern| own_line(pattern).map(|line| line + "\n"));
+    lines.collect::<Result<String, _>>().map(String::into_bytes)
+}
+
+/// Returns a pattern of ours as a line of the file that tar reads. tar cuts blanks off a line's end.
+pub fn own_line(pattern: &str) -> Result<String, Refusal> {
+    if pattern.is_empty() || pattern.contains(['\n', '\0']) {
+        return Err(Refusal::new(format!("{pattern:?} is no pattern: correct exclude of this [[disk]] in agent.toml")));
     }
-    Ok(text)
+    Ok(match pattern.strip_suffix([' ', '\t', '\r', '\x0b', '\x0c']) {
+        Some(rest) => format!("{rest}[{}]", &pattern[rest.len()..]),
+        None => pattern.to_owned(),
+    })
 }
 
 /// Amanda quotes each pattern and takes the outer quotation marks off again; tar's matching takes the backslashes.

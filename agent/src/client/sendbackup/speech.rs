@@ -25,7 +25,7 @@ pub struct Heard {
     pub size: Option<u64>,
     /// Lines that somebody should read.
     pub strange: u64,
-    /// All lines.
+    /// All lines but tar's last word.
     pub lines: u64,
 }
 
@@ -66,20 +66,29 @@ impl Speech {
         let class = classify(line);
         let lines = {
             let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-            heard.lines += 1;
             match class {
                 Class::Size { bytes } => heard.size = Some(bytes),
-                Class::Normal => {}
-                Class::Strange => heard.strange += 1,
+                Class::Normal => heard.lines += 1,
+                Class::Strange => {
+                    heard.lines += 1;
+                    heard.strange += 1;
+                }
             }
             heard.lines
         };
         match class {
             Class::Size { .. } => self.say(&[Line::Normal(line)]),
-            _ if lines == MAX_LINES => self.say(&[Line::Strange(b"and more of the like: the rest is left out")]),
             _ if lines > MAX_LINES => Ok(()),
             Class::Normal => self.say(&[Line::Normal(line)]),
             Class::Strange => self.say(&[Line::Strange(line)]),
+        }
+    }
+
+    /// Says how many lines were not passed on, if any: to be said when the programs have ended.
+    pub fn tell_left_out(&self) -> io::Result<()> {
+        match self.heard().lines.saturating_sub(MAX_LINES) {
+            0 => Ok(()),
+            left => self.remark(&format!("{left} more lines like these were left out")),
         }
     }
 

@@ -12,7 +12,7 @@ use nix::libc;
 use tempfile::TempDir;
 use wire::DiskName;
 
-use super::{Pending, StateError, Undo, sync};
+use super::{FileSystem, Pending, StateError, Undo, sync};
 
 /// Held while the attempt's process lives.
 pub(super) const LOCK: &str = "lock";
@@ -29,6 +29,7 @@ pub struct Attempt {
     disk: DiskName,
     level: u8,
     started: i64,
+    system: Option<FileSystem>,
     _lock: File,
 }
 
@@ -43,7 +44,7 @@ impl Attempt {
             let mut base = File::open(base).map_err(|source| StateError { path: base.to_path_buf(), source })?;
             io::copy(&mut base, &mut list).map_err(failed)?;
         }
-        Ok(Self { dir, disk: disk.clone(), level, started, _lock: held })
+        Ok(Self { dir, disk: disk.clone(), level, started, system: None, _lock: held })
     }
 
     /// Returns tar's list.
@@ -61,6 +62,11 @@ impl Attempt {
         self.started
     }
 
+    /// Remembers the file system that the disk is on.
+    pub fn is_on(&mut self, system: FileSystem) {
+        self.system = Some(system);
+    }
+
     /// Writes down, durably, that the dump has ended well on this side, and what names it to the server. From here on its fate is decided
     /// by receipts.
     pub fn keep(self, sent: Crc) -> Result<Pending, StateError> {
@@ -74,6 +80,7 @@ impl Attempt {
             started: self.started,
             client_crc: Some(sent.crc),
             bytes: Some(sent.bytes),
+            system: self.system,
             undo: Undo::Forget,
         };
         pending.write(&path)?;

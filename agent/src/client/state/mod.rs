@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! lists/DISK_LEVEL          GNU tar's list of the last dump at that level that the server has
+//! lists/DISK_LEVEL.system   the file system that the disk was on then
 //! pending/ID/               one attempt: `snapshot` while it is made, `record.json` from its good end on
 //! ```
 //!
 //! A dump at level N builds on the highest list below N. Each attempt works on a copy, so the driver may retry, and two
 //! may even run at once. An attempt that ended well on this side is written down before the server hears of its end;
-//! [`fate`] then decides by receipts. What [`State::promote`] and [`State::discard`] do may be cut off at any point and be done
+//! [`fate()`] then decides by receipts. What [`State::promote`] and [`State::discard`] do may be cut off at any point and be done
 //! again.
 //!
 //! An installed Amanda client moves its own state by itself. For it an attempt keeps what was there [before](stock::Before),
@@ -16,12 +17,14 @@
 pub mod amandates;
 mod attempt;
 mod fate;
+mod files;
 pub mod stock;
+mod system;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -31,13 +34,13 @@ use wire::DiskName;
 
 pub use attempt::Attempt;
 pub use fate::{Fate, fate};
+pub use system::FileSystem;
 
 use crate::history::store::file_name;
+use files::{get, put, remove, sync};
 
 /// An attempt's record. Without it, nothing in the directory counts.
 const RECORD: &str = "record.json";
-/// A record is longer than this only when it is not one of ours.
-const LONGEST: u64 = 64 * 1024;
 
 /// What could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +68,9 @@ pub struct Pending {
     pub client_crc: Option<u32>,
     /// Bytes sent.
     pub bytes: Option<u64>,
+    /// The file system that the disk was on, where that is known.
+    #[serde(default)]
+    pub system: Option<FileSystem>,
     /// What discarding it takes.
     #[serde(default)]
     pub undo: Undo,
@@ -84,20 +90,14 @@ impl Pending {
     fn write(&self, dir: &Path) -> Result<(), StateError> {
         let path = dir.join(RECORD);
         let write = || -> io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(dir)?;
-            serde_json::to_writer(&mut file, self)?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
+            put(&path, self)?;
             sync(dir)
         };
         write().map_err(|source| StateError { path: path.clone(), source })
     }
 
     fn read(dir: &Path) -> Option<Self> {
-        let mut text = Vec::new();
-        File::open(dir.join(RECORD)).ok()?.take(LONGEST).read_to_end(&mut text).ok()?;
-        let pending: Self = serde_json::from_slice(&text).ok()?;
+        let pending: Self = get(&dir.join(RECORD))?;
         // A record that was copied elsewhere speaks of no attempt.
         (dir.file_name()? == pending.id.as_str()).then_some(pending)
     }
@@ -132,6 +132,12 @@ impl State {
         self.lists().join(format!("{}_{level}", file_name(disk.as_bytes())))
     }
 
+    fn system(&self, disk: &DiskName, level: u8) -> PathBuf {
+        let mut path = self.list(disk, level).into_os_string();
+        path.push(".system");
+        path.into()
+    }
+
     /// Makes sure that an attempt could be written down now, and takes away what dead ones left behind.
     pub fn prepare(&self) -> Result<(), StateError> {
         for dir in [&self.root, &self.lists(), &self.attempts()] {
@@ -154,6 +160,12 @@ impl State {
         Attempt::begin(&self.attempts(), disk, level, started, base.as_deref())
     }
 
+    /// Returns the file system that a disk was on when the list was made that a dump at this level builds on, or takes the place of.
+    pub fn was_on(&self, disk: &DiskName, level: u8) -> Option<FileSystem> {
+        let last = (0..level).rev().find(|level| self.list(disk, *level).exists()).unwrap_or(level);
+        get(&self.system(disk, last))
+    }
+
     /// Keeps, durably, what Amanda's own client is about to change. The checksum comes later, with [`State::told`].
     pub fn before_stock(&self, disk: &DiskName, level: u8, started: i64, list: PathBuf, amandates: &Path) -> Result<Pending, StateError> {
         self.prepare()?;
@@ -164,7 +176,7 @@ impl State {
         let before = stock::keep(&path, list, amandates, disk, level).map_err(failed)?;
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let undo = Undo::PutBack(before);
-        let pending = Pending { id, disk: disk.clone(), level, started, client_crc: None, bytes: None, undo };
+        let pending = Pending { id, disk: disk.clone(), level, started, client_crc: None, bytes: None, system: None, undo };
         pending.write(&path)?;
         sync(&self.attempts()).map_err(failed)?;
         let _kept = dir.keep();
@@ -199,11 +211,15 @@ impl State {
                     Err(source) if source.kind() != ErrorKind::NotFound => return Err(StateError { path: list, source }),
                     _ => {}
                 }
+                let system = self.system(&pending.disk, pending.level);
+                let remembered = pending.system.map_or_else(|| remove(&system), |now| put(&system, &now));
+                remembered.map_err(|source| StateError { path: system, source })?;
                 sync(&self.lists()).map_err(|source| StateError { path: self.lists(), source })?;
                 // They build on an older list of this level.
                 for level in self.levels(&pending.disk).into_iter().filter(|level| *level > pending.level) {
-                    let list = self.list(&pending.disk, level);
-                    remove(&list).map_err(|source| StateError { path: list, source })?;
+                    for path in [self.list(&pending.disk, level), self.system(&pending.disk, level)] {
+                        remove(&path).map_err(|source| StateError { path, source })?;
+                    }
                 }
                 sync(&self.lists()).map_err(|source| StateError { path: self.lists(), source })?;
                 if let Some(path) = amandates {
@@ -266,17 +282,4 @@ impl State {
             _ => Ok(()),
         }
     }
-}
-
-/// Removes a file that may be gone already.
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Makes a directory's entries survive a power cut.
-fn sync(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }

@@ -14,6 +14,7 @@ pub fn pending(disk: &str, level: u8, crc: u32, bytes: u64) -> Pending {
         started: 1000,
         client_crc: Some(crc),
         bytes: Some(bytes),
+        system: None,
         undo: Undo::Forget,
     }
 }
@@ -117,6 +118,27 @@ fn an_attempt_that_was_dropped_leaves_nothing() {
     drop(world.state.begin(&world.disk, 0, 1).expect("begun"));
     assert!(world.state.pending().is_empty());
     assert_eq!(fs::read_dir(world.state.attempts()).expect("there").count(), 0);
+}
+
+#[test]
+fn the_file_system_of_a_list_is_remembered_with_it() {
+    let world = world();
+    let (root, proc) = (FileSystem::of(Path::new("/")).expect("/"), FileSystem::of(Path::new("/proc")).expect("/proc"));
+    let promote = |level, system: Option<FileSystem>| {
+        let mut attempt = world.state.begin(&world.disk, level, 1).expect("begun");
+        system.into_iter().for_each(|system| attempt.is_on(system));
+        world.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }).expect("kept"));
+    };
+    let known = || [0, 1, 2, 3].map(|level| world.state.was_on(&world.disk, level));
+    assert_eq!(known(), [None; 4]);
+    promote(0, Some(root));
+    promote(2, Some(proc));
+    assert_eq!(known(), [Some(root), Some(root), Some(root), Some(proc)]);
+    promote(1, None);
+    assert_eq!(known(), [Some(root), Some(root), None, None], "an agent that did not know wrote nothing down");
+    promote(0, None);
+    assert_eq!(known(), [None; 4]);
+    assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 1);
 }
 
 #[test]

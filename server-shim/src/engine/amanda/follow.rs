@@ -47,6 +47,20 @@ pub fn trace_of(log: &Path) -> Option<PathBuf> {
     Some(log.with_file_name(format!("amdump.{}", guard::stamp_of(log)?)))
 }
 
+/// Returns the last thing that the tunnel has told Amanda's ssh about a host in this run: ssh's standard error is the trace.
+pub fn words_of_ssh(log: &Path, host: &HostName) -> Option<String> {
+    let mut file = File::open(trace_of(log)?).ok()?;
+    let size = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(STEP))).ok()?;
+    let mut trace = Vec::new();
+    file.take(STEP).read_to_end(&mut trace).ok()?;
+    let ours =
+        |line: &&[u8]| line.starts_with(b"asyncamanda") && line.windows(host.as_str().len()).any(|part| part == host.as_str().as_bytes());
+    let line = trace.split(|byte| *byte == b'\n').rfind(ours)?;
+    let text = amanda::escape::printable(&line[..line.len().min(300)]);
+    Some(text.split_once(": ").map_or(text.clone(), |(_, words)| words.to_owned()))
+}
+
 impl Follower {
     /// Reads what is new and says how the run stands.
     pub fn look(&mut self, log: &Path) -> Observation {

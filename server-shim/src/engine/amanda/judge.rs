@@ -78,7 +78,9 @@ fn judge_disk(evidence: &Evidence<'_>, part: &Part, rule: &DiskRule, judgement: 
             let every_part_died = every_part_died(evidence.log, &dle);
             // Where Amanda believes in a dump that is none, its next one would build on it, whatever the client does.
             let misjudged = !good && matches!(word.outcome, amanda::run_log::Outcome::Ok | amanda::run_log::Outcome::Strange);
-            let moved = (!good && dump_began(evidence.log, &dle)) || a_dumper_died(evidence.log, &dle);
+            let moved = (!good && dump_began(evidence.log, &dle))
+                || a_dumper_died(evidence.log, &dle)
+                || a_lower_level_failed(evidence.log, &dle, word.level);
             if misjudged || (moved && !part.holds_back) {
                 judgement.force_full.push(dle);
             }
@@ -118,6 +120,15 @@ fn dump_began(log: Option<&RunLog>, dle: &Dle) -> bool {
 fn a_dumper_died(log: Option<&RunLog>, dle: &Dle) -> bool {
     log.is_some_and(|log| {
         log.attempts(dle).iter().any(|attempt| attempt.dumper.as_ref().is_some_and(|dumper| dumper.reason.ends_with(" died")))
+    })
+}
+
+/// Tells whether the run made a dump of a lower level before, and failed: its client has moved that level's state, and what was
+/// dumped after it builds on that.
+fn a_lower_level_failed(log: Option<&RunLog>, dle: &Dle, level: u8) -> bool {
+    log.is_some_and(|log| {
+        let lower = |report: &Option<Report>| report.as_ref().is_some_and(|report| report.level < level);
+        log.attempts(dle).iter().any(|attempt| lower(&attempt.dumper) || lower(&attempt.chunker) || lower(&attempt.taper))
     })
 }
 

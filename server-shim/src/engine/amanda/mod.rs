@@ -2,13 +2,14 @@
 //!
 //! [`programs`] starts Amanda's programs, [`survey`] reads what a config says, [`amdump`] builds the command line,
 //! [`follow`] watches a run, [`guard`] protects its unfinished dumps, [`mod@judge`] decides what it brought, [`stored`] looks
-//! at what lies on the holding disk, [`check`] finds what would make a first dump fail.
+//! at what lies on the holding disk, [`leftovers`] at what nobody will take up, [`check`] finds what would make a first dump fail.
 
 pub mod amdump;
 pub mod check;
 pub mod follow;
 pub mod guard;
 pub mod judge;
+pub mod leftovers;
 pub mod programs;
 pub mod stored;
 pub mod survey;
@@ -24,10 +25,10 @@ use amanda::admin::Place;
 use amanda::chains::{Restorable, chains};
 use amanda::dle::Dle;
 use amanda::run_log::RunLog;
-use wire::{AbortCode, ConfigName, HostName};
+use wire::{AbortCode, ConfigName, HostName, Receipt};
 
-use super::{Engine, Observation, Survey, Trouble, Verdicts};
-use crate::config::Config;
+use super::{DiskRule, Engine, Observation, Survey, Trouble, Verdicts};
+use crate::config::{Config, Reach};
 use crate::latest::Latest;
 use crate::layout::Layout;
 use crate::lock::Guard;
@@ -47,6 +48,8 @@ const PRINTED: u64 = 16 * 1024;
 pub struct AmandaEngine {
     layout: Layout,
     programs: Programs,
+    /// Hosts that are reached through their own session.
+    tunnelled: BTreeSet<HostName>,
     followers: RefCell<BTreeMap<String, Follower>>,
     guarded: RefCell<BTreeSet<PathBuf>>,
 }
@@ -57,6 +60,7 @@ impl AmandaEngine {
         Self {
             layout: config.layout(),
             programs: Programs::new(&config.amanda_sbin),
+            tunnelled: config.hosts.iter().filter(|(_, rule)| rule.reach == Reach::Tunnel).map(|(host, _)| host.clone()).collect(),
             followers: RefCell::default(),
             guarded: RefCell::default(),
         }
@@ -108,6 +112,17 @@ impl AmandaEngine {
     /// looks at every unfinished dump of the config.
     fn clean_up(&self, record: &RunRecord, survey: &Survey) {
         let stamp = record.log.as_deref().and_then(guard::stamp_of);
+        let dles = record.hosts().into_iter().flat_map(|host| {
+            let of = |rule: &DiskRule| Dle::new(host.as_str(), rule.disk.as_os_str().to_owned());
+            survey.disks_of(&host).map(of).collect::<Vec<_>>()
+        });
+        for dle in dles.filter(|_| !survey.indexdir.as_os_str().is_empty()) {
+            if let Some(stamp) = stamp
+                && let Err(error) = leftovers::remove_half_indexes(&survey.indexdir, stamp, &dle)
+            {
+                log(&format!("event=half_index_not_removed run={} host={} why=\"{error}\"", record.id, dle.host));
+            }
+        }
         let left = stamp.map(|stamp| follow::unfinished_dumps(&survey.holding, stamp)).unwrap_or_default();
         let alone = processes::foreign(nix::unistd::geteuid().as_raw(), &BTreeSet::new()).is_ok_and(|others| others.is_empty());
         if left.is_empty() || !alone {
@@ -115,6 +130,14 @@ impl AmandaEngine {
         }
         if let Err(trouble) = self.programs.amcleanupdisk(&record.config) {
             log(&format!("event=cleanup_failed run={} why={trouble:?}", record.id));
+        }
+    }
+
+    /// Adds what Amanda's ssh heard of a laptop that was not there: Amanda itself only says that it read nothing.
+    fn say_why_unreachable(&self, record: &RunRecord, receipt: &mut Receipt) {
+        let Some(log) = record.log.as_deref().filter(|_| self.tunnelled.contains(&receipt.host)) else { return };
+        if let Some(words) = follow::words_of_ssh(log, &receipt.host).filter(|words| !receipt.reason.contains(words)) {
+            receipt.reason = format!("{words}; {}", receipt.reason);
         }
     }
 
@@ -245,6 +268,10 @@ impl Engine for AmandaEngine {
                 stored: &stored,
                 now: clock(),
             });
+            let mut judgement = judgement;
+            for receipt in judgement.receipts.iter_mut().filter(|receipt| !receipt.is_backup()) {
+                self.say_why_unreachable(record, receipt);
+            }
             for dle in &judgement.force_full {
                 self.force_full(&record.config, dle)?;
             }

@@ -121,6 +121,7 @@ pub fn survey(programs: &Programs, config: &ConfigName) -> Result<Survey, Troubl
         config: config.clone(),
         catalog: settings.catalog(),
         logdir: settings.get("LOGDIR").into(),
+        indexdir: settings.get("INDEXDIR").into(),
         holding: settings.holding,
         disks: disks.iter().filter_map(rule).collect(),
     })
