@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use asyncamanda_tests::laptop::assert_backed_up;
 use asyncamanda_tests::wait::until_true;
-use asyncamanda_tests::{Background, Host, Laptop, Plan, World, child, compare, torture};
+use asyncamanda_tests::{Background, Host, Laptop, Plan, World, child, compare, life};
 use wire::Receipt;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -40,11 +40,11 @@ fn three_levels_and_back(world: &World) {
     assert!((host.name.as_str(), 22).to_socket_addrs().is_err());
 
     let full = back_up(world, &laptop, 0);
-    torture::live(&host.tree, 1);
+    life::go_on(&host.tree, 1);
     let one = back_up(world, &laptop, 1);
     assert!(one.bytes < full.bytes.map(|bytes| bytes / 2), "{one:#?}");
     bump(world, host);
-    torture::live(&host.tree, 2);
+    life::go_on(&host.tree, 2);
     let two = back_up(world, &laptop, 2);
     assert_eq!(two.chain.iter().map(|base| base.level).collect::<Vec<_>>(), [0, 1, 2]);
 

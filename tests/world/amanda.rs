@@ -10,9 +10,10 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::child;
+use crate::plan::Plan;
 use crate::procs::{self, Process};
 use crate::system::{self, CONFIGS, DUMP_USER};
-use crate::world::{Host, Plan};
+use crate::world::Host;
 
 /// One catalog, and one or two configs that use it.
 #[derive(Debug)]
