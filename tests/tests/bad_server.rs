@@ -87,7 +87,7 @@ fn a_host_that_is_not_in_the_configuration_is_refused_with_the_line_to_add() {
     let world = without_dumps(2);
     let laptop = world.laptop(1);
     let host = &world.hosts[1].name;
-    world.edit_shim_toml(&format!("[host.\"{host}\"]\nconfig = \"{}\"\n", world.name), "");
+    world.edit_shim_toml(&format!("[host.\"{host}\"]\nconfig = \"{}\"\nreach = \"network\"\n", world.name), "");
     let shim_toml = world.shim_toml();
     for args in [&["now"][..], &["run"]] {
         // The name has dots, so the table needs its quotes: what is shown is what has to be typed.
