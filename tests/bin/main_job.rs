@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use asyncamanda_tests::{Finished, Plan, World, compare, system, tree, world};
+use asyncamanda_tests::{Finished, Plan, World, compare, leave, system, tree};
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::Value;
 use wire::Receipt;
@@ -99,7 +99,7 @@ fn mind_the_end() -> Result<(), Box<dyn Error>> {
         let owned = payload.downcast_ref::<String>().map(String::as_str);
         let what = owned.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a step failed");
         eprintln!("main-job: {what}\nRemoving everything.");
-        world::abandon();
+        leave::abandon();
         std::process::exit(1);
     }));
     let mut ends = SigSet::empty();
@@ -110,7 +110,7 @@ fn mind_the_end() -> Result<(), Box<dyn Error>> {
         if ends.wait().is_ok() {
             SIGNALLED.store(true, Ordering::Relaxed);
             eprintln!("\nmain-job: interrupted. Removing everything.");
-            world::abandon();
+            leave::abandon();
             std::process::exit(INTERRUPTED);
         }
     });

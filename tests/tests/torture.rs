@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use asyncamanda_tests::compare::{self, ALL, OURS, STOCK};
 use asyncamanda_tests::torture::Size;
-use asyncamanda_tests::{child, torture, tree};
+use asyncamanda_tests::{child, life, torture, tree};
 
 /// Dumps a tree into a file, over a snapshot that it takes forward, as our client has to do it.
 fn dump(tree: &Path, snapshot: &Path, archive: &Path) {
@@ -27,7 +27,7 @@ fn gnu_tar_carries_the_difficult_tree_and_all_that_happens_to_it() {
     fs::create_dir(&restored).expect("a directory of our own");
     for round in 0..3 {
         if round > 0 {
-            torture::live(&source, round);
+            life::go_on(&source, round);
         }
         let archive = dir.path().join(format!("level{round}.tar"));
         dump(&source, &dir.path().join("snapshot"), &archive);

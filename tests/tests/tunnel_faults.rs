@@ -5,107 +5,122 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, lchown};
 use std::time::Duration;
 
+use asyncamanda_tests::basis::Basis;
 use asyncamanda_tests::laptop::{PATIENCE, assert_backed_up, receipts};
 use asyncamanda_tests::mount::Mount;
 use asyncamanda_tests::procs::Process;
 use asyncamanda_tests::wait::until_true;
-use asyncamanda_tests::watch::Watch;
-use asyncamanda_tests::{Background, Laptop, Plan, World, until};
+use asyncamanda_tests::{Background, Finished, Host, Laptop, Plan, World, until};
 use wire::Outcome;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// An incremental dump in its middle, held at its gate, and a second laptop in the same run.
-struct Scene {
-    first: Background,
-    second: Background,
-    laptops: [Laptop; 2],
-    amandates: String,
-    watch: Watch,
-    world: World,
+/// Who is killed in the middle of a dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    /// The agent, and with it the way to the laptop.
+    Agent,
+    Tar,
+    /// The program that compresses.
+    Filter,
 }
 
-impl Scene {
-    fn in_mid_dump(client: &'static str) -> Self {
-        let world = World::new(Plan { hosts: 2, far_away: vec![0, 1], gated: vec![0], gather: "2 s", client, ..Plan::default() });
-        let laptops = [world.laptop(0), world.laptop(1)];
-        assert_backed_up(&laptops[0].back_up(), &world.hosts[0]);
-        let (host, watch) = (&world.hosts[0], world.watch());
+impl Victim {
+    /// Returns the process on the laptop, or none for the agent, which the test has started itself.
+    fn of(self, host: &Host) -> Option<Process> {
+        let (cable, gate) = (host.cable.as_ref().expect("planned"), host.gate.as_ref().expect("planned"));
+        let gate = gate.program().to_string_lossy().into_owned();
+        let is = move |process: &Process| match self {
+            Self::Agent => false,
+            Self::Tar => process.name == "tar" && process.args.iter().any(|arg| arg == "--create"),
+            Self::Filter => process.name.starts_with("compress-") && process.mentions(&gate),
+        };
+        (self != Self::Agent).then(|| until("a process of the laptop", MINUTE, || cable.processes().into_iter().find(&is)))
+    }
+}
+
+/// Backs all laptops up at the same time, and says that each has its receipt at this level or a higher one, and that all restores.
+#[track_caller]
+fn all_back_up(world: &World, laptops: &[Laptop], level: u8) {
+    let triggers: Vec<Background> = laptops.iter().map(Laptop::trigger).collect();
+    for (trigger, host) in triggers.into_iter().zip(&world.hosts) {
+        let receipts = receipts(&trigger.wait(PATIENCE).expect_code(0));
+        assert_backed_up(&receipts, host);
+        assert!(receipts[0].level >= Some(level) && (receipts[0].level > Some(0)) == (level > 0), "{receipts:#?}");
+    }
+    world.hosts.iter().for_each(|host| world.assert_restores(&world.name, host));
+}
+
+/// Several laptops in one run, each in the middle of an incremental dump when something of it is killed, and one to whom nothing happens.
+fn killed_in_mid_dump(client: &'static str, victims: &[Victim]) {
+    let (lost, hosts) = (victims.len(), victims.len() + 1);
+    let world =
+        World::new(Plan { hosts, far_away: (0..hosts).collect(), gated: (0..lost).collect(), gather: "3 s", client, ..Plan::default() });
+    let laptops: Vec<Laptop> = (0..hosts).map(|index| world.laptop(index)).collect();
+    all_back_up(&world, &laptops, 0);
+    let watch = world.watch();
+    let before: Vec<Basis> = laptops.iter().map(Laptop::basis).collect();
+    assert!(before.iter().all(|basis| !basis.is_empty()), "{before:#?}");
+    let gates: Vec<_> = world.hosts[..lost].iter().map(|host| host.gate.as_ref().expect("planned")).collect();
+    for (host, gate) in world.hosts.iter().zip(&gates) {
         fs::write(host.tree.join("bulk"), vec![7; 3 << 20]).expect("a tree of our own");
         fs::write(host.tree.join("in the dump that is lost"), "x").expect("a tree of our own");
-        let amandates = fs::read_to_string(&laptops[0].amandates).expect("the client writes it");
-        host.gate.as_ref().expect("planned").close_after(1 << 18);
-        let mut first = laptops[0].trigger();
-        let second = laptops[1].trigger();
-        watch.until_dumping(&host.tree, &mut first);
+        gate.close_after(1 << 18);
+    }
+    let runs = world.amanda.run_logs().len();
+    let mut triggers: Vec<Background> = laptops.iter().map(Laptop::trigger).collect();
+    for (host, trigger) in world.hosts[..lost].iter().zip(&mut triggers) {
+        watch.until_dumping(&host.tree, trigger);
         until_true("bytes of it on the holding disk", MINUTE, || {
-            world.holding_files().iter().any(|name| name.contains("home0") && name.contains(".1.") && name.ends_with(".tmp"))
-                || world.holding_files().iter().any(|name| name.ends_with(".tmp") && name.contains("home0"))
+            world.holding_files().iter().any(|name| name.contains(&host.name) && name.ends_with(".1.tmp"))
         });
-        Self { first, second, laptops, amandates, watch, world }
+    }
+    for ((victim, host), trigger) in victims.iter().zip(&world.hosts).zip(&triggers) {
+        victim.of(host).map_or_else(|| trigger.kill_9(), |process| process.kill_9());
+    }
+    // What went through the gate before may go, and what the driver tries again. Behind an agent that is dead nothing has to be let go.
+    for (_, gate) in victims.iter().zip(&gates).filter(|(victim, _)| **victim != Victim::Agent) {
+        gate.open();
     }
 
-    /// Returns a process of the laptop.
-    fn process(&self, is: impl Fn(&Process) -> bool) -> Process {
-        let cable = self.world.hosts[0].cable.as_ref().expect("planned");
-        until("a process of the laptop", MINUTE, || cable.processes().into_iter().find(&is))
-    }
-
-    /// What must be so after the first laptop's dump was lost, and the trigger that makes it good.
-    fn ends_well(self) {
-        let Self { first, second, laptops, amandates, watch, world } = self;
-        let host = &world.hosts[0];
-        let lost = first.wait(PATIENCE);
-        assert_backed_up(&receipts(&second.wait(PATIENCE).expect_code(0)), &world.hosts[1]);
-        host.gate.as_ref().expect("planned").open();
-        world.assert_at_rest();
-        world.assert_tunnels_are_gone();
+    let ended: Vec<Finished> = triggers.into_iter().map(|trigger| trigger.wait(PATIENCE)).collect();
+    assert_backed_up(&receipts(&ended[lost]), &world.hosts[lost]);
+    world.assert_at_rest();
+    world.assert_tunnels_are_gone();
+    gates.iter().for_each(|gate| gate.open());
+    assert_eq!(world.amanda.run_logs().len(), runs + 1, "runs of amdump");
+    for (n, victim) in victims.iter().enumerate() {
+        let (host, ended) = (&world.hosts[n], &ended[n]);
         let receipt = world.last_receipt(host).expect("a receipt");
-        // Amanda's driver tries once more in the same run; with the session still there it may succeed.
-        assert_eq!(lost.code == Some(0), receipt.is_backup(), "{lost}\n{receipt:#?}");
-        assert!(receipt.is_backup() || !receipt.reason.is_empty(), "{receipt:#?}");
-        assert_eq!(receipt.level, Some(1), "the incremental state moved: {receipt:#?}");
         let words = world.amanda.words_on(host);
-        assert!(words.iter().any(|word| matches!(word.what.as_str(), "FAIL" | "PARTIAL")), "{words:?}");
-        let dates = fs::read_to_string(&laptops[0].amandates).expect("it is there");
-        if world.plan.client == "native" && !receipt.is_backup() {
-            assert_eq!(dates, amandates, "amandates moved");
+        assert!(words.iter().any(|word| matches!(word.what.as_str(), "FAIL" | "PARTIAL")), "{victim:?}: {words:?}");
+        assert_eq!(receipt.level, Some(1), "{victim:?}: {receipt:#?}");
+        // Amanda's driver tries once more in the same run: with the session still there it may make the dump good.
+        assert!(!receipt.is_backup() || *victim != Victim::Agent, "{receipt:#?}");
+        assert_eq!(ended.code == Some(0), receipt.is_backup(), "{victim:?}: {ended}\n{receipt:#?}");
+        let now = laptops[n].basis();
+        if receipt.is_backup() {
+            assert_ne!(now, before[n], "{victim:?}: the next dump would not build on this one");
+        } else {
+            assert!(!receipt.reason.is_empty(), "{victim:?}: {receipt:#?}");
+            assert_eq!(now, before[n], "{victim:?}: the incremental state or amandates moved");
         }
-        fs::write(host.tree.join("afterwards"), "x").expect("a tree of our own");
-        assert_backed_up(&laptops[0].back_up(), host);
-        world.hosts.iter().for_each(|host| world.assert_restores(&world.name, host));
-        watch.assert_no_clash();
-        world.assert_at_rest();
-        world.assert_tunnels_are_gone();
     }
+    world.hosts.iter().for_each(|host| fs::write(host.tree.join("afterwards"), "x").expect("a tree of our own"));
+    all_back_up(&world, &laptops, 1);
+    watch.assert_no_clash();
+    world.assert_at_rest();
+    world.assert_tunnels_are_gone();
 }
 
 #[test]
-fn the_agent_is_killed_and_nothing_of_it_lives_on() {
-    for client in ["native", "amandad"] {
-        let scene = Scene::in_mid_dump(client);
-        scene.first.kill_9();
-        scene.ends_well();
-    }
+fn the_agent_tar_or_the_program_that_compresses_is_killed() {
+    killed_in_mid_dump("native", &[Victim::Agent, Victim::Tar, Victim::Filter]);
 }
 
 #[test]
-fn tar_is_killed() {
-    for client in ["native", "amandad"] {
-        let scene = Scene::in_mid_dump(client);
-        scene.process(|process| process.name == "tar" && process.args.iter().any(|arg| arg == "--create")).kill_9();
-        // What tar had said already may go.
-        scene.world.hosts[0].gate.as_ref().expect("planned").open();
-        scene.ends_well();
-    }
-}
-
-#[test]
-fn the_program_that_compresses_is_killed() {
-    let scene = Scene::in_mid_dump("native");
-    let gate = scene.world.hosts[0].gate.as_ref().expect("planned").program().to_string_lossy().into_owned();
-    scene.process(|process| process.mentions(&gate)).kill_9();
-    scene.ends_well();
+fn so_they_are_below_amandas_own_client() {
+    killed_in_mid_dump("amandad", &[Victim::Agent, Victim::Tar, Victim::Filter]);
 }
 
 #[test]
@@ -150,13 +165,13 @@ fn a_holding_disk_that_is_full_fails_the_dump_and_the_incremental_state_stays() 
     assert_backed_up(&laptop.back_up(), host);
     fs::write(host.tree.join("bulk"), vec![9; 3_000_000]).expect("a tree of our own");
     fs::write(host.tree.join("in the dump that is lost"), "x").expect("a tree of our own");
-    let before = fs::read_to_string(&laptop.amandates).expect("the client writes it");
+    let before = laptop.basis();
     hold.remount("size=4600k");
     let failed = laptop.ask(&["now", "--json"]);
     assert_eq!(failed.code, Some(1), "{failed}");
     let [receipt] = &receipts(&failed)[..] else { panic!("one receipt was expected: {failed}") };
     assert!(!receipt.is_backup() && !receipt.reason.is_empty(), "{receipt:#?}");
-    assert_eq!(fs::read_to_string(&laptop.amandates).expect("it is there"), before, "amandates moved");
+    assert_eq!(laptop.basis(), before, "the incremental state or amandates moved");
     world.assert_at_rest();
     hold.remount("size=64m");
     fs::write(host.tree.join("afterwards"), "x").expect("a tree of our own");

@@ -10,9 +10,10 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::child;
+use crate::plan::Plan;
 use crate::procs::{self, Process};
 use crate::system::{self, CONFIGS, DUMP_USER};
-use crate::world::{Host, Plan};
+use crate::world::Host;
 
 /// One catalog, and one or two configs that use it.
 #[derive(Debug)]
@@ -118,10 +119,11 @@ impl Amanda {
             )
             .expect("a string takes it");
         }
-        // No key and no port: the dump user's ssh finds the session that the laptop has opened.
+        // No key and no port: the dump user's ssh finds the session that the laptop has opened. Nothing is promoted: a planner with room to
+        // spare makes full dumps where a test looks for incremental ones.
         writeln!(
             text,
-            "define dumptype tunnelled {{\n laptop\n auth \"ssh\"\n client_username \"{DUMP_USER}\"\n compress {}\n}}",
+            "define dumptype tunnelled {{\n laptop\n auth \"ssh\"\n client_username \"{DUMP_USER}\"\n compress {}\n maxpromoteday 0\n}}",
             plan.compress
         )
         .expect("a string takes it");

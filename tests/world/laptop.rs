@@ -34,6 +34,8 @@ pub struct Laptop {
     pub cable: Option<Cable>,
     /// The amandates that its agent reads; Amanda's client side of this world writes the same file.
     pub amandates: PathBuf,
+    /// Where the stock client keeps its lists, when it is the one that serves this laptop.
+    pub stock_lists: Option<PathBuf>,
     program: PathBuf,
     destination: String,
     client: String,
@@ -54,6 +56,7 @@ impl Laptop {
             cable: host.cable.clone(),
             // Our own client keeps one for each laptop; Amanda's has one for the machine.
             amandates: if host.cable.is_some() && world.plan.client == "native" { dir.join("amandates") } else { shared },
+            stock_lists: (host.cable.is_none() || world.plan.client != "native").then(|| world.amanda.root.join("gnutar-lists")),
             program: world.program("asyncamanda"),
             destination: format!("{LOGIN}@{}:{}", host.cable.as_ref().map_or(Ipv4Addr::LOCALHOST, |cable| cable.server), world.door.port),
             client: if host.cable.is_some() { client(world, host) } else { String::new() },

@@ -10,23 +10,28 @@
 //! It needs root, Debian's Amanda, sshd and sudo, and it says so and fails when something is missing: a test that
 //! was skipped proves nothing. `tests/run` installs what is needed.
 //!
-//! Reading order: [`world`] (what there is), [`laptop`] and [`shim`] (the two programs as their users call them), [`caller`] (the protocol by hand),
+//! Reading order: [`plan`] and [`world`] (what is wanted, and what there is), [`install`] and [`leave`] (how it comes and goes), [`laptop`] and [`shim`] (the two programs as their users call them), [`caller`] (the protocol by hand),
 //! [`amanda`] and [`restore`] (the engine, and what it has), [`tree`] (source trees), [`gate`] (dumps that wait until told),
-//! [`net`] and [`relay`] (laptops that nothing can reach, and what may happen to a connection on its way), [`torture`] and [`compare`]
-//! (trees that make backups difficult, and every difference between two), [`talk`], [`lying_server`] and [`lying_laptop`] (each side of the
+//! [`net`] and [`relay`] (laptops that nothing can reach, and what may happen to a connection on its way), [`torture`], [`life`] and [`compare`]
+//! (trees that make backups difficult, what happens to them, and every difference between two), [`talk`], [`lying_server`] and [`lying_laptop`] (each side of the
 //! protocol played by a test),
-//! [`procs`] and [`watch`] (who is alive; who dumps what), [`says`] (what tests of bad input repeat), [`sshd`], [`system`], [`child`], [`wait`].
+//! [`basis`] (what a laptop's next dump builds on), [`procs`] and [`watch`] (who is alive; who dumps what), [`says`] (what tests of bad input repeat), [`sshd`], [`system`], [`child`], [`wait`].
 
 pub mod amanda;
+pub mod basis;
 pub mod caller;
 pub mod child;
 pub mod compare;
 pub mod gate;
+pub mod install;
 pub mod laptop;
+pub mod leave;
+pub mod life;
 pub mod lying_laptop;
 pub mod lying_server;
 pub mod mount;
 pub mod net;
+pub mod plan;
 pub mod procs;
 pub mod relay;
 pub mod restore;
@@ -44,5 +49,6 @@ pub mod world;
 pub use caller::Caller;
 pub use child::{Background, Finished};
 pub use laptop::Laptop;
+pub use plan::Plan;
 pub use wait::until;
-pub use world::{Host, Plan, World};
+pub use world::{Host, World};

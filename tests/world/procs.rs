@@ -30,6 +30,14 @@ impl Process {
         self.args.iter().any(|arg| arg.contains(text))
     }
 
+    /// Tells whether any argument has this path, or one below it, in it.
+    pub fn mentions_below(&self, path: &Path) -> bool {
+        let path = path.to_string_lossy();
+        // Of two worlds of one test process, one's name may begin with the other's.
+        let ends = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_alphanumeric());
+        self.args.iter().any(|arg| arg.match_indices(&*path).any(|(at, _)| ends(&arg[at + path.len()..])))
+    }
+
     /// Tells whether this very process is alive now.
     pub fn is_alive(&self) -> bool {
         read(self.pid).is_some_and(|now| now.start == self.start && now.state != 'Z')
@@ -103,7 +111,7 @@ pub fn of_world(config_names: &[&str], directories: &[&Path]) -> Vec<Process> {
         .filter(|process| process.pid != me)
         .filter(|process| {
             process.args.iter().any(|arg| config_names.contains(&arg.as_str()))
-                || directories.iter().any(|dir| process.mentions(&dir.to_string_lossy()) || holds(process.pid, dir))
+                || directories.iter().any(|dir| process.mentions_below(dir) || holds(process.pid, dir))
         })
         .map(|process| process.pid)
         .collect();

@@ -195,7 +195,15 @@ impl World {
         };
         crate::wait::until_true("the control sockets to go", within, || sockets().is_empty());
         for cable in self.hosts.iter().filter_map(|host| host.cable.as_ref()) {
-            crate::wait::until_true("the laptop's processes to end", within, || cable.processes().is_empty());
+            let begin = std::time::Instant::now();
+            loop {
+                let left = cable.processes();
+                if left.is_empty() {
+                    break;
+                }
+                assert!(begin.elapsed() < within, "after {within:?} there are processes on {}: {left:#?}", cable.namespace);
+                crate::wait::glance();
+            }
         }
         let half: Vec<_> = names_below(&self.amanda.root).into_iter().filter(|name| name.to_string_lossy().ends_with(".tmp")).collect();
         assert!(half.is_empty(), "half files stay: {half:?}");

@@ -4,18 +4,19 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::amanda::Amanda;
 use crate::gate::Gate;
+use crate::install::install;
 use crate::laptop::Laptop;
+use crate::leave::{drop_in, end, sudoers, sweep};
 use crate::net::{self, Cable};
+use crate::plan::Plan;
 use crate::procs::{self, Process};
 use crate::sshd::{self, Sshd};
-use crate::system::{self, CLIENT_LOGIN, DUMP_USER, LOGIN};
-use crate::wait::until_true;
+use crate::system::{self, CLIENT_LOGIN, DUMP_USER};
 use crate::watch::Watch;
 use crate::{child, torture, tree};
 
@@ -25,72 +26,6 @@ pub const GATED_BYTES: usize = 3 << 20;
 const GLOBAL_KNOWN_HOSTS: &str = "/etc/ssh/ssh_known_hosts";
 
 static NEXT: AtomicUsize = AtomicUsize::new(1);
-
-/// What a test wants of its world. Indexes count hosts from 0.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// How many hosts, 1 to 8; up to [`net::MOST`] where those beyond the eighth are far away.
-    pub hosts: usize,
-    /// Hosts whose dumps pass a gate; the gates are open at first.
-    pub gated: Vec<usize>,
-    /// Hosts that Amanda reaches by auth "ssh"; the others by auth "local".
-    pub over_ssh: Vec<usize>,
-    /// Hosts in a network namespace of their own: Amanda cannot dial them, only their own session leads there (the tunnel).
-    pub far_away: Vec<usize>,
-    /// Hosts that have a tree with everything in it that makes backups difficult ([`crate::torture`]); the first host's is the whole one.
-    pub torture: Vec<usize>,
-    /// agent.toml's `client`, of those that are far away.
-    pub client: &'static str,
-    /// Their dumptypes' `compress`.
-    pub compress: &'static str,
-    /// amanda.conf's `inparallel`.
-    pub inparallel: u32,
-    /// Hosts whose config is the overlay.
-    pub overlay: Vec<usize>,
-    /// The dumptypes' `estimate`.
-    pub estimate: &'static str,
-    /// amanda.conf's `reserve`.
-    pub reserve: u32,
-    /// Bytes of each tree's big file, gated ones apart.
-    pub bulk: usize,
-    /// shim.toml's `engine`.
-    pub engine: &'static str,
-    /// shim.toml's `parallel_runs`.
-    pub parallel_runs: u32,
-    /// shim.toml's `second_run_after`.
-    pub second_run_after: &'static str,
-    /// shim.toml's `gather`.
-    pub gather: &'static str,
-    /// shim.toml's `stall`.
-    pub stall: &'static str,
-    /// shim.toml's `[flush]` with the shared config, and these further lines.
-    pub flush: Option<&'static str>,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self {
-            hosts: 1,
-            gated: Vec::new(),
-            over_ssh: Vec::new(),
-            far_away: Vec::new(),
-            torture: Vec::new(),
-            client: "native",
-            compress: "client fast",
-            inparallel: 8,
-            overlay: Vec::new(),
-            estimate: "server",
-            reserve: 0,
-            bulk: 200_000,
-            engine: "amanda",
-            parallel_runs: 2,
-            second_run_after: "5 min",
-            gather: "500 ms",
-            stall: "45 min",
-            flush: Some(""),
-        }
-    }
-}
 
 /// One line of the disklist, and what stands behind it.
 #[derive(Debug)]
@@ -251,95 +186,6 @@ impl Drop for World {
     }
 }
 
-/// Returns the world's sudoers file. sudo passes over names with a dot in them.
-pub(crate) fn sudoers(name: &str) -> PathBuf {
-    Path::new("/etc/sudoers.d").join(format!("asyncamanda-test-{name}"))
-}
-
-/// Returns the file that tells the dump user's ssh where this world's laptops are.
-pub(crate) fn drop_in(name: &str) -> PathBuf {
-    Path::new("/etc/ssh/ssh_config.d").join(format!("{name}.conf"))
-}
-
-/// Ends all processes of a world and removes what it has.
-fn end(name: &str, dir: &Path) {
-    let overlay = format!("{name}-own");
-    let kill_all = || {
-        let left = procs::of_world(&[name, &overlay], &[dir]);
-        left.iter().for_each(Process::kill_9);
-        left.is_empty()
-    };
-    if std::thread::panicking() {
-        // A second panic would end the process without a word.
-        for _ in 0..50 {
-            if kill_all() {
-                break;
-            }
-            crate::wait::glance();
-        }
-    } else {
-        until_true("the processes of a world to end", Duration::from_secs(30), kill_all);
-    }
-    // File systems that a test put into it, and could not take away itself.
-    for mount in fs::read_to_string("/proc/self/mounts").unwrap_or_default().lines() {
-        if let Some(path) = mount.split(' ').nth(1).filter(|path| Path::new(path).starts_with(dir)) {
-            let _gone_already = Command::new("umount").arg("--lazy").arg(path).status();
-        }
-    }
-    let _gone_already = fs::remove_file(sudoers(name));
-    let _gone_already = fs::remove_file(drop_in(name));
-    net::take_up(name);
-    for config in [name, &overlay] {
-        let _not_there = fs::remove_dir_all(Path::new(system::CONFIGS).join(config));
-        for side in ["server", "client", "log"] {
-            let _not_there = fs::remove_dir_all(Path::new("/var/log/amanda").join(side).join(config));
-        }
-    }
-    let _not_there = fs::remove_dir_all(dir);
-}
-
-/// Removes worlds whose test process was killed.
-fn sweep() {
-    let Ok(entries) = fs::read_dir("/tmp") else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let pid = name
-            .strip_prefix("aa")
-            .and_then(|rest| rest.split_once('x'))
-            .and_then(|(pid, number)| number.parse::<u32>().ok().and(pid.parse::<i32>().ok()));
-        if pid.is_some_and(|pid| procs::read(pid).is_none()) && std::env::var_os("AA_KEEP_WORLD").is_none() {
-            end(&name, &entry.path());
-        }
-    }
-}
-
-/// Ends and removes the worlds of this process, for one that ends without dropping them (^C, or a panic that aborts).
-pub fn abandon() {
-    let own = format!("aa{}x", std::process::id());
-    for entry in fs::read_dir("/tmp").into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&own) {
-            end(&name, &entry.path());
-        }
-    }
-}
-
-/// Puts a built program where every account may run it: the build's directory may be closed to others.
-fn install(program: &str, bin: &Path) {
-    let own = std::env::current_exe().expect("a running program");
-    // target/debug/deps/TEST, or target/debug/PROGRAM
-    let built = own.ancestors().skip(1).take(2).map(|dir| dir.join(program)).find(|path| path.exists());
-    let built = built.unwrap_or_else(|| panic!("{program} is not built; run: cargo build --workspace --bins"));
-    let target = bin.join(program);
-    // A second name for the same file costs nothing; across file systems it has to be a copy.
-    fs::hard_link(&built, &target)
-        .or_else(|_| fs::copy(&built, &target).map(|_bytes| ()))
-        .unwrap_or_else(|error| panic!("{}: {error}", target.display()));
-    let mut chmod = child::program("chmod");
-    chmod.arg("a+rx").arg(&target);
-    child::must(chmod);
-}
-
 /// Starts the sshd behind auth "ssh": the dump user's key runs amandad, through a proxy that does what its mode file says.
 fn far_sshd(dir: &Path, hosts: &[Host]) -> Sshd {
     let addresses: Vec<Ipv4Addr> =
@@ -364,50 +210,5 @@ impl World {
     /// Tells whether a lie is still to be told.
     pub fn lies(&self) -> bool {
         fs::read_to_string(self.dir.join("lie")).is_ok_and(|how| !how.is_empty())
-    }
-
-    /// Writes what an administrator of a server with a tunnel has below /etc/ssh, for this world's own shim.
-    fn write_drop_in(&self) {
-        let shim = format!("{} --config {}", self.program("asyncamanda-shim").display(), self.shim_toml().display());
-        let text = format!(
-            "Match localuser {DUMP_USER} exec \"{shim} tunnel knows %n\"\n    ControlMaster no\n    ControlPath {dir}/run/hosts/%n/mux\n    \
-             ProxyCommand {shim} tunnel absent %n\n",
-            dir = self.dir.display()
-        );
-        fs::create_dir_all("/etc/ssh/ssh_config.d").expect("root may");
-        let draft = self.dir.join("ssh_config");
-        system::file(&draft, &text, "root", "root", 0o644);
-        // Not there and then whole: ssh of another world may read the directory at any time.
-        let place = drop_in(&self.name);
-        let beside = place.with_extension("new");
-        fs::copy(&draft, &beside).and_then(|_bytes| fs::rename(&beside, &place)).expect("root may");
-    }
-
-    /// Writes shim.toml, its directories and the sudoers rule.
-    fn make_shim(&self) {
-        let (state, run) = (self.dir.join("state"), self.dir.join("run"));
-        system::directory(&state, "root", "root", 0o755);
-        system::directory(&state.join("queue"), LOGIN, DUMP_USER, 0o2770);
-        system::directory(&state.join("runner"), DUMP_USER, LOGIN, 0o2750);
-        system::directory(&run, "root", "root", 0o755);
-        system::directory(&run.join("locks"), DUMP_USER, LOGIN, 0o2750);
-        // What the shim binds here belongs to the dump user's group.
-        system::directory(&run.join("hosts"), LOGIN, DUMP_USER, 0o2750);
-        if self.hosts.iter().any(|host| host.cable.is_some()) {
-            self.write_drop_in();
-        }
-        self.write_shim_toml("");
-        let rule = format!(
-            "{LOGIN} ALL=({DUMP_USER}) NOPASSWD: {} --config {} runner\n",
-            self.program("asyncamanda-shim").display(),
-            self.shim_toml().display()
-        );
-        let draft = self.dir.join("sudoers");
-        system::file(&draft, &rule, "root", "root", 0o440);
-        let mut visudo = child::program("visudo");
-        visudo.arg("-cf").arg(&draft);
-        child::must(visudo);
-        // Not there and then whole: sudo of another world may read the directory at any time.
-        fs::rename(&draft, sudoers(&self.name)).or_else(|_| fs::copy(&draft, sudoers(&self.name)).map(|_| ())).expect("root may");
     }
 }

@@ -15,7 +15,7 @@
 //! the server's receipt. With [`Kind::Amandad`] the requests pass the same gate and then go to the installed amandad.
 
 pub mod allow;
-mod amandad;
+pub mod amandad;
 mod broken;
 mod children;
 mod connection;

@@ -7,6 +7,7 @@
 
 mod excludes;
 mod gate;
+pub mod keeper;
 mod program;
 
 use std::collections::HashMap;
@@ -44,6 +45,15 @@ pub fn serve(input: impl Read + Send + 'static, out: Arc<dyn Out>, client: Arc<C
 fn relayed(input: impl Read + Send + 'static, relay: &Arc<Relay>) -> Result<(), Why> {
     let children = Arc::new(Children::default());
     let mut child = program::start(&relay.client.rules.kind, &children).map_err(Why::Amandad)?;
+    // Dropped when amandad has ended; or, when this process is killed, its pipe is.
+    let _keeper = match keeper::Keeper::start(&child) {
+        Ok(keeper) => keeper,
+        Err(error) => {
+            program::end(child.id(), &children);
+            children.wait(&mut child).map_err(Why::Amandad)?;
+            return Err(Why::Amandad(error));
+        }
+    };
     let stdin = child.stdin.take().expect("it was asked for");
     let stdout = child.stdout.take().expect("it was asked for");
     // Not waited for: when amandad ends by itself nothing more comes in, and this thread ends when the connection is closed.

@@ -46,10 +46,15 @@ fn command(program: &Path, user: &str) -> io::Result<Command> {
 
 /// Ends it, its services and their programs, of which some have process groups of their own.
 pub fn end(leader: u32, children: &Children) {
+    end_below(leader);
+    children.kill();
+}
+
+/// Ends what a process has started, and what that has.
+pub fn end_below(leader: u32) {
     for process in descendants(leader) {
         let _gone_or_not_ours = kill(Pid::from_raw(process), Signal::SIGKILL);
     }
-    children.kill();
 }
 
 /// Returns the processes below one, by the system's list.
@@ -73,6 +78,11 @@ fn descendants(of: u32) -> Vec<i32> {
 
 /// Reads `PID (NAME) STATE PARENT …`; a name may have anything in it.
 fn parent(stat: &[u8]) -> Option<i32> {
+    stat_field(stat, 1)?.parse().ok()
+}
+
+/// Returns one field behind a process's name: the state is 0.
+pub fn stat_field(stat: &[u8], field: usize) -> Option<&str> {
     let behind = stat.iter().rposition(|byte| *byte == b')')?;
-    std::str::from_utf8(&stat[behind + 1..]).ok()?.split_whitespace().nth(1)?.parse().ok()
+    std::str::from_utf8(&stat[behind + 1..]).ok()?.split_whitespace().nth(field)
 }
