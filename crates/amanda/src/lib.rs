@@ -27,6 +27,7 @@ pub mod chains;
 pub mod crc;
 pub mod dle;
 pub mod escape;
+pub mod header;
 pub mod holding;
 pub mod index;
 pub mod lines;
