@@ -37,3 +37,4 @@ pub mod quoting;
 pub mod run_log;
 pub mod run_trace;
 pub mod tapelist;
+pub mod vtape;
