@@ -24,6 +24,7 @@
 pub mod admin;
 pub mod amandates;
 pub mod chains;
+pub mod conf;
 pub mod crc;
 pub mod curinfo;
 pub mod dle;
