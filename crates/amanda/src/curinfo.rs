@@ -53,6 +53,14 @@ pub fn path(dle: &Dle) -> PathBuf {
     path
 }
 
+/// Returns a size in KiB as Amanda's dumper counts it: whole ones, but one for anything at all. A dump of 0 KiB would not be
+/// remembered.
+#[must_use]
+pub fn kib(bytes: u64) -> i64 {
+    let whole = i64::try_from(bytes / 1024).unwrap_or(i64::MAX);
+    if bytes > 0 { whole.max(1) } else { 0 }
+}
+
 /// What is remembered of a disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Info {

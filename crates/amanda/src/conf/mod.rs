@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 pub use self::keywords::Kind;
 pub use self::lexer::Place;
-pub use self::typed::{Compress, Dumptype, Encrypt, Estimate, HoldingUse, Strategy};
+pub use self::typed::{Compress, Dumptype, Effort, Encrypt, Estimate, HoldingUse, Strategy};
 pub use self::value::{Patterns, Setting, Settings, Value};
 
 /// The longest file that is read, in bytes.

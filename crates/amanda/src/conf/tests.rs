@@ -93,10 +93,7 @@ fn values_of_every_shape_are_read() {
     let Some(Value::Properties(properties)) = settings.get("property").map(|setting| &setting.value) else { panic!() };
     assert_eq!(properties.iter().collect::<Vec<_>>(), [(&b"some-name".to_vec(), &vec![b"1".to_vec(), b"2".to_vec(), b"3".to_vec()])]);
     let kind = config.dumptype("T").unwrap();
-    assert_eq!(
-        (kind.compress(), kind.custom_compress(), kind.encrypt()),
-        (conf("define dumptype t {\ncompress best server\n}").unwrap().dumptype("t").unwrap().compress(), None, Encrypt::Client)
-    );
+    assert_eq!((kind.compress(), kind.custom_compress(), kind.encrypt()), (Compress::Server(Effort::Best), None, Encrypt::Client));
     assert_eq!(
         kind.exclude(),
         Patterns { file: vec!["*.iso".into(), "*.o".into(), "./.cache".into()], list: vec![".ex".into()], optional: false }
@@ -236,7 +233,7 @@ fn a_vaults_own_files_are_read_back() {
     assert_eq!(config.tpchanger(), Some(OsStr::new("chg-disk:/home/me/my \"vault\"/vtapes")));
     assert_eq!((config.tape_length_kb(), config.part_kb(), config.storage().unwrap().name.as_str()), (5_000_000, None, "vault"));
     assert_eq!(config.label_template().unwrap(), "vault-%%%");
-    assert_eq!(config.tapelist(), Path::new("/etc/amanda/daily/tapelist"));
+    assert_eq!(config.tapelist(), Path::new("/home/me/my \"vault\"/tapelist"));
     let how = disks[0].how(&config).unwrap();
     assert_eq!((how.exclude().file, how.custom_compress()), (vault.exclude.clone(), Some(OsStr::new("/usr/bin/zstd"))));
     assert_eq!((&disks[0].dle, disks[1].directory()), (&dle, Path::new("/x y")));

@@ -1,8 +1,8 @@
 //! The amanda.conf and the disklist of a vault: a config that is a directory with its volumes, and needs nothing outside
 //! of it.
 //!
-//! Amanda takes relative paths from the config's directory, except in `tpchanger` and in a holding disk's `directory`; so these
-//! two are absolute, and have to be written anew when a vault has moved.
+//! Amanda takes relative paths from the config's directory, but not all of its programs do so with all of them (its driver looks
+//! for `infofile` from where it was called); so the paths are absolute, and have to be written anew when a vault has moved.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -50,15 +50,16 @@ impl Vault {
             text.push(b'\n');
         };
         let name = always_quoted(OsStr::new(&self.name));
+        let inside = |name: &str| always_quoted(self.directory.join(name).as_os_str());
         let number = |number: u64| number.to_string().into_bytes();
         line(&[b"# A vault of asyncamanda: an Amanda config with its volumes. Amanda's own programs read it."]);
         line(&[b"org ", &name]);
         line(&[b"dumpuser ", &always_quoted(OsStr::new(&self.dumpuser))]);
         line(&[b"mailto \"\""]);
-        line(&[b"infofile \"curinfo\""]);
-        line(&[b"logdir \"log\""]);
-        line(&[b"indexdir \"index\""]);
-        line(&[b"tapelist \"tapelist\""]);
+        line(&[b"infofile ", &inside("curinfo")]);
+        line(&[b"logdir ", &inside("log")]);
+        line(&[b"indexdir ", &inside("index")]);
+        line(&[b"tapelist ", &inside("tapelist")]);
         line(&[b"dumpcycle ", &number(self.dumpcycle.into()), b" days"]);
         line(&[b"runspercycle 0"]);
         line(&[b"tapecycle ", &number(self.volumes.into()), b" tapes"]);
@@ -80,7 +81,7 @@ impl Vault {
         line(&[b"    runtapes 1"]);
         line(&[b"}\nstorage ", &name]);
         line(&[b"\nholdingdisk hold {"]);
-        line(&[b"    directory ", &always_quoted(self.directory.join("holding").as_os_str())]);
+        line(&[b"    directory ", &inside("holding")]);
         line(&[b"}\n\ndefine dumptype vault {"]);
         line(&[b"    program \"GNUTAR\""]);
         line(&[b"    auth \"local\""]);

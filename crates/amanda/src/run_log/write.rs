@@ -288,8 +288,12 @@ impl Statistics {
         if self.secs > 0.0 { self.secs } else { 0.1 }
     }
 
+    /// The dumper counts one for anything at all.
     fn dumper(&self) -> String {
-        format!("[sec {:.3} kb {} kps {:.1} orig-kb {}]", self.secs, self.kb(), self.kps(self.secs), self.orig_kb)
+        let kb = crate::curinfo::kib(self.bytes);
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let kps = if self.secs > 0.0 { kb as f64 / self.secs } else { 0.0 };
+        format!("[sec {:.3} kb {kb} kps {kps:.1} orig-kb {}]", self.secs, self.orig_kb)
     }
 
     fn chunker(&self) -> String {

@@ -63,6 +63,10 @@ fn failures_are_lines_that_our_reader_understands() {
     let shelf = Shelf { storage: "v", pool: "v" };
     let nothing = Statistics { secs: 0.0, bytes: 0, orig_kb: 0 };
     for (entry, line) in [
+        (
+            Entry::Dumped(dump, Sums::default(), Statistics { secs: 1.066, bytes: 284, orig_kb: 10 }),
+            "SUCCESS dumper laptop1 \"/home docs\" 20261123190624 1 00000000:0 00000000:0 [sec 1.066 kb 1 kps 0.9 orig-kb 10]\n",
+        ),
         (Entry::Fail("dumper", dump, "the laptop left"), "FAIL dumper laptop1 \"/home docs\" 20261123190624 1 [the laptop left]\n"),
         (
             Entry::TaperFail(dump, shelf, "no room"),
