@@ -4,16 +4,17 @@
 //! Amanda refuses; what is wrong is told with file, line and column. What a setting *means* is interpreted for the few that
 //! a vault needs ([`Config`], [`Dumptype`]); the others are there by their names ([`Settings`]).
 //!
-//! - [`lexer`]: words with their places
-//! - [`keywords`], [`tables`]: what may stand where
-//! - [`parser`], [`values`]: from words to settings
+//! - `lexer`: words with their places
+//! - [`keywords`], `tables`: what may stand where
+//! - `parser`, `values`, `lists`: from words to settings, which are [`value`]s
 //! - [`disklist`]: the disks
-//! - [`typed`]: the settings that are interpreted
+//! - `typed`, `whole`: the settings that are interpreted
 //! - [`vault`]: a vault's own amanda.conf and disklist, printed
 
 pub mod disklist;
 pub mod keywords;
 mod lexer;
+mod lists;
 mod parser;
 mod tables;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod typed;
 pub mod value;
 mod values;
 pub mod vault;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,14 +1,10 @@
 //! A keyword's value, by its shape.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
-
-use super::keywords::{Kind, Shape, Unit};
+use super::keywords::{Shape, Unit};
 use super::lexer::Token;
 use super::parser::{Parser, folded, shown};
 use super::value::LONGEST_LIST;
-use super::{ConfError, Patterns, Value, nearest, tables};
+use super::{ConfError, Value, tables};
 
 impl Parser<'_> {
     pub(super) fn value(&mut self, shape: Shape, before: Option<Value>) -> Result<Value, ConfError> {
@@ -91,7 +87,7 @@ impl Parser<'_> {
         }
     }
 
-    fn int(&mut self, unit: Unit) -> Result<i64, ConfError> {
+    pub(super) fn int(&mut self, unit: Unit) -> Result<i64, ConfError> {
         let at = self.peek()?.at;
         if self.take_word(&["inf"])?.is_some() {
             return Ok(i64::MAX);
@@ -136,7 +132,7 @@ impl Parser<'_> {
     }
 
     /// Takes the next word when it is one of these.
-    fn take_word(&mut self, words: &[&str]) -> Result<Option<String>, ConfError> {
+    pub(super) fn take_word(&mut self, words: &[&str]) -> Result<Option<String>, ConfError> {
         let Token::Word(word) = &self.peek()?.token else { return Ok(None) };
         let word = folded(word);
         if words.contains(&word.as_str()) {
@@ -146,7 +142,7 @@ impl Parser<'_> {
         Ok(None)
     }
 
-    fn word(&mut self, words: &[&str]) -> Result<String, ConfError> {
+    pub(super) fn word(&mut self, words: &[&str]) -> Result<String, ConfError> {
         if let Some(word) = self.take_word(words)? {
             return Ok(word);
         }
@@ -176,7 +172,7 @@ impl Parser<'_> {
         Ok(found)
     }
 
-    fn check_length(&mut self, length: usize) -> Result<(), ConfError> {
+    pub(super) fn check_length(&mut self, length: usize) -> Result<(), ConfError> {
         if length <= LONGEST_LIST {
             return Ok(());
         }
@@ -217,206 +213,5 @@ impl Parser<'_> {
             _ => return self.error(at, "compress is none, or client or server with one of fast, best, custom"),
         };
         Ok(Value::Word(if kind == "none" { kind.to_owned() } else { format!("{side}-{kind}") }))
-    }
-
-    fn patterns(&mut self, before: Option<Value>) -> Result<Value, ConfError> {
-        let mut patterns = match before {
-            Some(Value::Patterns(patterns)) => patterns,
-            _ => Patterns::default(),
-        };
-        let is_list = self.take_word(&["list", "file"])?.is_some_and(|word| word == "list");
-        patterns.optional = self.take_word(&["optional"])?.is_some();
-        let appends = self.take_word(&["append"])?.is_some();
-        let list = if is_list { &mut patterns.list } else { &mut patterns.file };
-        if !appends {
-            list.clear();
-        }
-        let mut length = list.len();
-        let mut got_one = false;
-        while matches!(self.peek()?.token, Token::Str(_)) {
-            let text = self.text()?;
-            list.push(OsString::from_vec(text));
-            got_one = true;
-            length += 1;
-            self.check_length(length)?;
-        }
-        if !got_one {
-            list.clear();
-        }
-        Ok(Value::Patterns(patterns))
-    }
-
-    fn property(&mut self, before: Option<Value>) -> Result<Value, ConfError> {
-        let mut properties = match before {
-            Some(Value::Properties(properties)) => properties,
-            _ => BTreeMap::new(),
-        };
-        self.take_word(&["priority"])?;
-        let appends = self.take_word(&["append"])?.is_some();
-        self.take_word(&["hidden", "visible"])?;
-        // The same name in any case, and with `_` for `-`.
-        let name: Vec<_> = self.text()?.iter().map(|byte| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }).collect();
-        if self.at_end_of_line()? {
-            properties.remove(&name);
-            return Ok(Value::Properties(properties));
-        }
-        let mut values = if appends { properties.remove(&name).unwrap_or_default() } else { Vec::new() };
-        values.push(self.text()?);
-        while matches!(self.peek()?.token, Token::Str(_)) {
-            values.push(self.text()?);
-            self.check_length(values.len())?;
-        }
-        properties.insert(name, values);
-        self.check_length(properties.len())?;
-        Ok(Value::Properties(properties))
-    }
-
-    fn events(&mut self) -> Result<Vec<Value>, ConfError> {
-        let mut found = Vec::new();
-        loop {
-            let word = self.next()?;
-            let name = if let Token::Word(name) = &word.token { folded(name) } else { String::new() };
-            let known = match name.split_once('-') {
-                Some(("pre" | "post", what)) => {
-                    let what = what.strip_prefix("dle-").or_else(|| what.strip_prefix("host-")).unwrap_or(what);
-                    matches!(what, "amcheck" | "estimate" | "backup" | "recover" | "level-recover")
-                }
-                Some(("inter", what)) => what == "level-recover",
-                _ => false,
-            };
-            if !known {
-                return self.error(word.at, format!("{} stands where an event such as pre-dle-backup has to", shown(&word.token)));
-            }
-            found.push(Value::Word(name));
-            self.check_length(found.len())?;
-            if self.peek()?.token != Token::Comma {
-                return Ok(found);
-            }
-            self.next()?;
-        }
-    }
-
-    fn autolabel(&mut self) -> Result<Value, ConfError> {
-        let mut found = Vec::new();
-        if let Token::Str(_) = self.peek()?.token {
-            found.push(Value::Str(self.text()?));
-        }
-        while !self.at_end_of_line()? {
-            found.push(Value::Word(self.word(&["any", "other-config", "non-amanda", "volume-error", "empty"])?));
-            self.check_length(found.len())?;
-        }
-        Ok(Value::List(found))
-    }
-
-    fn names(&mut self) -> Result<Value, ConfError> {
-        let mut found = Vec::new();
-        while !self.at_end_of_line()? {
-            found.push(Value::Str(self.name()?.into_bytes()));
-            self.check_length(found.len())?;
-        }
-        found.retain(|name| *name != Value::Str(Vec::new()));
-        Ok(Value::List(found))
-    }
-
-    fn strs(&mut self, before: Option<Value>) -> Result<Value, ConfError> {
-        let mut found = match (self.take_word(&["append"])?, before) {
-            (Some(_), Some(Value::List(found))) => found,
-            _ => Vec::new(),
-        };
-        while !self.at_end_of_line()? {
-            found.push(Value::Str(self.text()?));
-            self.check_length(found.len())?;
-        }
-        Ok(Value::List(found))
-    }
-
-    fn selection(&mut self, before: Option<Value>) -> Result<Value, ConfError> {
-        let mut found = list(before);
-        if self.at_end_of_line()? {
-            return Ok(Value::List(Vec::new()));
-        }
-        let which = match self.peek()?.token {
-            Token::Str(_) => Value::Str(self.text()?),
-            _ => Value::Word(self.word(&["all", "other"])?),
-        };
-        let levels = Value::Word(self.word(&["all", "full", "incr"])?);
-        found.retain(|other| !matches!(other, Value::List(pair) if pair.first() == Some(&which)));
-        found.push(Value::List(vec![which, levels]));
-        self.check_length(found.len())?;
-        Ok(Value::List(found))
-    }
-
-    fn vaults(&mut self) -> Result<Value, ConfError> {
-        let mut found = Vec::new();
-        while !self.at_end_of_line()? {
-            let name = Value::Str(self.name()?.into_bytes());
-            found.push(Value::List(vec![name, Value::Int(self.int(Unit::One)?)]));
-            self.check_length(found.len())?;
-        }
-        Ok(Value::List(found))
-    }
-
-    /// `holdingdisk NAME {` defines one and uses it; `holdingdisk NAME …` uses those that are defined.
-    fn holdingdisks(&mut self, before: Option<Value>) -> Result<Value, ConfError> {
-        let mut used = list(before);
-        loop {
-            let at = self.peek()?.at;
-            let name = self.name()?;
-            if self.peek()?.token == Token::OpenBrace {
-                self.block(Kind::Holdingdisk, name.clone(), at)?;
-            }
-            let name = Value::Str(name.into_bytes());
-            if used.contains(&name) {
-                return self.error(at, "this holding disk is in use already");
-            }
-            used.push(name);
-            self.check_length(used.len())?;
-            if self.at_end_of_line()? {
-                return Ok(Value::List(used));
-            }
-        }
-    }
-
-    /// The name of a definition above, or the definition itself.
-    fn reference(&mut self, kind: Kind) -> Result<String, ConfError> {
-        if self.peek()?.token == Token::OpenBrace {
-            return self.anonymous(kind);
-        }
-        let at = self.peek()?.at;
-        let name = self.name()?;
-        if name.is_empty() {
-            return Ok(name);
-        }
-        match self.config.section(kind, &name) {
-            Some(section) => Ok(section.name.clone()),
-            None => {
-                let near = nearest(&name, self.config.sections(kind).map(|section| section.name.as_str()));
-                let near = near.map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default();
-                self.error(at, format!("there is no {} {name:?} above{near}", kind.name()))
-            }
-        }
-    }
-
-    fn references(&mut self, kind: Kind, before: Option<Value>) -> Result<Value, ConfError> {
-        let mut found = list(before);
-        loop {
-            let name = self.reference(kind)?;
-            if name.is_empty() {
-                found.clear();
-            } else {
-                found.push(Value::Str(name.into_bytes()));
-            }
-            self.check_length(found.len())?;
-            if self.at_end_of_line()? {
-                return Ok(Value::List(found));
-            }
-        }
-    }
-}
-
-fn list(before: Option<Value>) -> Vec<Value> {
-    match before {
-        Some(Value::List(values)) => values,
-        _ => Vec::new(),
     }
 }

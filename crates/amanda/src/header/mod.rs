@@ -5,7 +5,7 @@
 //! to restore with) came from a client and is a claim: it is kept for people to read and never chooses a program. A
 //! restore decodes by the server's own dumptype. Amanda's own programs do believe it, so what we print has to be true.
 //!
-//! [`read`](Header::parse) passes over what it does not know; [`print`](Header::print) writes, byte for byte, what
+//! [`Header::parse`] passes over what it does not know; [`Header::print`] writes, byte for byte, what
 //! Amanda's `build_header` does.
 
 mod compression;
