@@ -99,10 +99,11 @@ impl Header {
         match name {
             b"PARTIAL" => self.partial = value.eq_ignore_ascii_case(b"yes"),
             b"APPLICATION" => self.application = Some(value.to_vec()),
-            b"ORIGSIZE" => self.orig_kb = number(value),
-            b"NATIVE-CRC" => self.native = Crc::parse(value),
-            b"CLIENT-CRC" => self.client = Crc::parse(value),
-            b"SERVER-CRC" => self.server = Crc::parse(value),
+            // Zero is Amanda's word for "not known" in all four.
+            b"ORIGSIZE" => self.orig_kb = number(value).filter(|kb| *kb > 0),
+            b"NATIVE-CRC" => self.native = Crc::parse(value).filter(Crc::is_known),
+            b"CLIENT-CRC" => self.client = Crc::parse(value).filter(Crc::is_known),
+            b"SERVER-CRC" => self.server = Crc::parse(value).filter(Crc::is_known),
             b"CONT_FILENAME" => self.continued_in = Some(OsString::from_vec(value.to_vec())),
             _ => {}
         }

@@ -169,6 +169,14 @@ fn what_amanda_would_read_otherwise_is_not_printed() {
     assert_eq!(changed(|header| header.dle_xml = Some(vec![b'x'; 40_000])), None);
 }
 
+/// Found by fuzzing.
+#[test]
+fn zero_is_not_known() {
+    let header = Header::parse(b"AMANDA: FILE 20261122 h /d lev 0 comp N program /bin/tar\nORIGSIZE=0\nNATIVE-CRC=00000000:0\n").unwrap();
+    assert_eq!((header.orig_kb, header.native), (None, None));
+    assert_eq!(Header::parse(&header.print().unwrap()), Ok(header));
+}
+
 #[test]
 fn a_dle_may_have_the_line_that_ends_it() {
     let mut header = Header::new(Dle::new("h", "/d"), "20261122", 0);
