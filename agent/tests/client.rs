@@ -104,6 +104,24 @@ fn a_dump_without_its_receipt_is_made_again_at_the_same_level() {
 }
 
 #[test]
+fn after_a_clock_that_was_ahead_everything_is_dumped_and_it_is_said() {
+    let laptop = Laptop::new();
+    populate(&laptop);
+    laptop.backup(0, laptop.dle());
+    let lists = fs::read_dir(laptop.state.root().join("lists")).expect("made").map(|entry| entry.expect("ours").path());
+    let list = lists.into_iter().find(|path| path.extension().is_none()).expect("a list");
+    let old = fs::read(&list).expect("ours");
+    let (head, rest) =
+        (old.iter().position(|byte| *byte == b'\n').expect("a head") + 1, old.iter().position(|byte| *byte == 0).expect("a time"));
+    fs::write(&list, [&old[..head], b"9999999999", &old[rest..]].concat()).expect("ours");
+    laptop.write("after", "the clock was set right");
+    let dump = laptop.dump(1, laptop.dle());
+    assert!(dump.is_good(), "{}", dump.mesg);
+    assert!(dump.names().contains(&"./after".to_owned()) && dump.names().contains(&"./dir/b".to_owned()), "{:?}", dump.names());
+    assert!(matches!(dump.lines("?").as_slice(), [line] if line.contains("clock was ahead")), "{}", dump.mesg);
+}
+
+#[test]
 fn without_record_and_without_index_there_is_neither() {
     let laptop = Laptop::new();
     populate(&laptop);

@@ -129,6 +129,10 @@ fn ready<'a>(connection: &'a Connection, request: &Request) -> Result<Option<Rea
     let was_on = client.state.was_on(&grant.disk.name, level);
     let mut attempt = client.state.begin(&grant.disk.name, level, started).map_err(|error| Refusal::new(connection::words(&error)))?;
     let mut files = patterns::write(attempt.dir(), grant.disk, dle)?;
+    if let Some(remark) = attempt.remark() {
+        client.watch.remarked(remark);
+        files.remarks.push(remark.to_owned());
+    }
     let Some(children) = connection.children() else { return Ok(None) };
     // Only a remark: for some file systems both numbers change by themselves, and Amanda dumps what is there, too.
     if let Ok(is_on) = FileSystem::of(device) {

@@ -18,6 +18,7 @@ pub mod amandates;
 mod attempt;
 mod fate;
 mod files;
+mod list;
 pub mod stock;
 mod system;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use amanda::crc::Crc;
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,7 @@ pub use system::FileSystem;
 
 use crate::history::store::file_name;
 use files::{get, put, remove, sync};
+use list::Made;
 
 /// An attempt's record. Without it, nothing in the directory counts.
 const RECORD: &str = "record.json";
@@ -153,11 +156,27 @@ impl State {
         (0..=u8::MAX).filter(|level| self.list(disk, *level).exists()).collect()
     }
 
-    /// Begins an attempt at a level, on the highest list below it; without one everything is dumped.
+    /// Begins an attempt at a level, on the highest list below it that is not of the future; without one everything is dumped.
     pub fn begin(&self, disk: &DiskName, level: u8, started: i64) -> Result<Attempt, StateError> {
         self.prepare()?;
-        let base = (0..level).rev().map(|level| self.list(disk, level)).find(|list| list.exists());
-        Attempt::begin(&self.attempts(), disk, level, started, base.as_deref())
+        let now = SystemTime::now();
+        let (mut base, mut passed_over) = (None, None);
+        for list in (0..level).rev().map(|level| self.list(disk, level)).filter(|list| list.exists()) {
+            match list::made(&list, now).map_err(|source| StateError { path: list.clone(), source })? {
+                Made::Before => {
+                    base = Some(list);
+                    break;
+                }
+                Made::InTheFuture => passed_over = Some("this laptop's clock was ahead when it was last dumped"),
+                Made::Unknown => passed_over = Some("what the last dump left behind says no time that is known here"),
+            }
+        }
+        let remark = passed_over.map(|why| {
+            let name = amanda::escape::printable(disk.as_bytes());
+            let what = if base.is_some() { "more than usual" } else { "everything" };
+            format!("{why}: of {name} {what} is dumped, so that nothing is missing")
+        });
+        Attempt::begin(&self.attempts(), disk, level, started, base.as_deref(), remark)
     }
 
     /// Returns the file system that a disk was on when the list was made that a dump at this level builds on, or takes the place of.

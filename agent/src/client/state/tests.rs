@@ -40,6 +40,9 @@ pub fn receipt(disk: &str, level: u8, crc: u32, bytes: u64) -> Receipt {
     }
 }
 
+/// What every list begins with: a time long ago.
+const HEAD: &str = "GNU tar-1.35-2\n1000\x000\0";
+
 struct World {
     dir: tempfile::TempDir,
     state: State,
@@ -57,12 +60,14 @@ impl World {
     fn attempt(&self, level: u8, words: &str) -> Pending {
         let attempt = self.state.begin(&self.disk, level, 1000 + i64::from(level)).expect("begun");
         let base = fs::read_to_string(attempt.snapshot()).expect("a copy of the base");
+        let base = if base.is_empty() { HEAD.to_owned() } else { base };
         fs::write(attempt.snapshot(), format!("{base}{words};")).expect("ours");
         attempt.keep(Crc { crc: 7, bytes: 9 }).expect("kept")
     }
 
     fn list(&self, level: u8) -> Option<String> {
-        fs::read_to_string(self.state.list(&self.disk, level)).ok()
+        let list = fs::read_to_string(self.state.list(&self.disk, level)).ok()?;
+        Some(list.strip_prefix(HEAD).expect("a head").to_owned())
     }
 
     fn promote(&self, pending: &Pending) {
@@ -100,6 +105,43 @@ fn a_discarded_attempt_leaves_the_next_one_on_the_old_base() {
     world.state.discard(&failed).expect("discarded again");
     world.promote(&world.attempt(1, "good"));
     assert_eq!(world.list(1).as_deref(), Some("zero;good;"));
+}
+
+#[test]
+fn a_list_of_the_future_is_not_built_on() {
+    let world = world();
+    world.promote(&world.attempt(0, "zero"));
+    world.promote(&world.attempt(1, "one"));
+    world.promote(&world.attempt(2, "two"));
+    let begin = |level| {
+        let attempt = world.state.begin(&world.disk, level, 1).expect("begun");
+        let list = fs::read_to_string(attempt.snapshot()).expect("a copy of the base");
+        (list.strip_prefix(HEAD).unwrap_or(&list).to_owned(), attempt.remark().map(str::to_owned))
+    };
+    assert_eq!(begin(3), ("zero;one;two;".to_owned(), None));
+    for (list, why) in [("GNU tar-1.35-2\n9999999999\x000\0ahead", "clock was ahead"), ("garbage", "no time that is known")] {
+        fs::write(world.state.list(&world.disk, 1), list).expect("ours");
+        fs::write(world.state.list(&world.disk, 2), list).expect("ours");
+        let (base, remark) = begin(3);
+        assert_eq!(base, "zero;");
+        let remark = remark.expect("a remark");
+        assert!(remark.contains(why) && remark.contains("/home more than usual"), "{remark}");
+    }
+    fs::write(world.state.list(&world.disk, 0), "GNU tar-1.35-2\n9999999999\x000\0").expect("ours");
+    let (base, remark) = begin(3);
+    assert_eq!(base, "");
+    assert!(remark.expect("a remark").contains("everything"));
+    assert_eq!(begin(0), (String::new(), None), "a full dump needs none");
+}
+
+#[test]
+fn a_clock_that_was_set_back_while_the_dump_was_made_fails_the_attempt() {
+    let world = world();
+    let mut attempt = world.state.begin(&world.disk, 0, 1).expect("begun");
+    attempt.begun.0 += std::time::Duration::from_secs(3600);
+    let error = attempt.keep(Crc { crc: 1, bytes: 1 }).expect_err("set back by an hour");
+    assert!(error.source.to_string().contains("set back"), "{error:?}");
+    assert!(world.state.pending().is_empty());
 }
 
 #[test]
@@ -230,6 +272,19 @@ fn amandas_own_state_is_put_back_or_left_in_every_order() {
         assert_eq!((fs::read_to_string(&list).expect("there").as_str(), line), expected, "{case}");
         assert!(world.state.pending().is_empty(), "{case}");
     }
+}
+
+#[test]
+fn what_amandas_client_would_build_on_is_looked_at() {
+    let world = world();
+    let of = |level| stock::base_of_the_future(world.dir.path(), b"laptop1", &world.disk, level, SystemTime::now()).expect("readable");
+    let list = |level| stock::list_of(world.dir.path(), b"laptop1", &world.disk, level);
+    assert_eq!(of(1), None);
+    fs::write(list(0), HEAD).expect("ours");
+    fs::write(list(1), "GNU tar-1.35-2\n9999999999\x000\0").expect("ours");
+    assert_eq!((of(0), of(1), of(2), of(3)), (None, None, Some(list(1)), Some(list(1))));
+    fs::write(list(2), "another tool's").expect("ours");
+    assert_eq!(of(3), None, "what other applications keep is theirs");
 }
 
 #[test]
