@@ -148,6 +148,7 @@ fn excludes_are_the_union_of_both_sides_and_includes_are_looked_up() {
     let dump = laptop.dump(0, DleRequest { include, exclude, ..laptop.dle() });
     assert_eq!(sorted(dump.names()), ["./keep", "./other/keep"]);
     assert!(dump.is_good());
+    assert_eq!(dump.lines("?"), ["? include ./../* has .. in it", "? include /etc does not begin with ./"]);
 
     let nothing = Patterns { files: vec![b"./none".to_vec()], ..Patterns::default() };
     let dump = laptop.dump(0, DleRequest { include: nothing, ..laptop.dle() });
@@ -172,11 +173,16 @@ fn a_list_outside_the_disk_is_not_read_and_no_line_of_a_list_is_told() {
         let words = server.refusal(DleRequest { exclude: list(outside), ..laptop.dle() });
         assert!(words.contains("is not below"), "{words}");
     }
-    for inside in ["way-out", "inside", "none", "."] {
-        let dump = server.dump(0, DleRequest { include: list(inside), ..laptop.dle() });
-        assert!(!dump.mesg.contains("secret-line"), "{inside}: {}", dump.mesg);
-        assert!(!dump.lines("?").is_empty(), "{inside}: {}", dump.mesg);
+    for inside in ["way-out", "none", "."] {
+        let dump = server.dump(0, DleRequest { exclude: list(inside), ..laptop.dle() });
+        assert_eq!(dump.lines("?").len(), 1, "{inside}: {}", dump.mesg);
+        let words = server.refusal(DleRequest { include: list(inside), ..laptop.dle() });
+        assert!(words.contains("cannot be read") && !words.contains("secret-line"), "{inside}: {words}");
     }
+    let optional = server.dump(0, DleRequest { include: Patterns { optional: true, ..list("none") }, ..laptop.dle() });
+    assert!(optional.is_good(), "{}", optional.mesg);
+    let dump = server.dump(0, DleRequest { include: list("inside"), ..laptop.dle() });
+    assert_eq!(dump.lines("?"), ["? line 1 of include list inside is not there"], "and not what it says");
     server.close().expect("served");
 }
 
@@ -451,6 +457,12 @@ fn a_check_names_what_would_not_work() {
     };
     assert_eq!(errors(&laptop, laptop.dle()), [""; 0]);
     assert!(errors(&laptop, DleRequest { disk: b"/etc".to_vec(), ..laptop.dle() })[0].contains("disk /etc is not served here"));
+    let include = |files: &[&str], lists: &[&str]| {
+        let bytes = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        DleRequest { include: Patterns { files: bytes(files), lists: bytes(lists), optional: false }, ..laptop.dle() }
+    };
+    assert_eq!(errors(&laptop, include(&["./none"], &[])), ["include ./none is not there"]);
+    assert!(errors(&laptop, include(&["./*"], &["none"]))[0].contains("cannot be read"));
     fs::remove_dir(&laptop.source).expect("ours");
     assert!(errors(&laptop, laptop.dle())[0].contains("cannot read"));
     fs::create_dir(&laptop.source).expect("ours");
