@@ -48,7 +48,11 @@ fn main() {
     let programs = [PathBuf::from("/usr/bin/tar")].into_iter().chain(args.map(PathBuf::from)).collect();
     let disks = vec![Disk { name, device: PathBuf::from(disk), exclude: Vec::new() }];
     let state = State::at(Path::new(&state));
-    let client = Client { rules: Rules { host: None, disks, programs, kind: Kind::Native }, state: state.clone(), watch: Arc::new(Log) };
+    let client = Client {
+        rules: Rules { host: None, config: None, disks, programs, kind: Kind::Native },
+        state: state.clone(),
+        watch: Arc::new(Log),
+    };
     if let Err(error) = serve(io::stdin(), Arc::new(Stdout), Arc::new(client)) {
         eprintln!("{error}");
     }

@@ -380,6 +380,28 @@ fn services_hosts_and_words_that_are_not_known_are_refused() {
 }
 
 #[test]
+fn another_config_than_the_sessions_gets_neither_sizes_nor_dumps() {
+    let laptop = Laptop::new();
+    laptop.write("a", "one");
+    let mut server = laptop.connect();
+    for (service, config, refused) in [
+        (Service::Sendsize, Some("other"), true),
+        (Service::Sendbackup, Some("other"), true),
+        (Service::Sendsize, Some(amanda_server::CONFIG), false),
+        (Service::Sendsize, None, false),
+        (Service::Selfcheck, Some("other"), false),
+    ] {
+        let mut asked = request(service, vec![at(0, laptop.dle())]);
+        asked.options.config = config.map(|config| config.as_bytes().to_vec());
+        let answer = String::from_utf8(server.ask_raw(&asked.print()).1.body).expect("text");
+        let sentence = "this session is for config aa-agent-client; the server's Amanda asks for other";
+        assert_eq!(answer.contains(sentence), refused, "{service:?} {config:?}: {answer}");
+    }
+    server.close().expect("served");
+    assert!(laptop.state.pending().is_empty());
+}
+
+#[test]
 fn a_connection_that_breaks_says_what_it_was_about() {
     let laptop = Laptop::new();
     for (ask, sentence) in [(false, "before anything was asked for"), (true, "asked for the size of /home, and then the connection broke")]

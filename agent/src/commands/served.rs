@@ -42,7 +42,7 @@ impl Served {
     /// Prepares the client for this server's config; nothing is opened yet.
     pub fn new(config: &Config, host: &HostName, server_config: &ConfigName) -> Self {
         let seen = Arc::new(Seen::default());
-        let rules = rules(config, Some(host.clone()));
+        let rules = Rules { config: Some(server_config.clone()), ..rules(config, Some(host.clone())) };
         let destination = file_name(config.destination.value.to_string().as_bytes());
         let directory = config.state.value.join("client").join(destination).join(file_name(server_config.as_str().as_bytes()));
         let watch: Arc<dyn Watch> = seen.clone();
@@ -165,6 +165,7 @@ pub fn rules(config: &Config, host: Option<HostName>) -> Rules {
     });
     Rules {
         host,
+        config: None,
         disks: disks.collect(),
         // The defaults name both homes of a program; a link from one to the other is no second program.
         programs: config.programs.value.iter().filter(|program| program.exists()).cloned().collect(),

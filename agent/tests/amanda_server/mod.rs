@@ -68,7 +68,8 @@ impl Laptop {
         fs::create_dir(&source).expect("ours");
         let disk = Disk { name: DiskName::new("/home").expect("a name"), device: source.clone(), exclude: Vec::new() };
         let programs = ["/usr/bin/tar", "/usr/bin/gzip"].map(PathBuf::from).to_vec();
-        let rules = Rules { host: Some("laptop1".parse().expect("a host")), disks: vec![disk], programs, kind: Kind::Native };
+        let (host, config) = (Some("laptop1".parse().expect("a host")), Some(CONFIG.parse().expect("a config")));
+        let rules = Rules { host, config, disks: vec![disk], programs, kind: Kind::Native };
         let state = State::at(&dir.path().join("state"));
         Self { dir, source, rules, state, heard: Arc::default() }
     }

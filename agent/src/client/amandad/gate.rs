@@ -47,7 +47,8 @@ pub fn pass(client: &Client, body: &[u8]) -> Passed {
         }
     };
     let mut refusals = Vec::new();
-    if let Err(refusal) = allow::host(&client.rules, &request.options) {
+    let (rules, options) = (&client.rules, &request.options);
+    if let Err(refusal) = allow::host(rules, options).and_then(|()| allow::config(rules, request.service, options)) {
         client.watch.refused(&refusal.to_string());
         return Passed::Answer(Packets::Rep, reply::error(format!("[{refusal}]").as_bytes()));
     }
