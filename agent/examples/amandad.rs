@@ -58,6 +58,6 @@ fn main() {
     }
     for pending in state.pending() {
         eprintln!("promoting {pending:?}");
-        state.promote(&pending, None).expect("promoted");
+        state.promote(&pending, "20261122003709", None).expect("promoted");
     }
 }

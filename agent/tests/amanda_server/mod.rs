@@ -23,6 +23,9 @@ use wire::DiskName;
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The server's name for every dump.
+pub const STAMP: &str = "20261122003709";
+
 /// The config in all requests.
 pub const CONFIG: &str = "aa-agent-client";
 
@@ -124,7 +127,7 @@ impl Laptop {
     pub fn promote_all(&self) -> Vec<Pending> {
         let pending = self.state.pending();
         for one in &pending {
-            assert_eq!(self.state.promote(one, None).expect("promoted"), None);
+            assert_eq!(self.state.promote(one, STAMP, None).expect("promoted"), None);
         }
         pending
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! lists/DISK_LEVEL          GNU tar's list of the last dump at that level that the server has
 //! lists/DISK_LEVEL.system   the file system that the disk was on then
+//! lists/DISK_LEVEL.dump     which dump of the server's it belongs to
 //! pending/ID/               one attempt: `snapshot` while it is made, `record.json` from its good end on
 //! ```
 //!
@@ -19,6 +20,7 @@ mod attempt;
 mod fate;
 mod files;
 mod list;
+mod restated;
 pub mod stock;
 mod system;
 #[cfg(test)]
@@ -35,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use wire::DiskName;
 
 pub use attempt::Attempt;
-pub use fate::{Fate, fate};
+pub use fate::{Fate, fate, proof};
 pub use system::FileSystem;
 
 use crate::history::store::file_name;
@@ -77,6 +79,12 @@ pub struct Pending {
     /// What discarding it takes.
     #[serde(default)]
     pub undo: Undo,
+}
+
+/// The dump of the server's that a list belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Dump {
+    datestamp: String,
 }
 
 /// What discarding an attempt takes.
@@ -136,9 +144,7 @@ impl State {
     }
 
     fn system(&self, disk: &DiskName, level: u8) -> PathBuf {
-        let mut path = self.list(disk, level).into_os_string();
-        path.push(".system");
-        path.into()
+        beside(&self.list(disk, level), ".system")
     }
 
     /// Makes sure that an attempt could be written down now, and takes away what dead ones left behind.
@@ -219,28 +225,13 @@ impl State {
 
     /// Lets the next dump build on this attempt, since the server has it, and has amandates say so. Returns a warning when
     /// amandates cannot be written: it is only a hint, and the agent's own state is in order.
-    pub fn promote(&self, pending: &Pending, amandates: Option<&Path>) -> Result<Option<String>, StateError> {
+    /// `datestamp` is the server's name for the dump; [`State::restated`] knows it again.
+    pub fn promote(&self, pending: &Pending, datestamp: &str, amandates: Option<&Path>) -> Result<Option<String>, StateError> {
         let dir = self.attempts().join(&pending.id);
         let mut warning = None;
         match &pending.undo {
             Undo::Forget => {
-                let list = self.list(&pending.disk, pending.level);
-                match fs::rename(dir.join(attempt::SNAPSHOT), &list) {
-                    // Missing: done already, the last time was cut off behind this.
-                    Err(source) if source.kind() != ErrorKind::NotFound => return Err(StateError { path: list, source }),
-                    _ => {}
-                }
-                let system = self.system(&pending.disk, pending.level);
-                let remembered = pending.system.map_or_else(|| remove(&system), |now| put(&system, &now));
-                remembered.map_err(|source| StateError { path: system, source })?;
-                sync(&self.lists()).map_err(|source| StateError { path: self.lists(), source })?;
-                // They build on an older list of this level.
-                for level in self.levels(&pending.disk).into_iter().filter(|level| *level > pending.level) {
-                    for path in [self.list(&pending.disk, level), self.system(&pending.disk, level)] {
-                        remove(&path).map_err(|source| StateError { path, source })?;
-                    }
-                }
-                sync(&self.lists()).map_err(|source| StateError { path: self.lists(), source })?;
+                self.replace_list(&dir, pending, datestamp)?;
                 if let Some(path) = amandates {
                     let change = amandates::Change::Advance(pending.started);
                     warning = amandates::change(path, &pending.disk, pending.level, change)
@@ -257,6 +248,34 @@ impl State {
         }
         self.drop_attempt(pending)?;
         Ok(warning)
+    }
+
+    fn replace_list(&self, dir: &Path, pending: &Pending, datestamp: &str) -> Result<(), StateError> {
+        let list = self.list(&pending.disk, pending.level);
+        let (dump, system) = (beside(&list, ".dump"), self.system(&pending.disk, pending.level));
+        let lists = self.lists();
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| StateError { path, source }
+        };
+        let synced = || sync(&lists).map_err(failed(&lists));
+        // First of all, so that the new list never stands beside the old one's word.
+        remove(&dump).map_err(failed(&dump))?;
+        synced()?;
+        match fs::rename(dir.join(attempt::SNAPSHOT), &list) {
+            // Missing: done already, the last time was cut off behind this.
+            Err(source) if source.kind() != ErrorKind::NotFound => return Err(StateError { path: list, source }),
+            _ => {}
+        }
+        pending.system.map_or_else(|| remove(&system), |now| put(&system, &now)).map_err(failed(&system))?;
+        put(&dump, &Dump { datestamp: datestamp.to_owned() }).map_err(failed(&dump))?;
+        synced()?;
+        // They build on an older list of this level.
+        for level in self.levels(&pending.disk).into_iter().filter(|level| *level > pending.level) {
+            let list = self.list(&pending.disk, level);
+            remove_list(&list).map_err(failed(&list))?;
+        }
+        synced()
     }
 
     /// Makes it as if the attempt had never been made.
@@ -301,4 +320,16 @@ impl State {
             _ => Ok(()),
         }
     }
+}
+
+/// Names a file that belongs to a list.
+fn beside(list: &Path, what: &str) -> PathBuf {
+    let mut path = list.as_os_str().to_owned();
+    path.push(what);
+    path.into()
+}
+
+/// Removes a list and what belongs to it.
+fn remove_list(list: &Path) -> io::Result<()> {
+    [list.to_path_buf(), beside(list, ".system"), beside(list, ".dump")].iter().try_for_each(|path| remove(path))
 }

@@ -40,6 +40,8 @@ pub fn receipt(disk: &str, level: u8, crc: u32, bytes: u64) -> Receipt {
     }
 }
 
+const STAMP: &str = "20261122003709";
+
 /// What every list begins with: a time long ago.
 const HEAD: &str = "GNU tar-1.35-2\n1000\x000\0";
 
@@ -71,7 +73,7 @@ impl World {
     }
 
     fn promote(&self, pending: &Pending) {
-        assert_eq!(self.state.promote(pending, Some(&self.amandates())).expect("promoted"), None);
+        assert_eq!(self.state.promote(pending, STAMP, Some(&self.amandates())).expect("promoted"), None);
     }
 
     fn amandates(&self) -> PathBuf {
@@ -180,7 +182,46 @@ fn the_file_system_of_a_list_is_remembered_with_it() {
     assert_eq!(known(), [Some(root), Some(root), None, None], "an agent that did not know wrote nothing down");
     promote(0, None);
     assert_eq!(known(), [None; 4]);
-    assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 1);
+    assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 2, "the list, and the dump that it belongs to");
+}
+
+#[test]
+fn lists_that_the_server_cannot_restore_are_dropped_with_those_above() {
+    let base = |level, datestamp: &str| Base { level, datestamp: datestamp.to_owned(), places: Vec::new() };
+    let backup = |chain| Receipt { chain, ..receipt("/home", 2, 7, 9) };
+    let all = || backup(vec![base(0, "A"), base(1, "B"), base(2, "C")]);
+    for (case, receipts, left) in [
+        ("all of them", vec![all()], 3),
+        ("all of them, and a failure since", vec![all(), Receipt { outcome: Outcome::Failed, chain: Vec::new(), ..all() }], 3),
+        ("the last was lost", vec![backup(vec![base(0, "A"), base(1, "B")])], 2),
+        ("an older one of level 1", vec![backup(vec![base(0, "A"), base(1, "b"), base(2, "C")])], 1),
+        ("an older one of level 0", vec![backup(vec![base(0, "a")])], 0),
+        ("another disk's", vec![Receipt { disk: DiskName::new("/srv").expect("a name"), ..all() }], 0),
+        ("no backup", vec![Receipt { outcome: Outcome::Failed, ..all() }], 0),
+        ("nothing", vec![], 0),
+    ] {
+        let world = world();
+        for (level, datestamp) in [(0, "A"), (1, "B"), (2, "C")] {
+            world.state.promote(&world.attempt(level, "x"), datestamp, None).expect("promoted");
+        }
+        assert_eq!(world.state.restated(&receipts).expect("readable"), 3 - left, "{case}");
+        assert_eq!(world.state.levels(&world.disk), (0..u8::try_from(left).expect("few")).collect::<Vec<_>>(), "{case}");
+        assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 2 * left, "{case}");
+    }
+}
+
+#[test]
+fn a_list_of_an_older_agent_or_of_the_future_is_dropped() {
+    let receipts = [receipt("/home", 0, 7, 9)];
+    let world = world();
+    world.promote(&world.attempt(0, "zero"));
+    assert_eq!(world.state.restated(&receipts).expect("readable"), 0);
+    let list = world.state.list(&world.disk, 0);
+    fs::write(&list, "GNU tar-1.35-2\n9999999999\x000\0").expect("ours");
+    assert_eq!(world.state.restated(&receipts).expect("readable"), 1);
+    world.promote(&world.attempt(0, "zero"));
+    fs::remove_file(beside(&list, ".dump")).expect("ours");
+    assert_eq!((world.state.restated(&receipts).expect("readable"), list.exists()), (1, false));
 }
 
 #[test]
@@ -203,7 +244,7 @@ fn a_promotion_that_was_cut_off_is_healed_by_another() {
 fn an_amandates_that_cannot_be_written_is_a_warning() {
     let world = world();
     let pending = world.attempt(0, "zero");
-    let warning = world.state.promote(&pending, Some(&world.dir.path().join("none/amandates"))).expect("promoted");
+    let warning = world.state.promote(&pending, STAMP, Some(&world.dir.path().join("none/amandates"))).expect("promoted");
     assert!(warning.expect("a warning").contains("none/amandates"));
     assert_eq!(world.list(0).as_deref(), Some("zero;"));
 }
@@ -214,9 +255,9 @@ fn names_stay_below_the_state_and_apart() {
     for name in ["/", "..", "../../x", "/a/b", "/a_b", "a\nb"] {
         let disk = DiskName::new(name).expect("a name");
         let attempt = world.state.begin(&disk, 0, 1).expect("begun");
-        world.state.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }).expect("kept"), None).expect("promoted");
+        world.state.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }).expect("kept"), STAMP, None).expect("promoted");
     }
-    assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 6);
+    assert_eq!(world.state.restated(&[]).expect("dropped"), 6, "each has a list of its own");
     assert_eq!(fs::read_dir(world.dir.path()).expect("there").count(), 1);
 }
 
@@ -254,7 +295,7 @@ fn amandas_own_state_is_put_back_or_left_in_every_order() {
     ] {
         let world = world();
         let list = world.dir.path().join("host_home_1");
-        world.state.promote(&stock_dump(&world, &list, 1, "old", 10), None).expect("promoted");
+        world.state.promote(&stock_dump(&world, &list, 1, "old", 10), STAMP, None).expect("promoted");
         let mut both = vec![(stock_dump(&world, &list, 1, "one", 20), first_good), (stock_dump(&world, &list, 1, "two", 30), second_good)];
         if newest_first {
             both.reverse();
@@ -263,7 +304,7 @@ fn amandas_own_state_is_put_back_or_left_in_every_order() {
             let current = world.state.pending().into_iter().find(|other| other.id == pending.id);
             let Some(pending) = current else { continue };
             if *good {
-                drop(world.state.promote(&pending, None).expect("promoted"));
+                drop(world.state.promote(&pending, STAMP, None).expect("promoted"));
             } else {
                 world.state.discard(&pending).expect("discarded");
             }
