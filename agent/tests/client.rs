@@ -234,6 +234,33 @@ fn a_disk_that_has_moved_to_another_file_system_is_remarked_on_and_dumped() {
 }
 
 #[test]
+fn a_disk_that_is_not_mounted_is_refused_until_a_person_says_that_it_is_to_stay_so() {
+    let laptop = Laptop::new();
+    laptop.write("a", "one");
+    laptop.backup(0, laptop.dle());
+    let lists = || fs::read_dir(laptop.state.root().join("lists")).expect("made").map(|entry| entry.expect("ours").path());
+    let file = lists().find(|path| path.extension().is_some_and(|end| end == "system")).expect("written");
+    let text = fs::read_to_string(&file).expect("ours");
+    assert!(text.contains(r#""mounted":false"#), "{text}");
+    fs::write(&file, text.replace(r#""mounted":false"#, r#""mounted":true"#)).expect("ours");
+    let mut server = laptop.connect();
+    let expected = format!(
+        "{} was a file system of its own when it was last dumped and is not mounted now; mount it, or remove {} if it is to stay so",
+        laptop.source.display(),
+        file.display()
+    );
+    for level in [0, 1] {
+        let answer = server.ask(Service::Sendbackup, vec![at(level, laptop.dle())]);
+        assert!(String::from_utf8_lossy(&answer.body).contains(&expected), "{level}: {answer:?}");
+    }
+    let check = String::from_utf8(server.ask(Service::Selfcheck, vec![laptop.dle()]).body).expect("text");
+    assert!(check.contains("is not mounted now"), "{check}");
+    fs::remove_file(&file).expect("ours");
+    assert!(server.dump(1, laptop.dle()).is_good());
+    server.close().expect("served");
+}
+
+#[test]
 fn lines_beyond_the_limit_are_counted_whether_the_dump_ends_well_or_not() {
     for (lines, status, expected, left) in [
         (10_000, 0, 10_000, None),

@@ -21,6 +21,7 @@ mod children;
 mod connection;
 mod estimate;
 mod lanes;
+mod mounts;
 mod patterns;
 mod selfcheck;
 mod sendbackup;

@@ -17,7 +17,6 @@ use std::thread;
 use std::time::SystemTime;
 
 use amanda::crc::Crc;
-use amanda::escape::printable;
 use amanda::protocol::features::Features;
 use amanda::protocol::mesg::{Line, header_words};
 use amanda::protocol::reply::{Connect, Sendbackup};
@@ -28,8 +27,9 @@ use super::allow::{self, Grant, Refusal};
 use super::children::Children;
 use super::connection::{self, Connection};
 use super::lanes::Lane;
+use super::mounts;
 use super::patterns::{self, Files};
-use super::state::{Attempt, FileSystem, StateError};
+use super::state::{Attempt, StateError};
 use super::tar::{Run, Tar};
 use super::{Client, Watch};
 use filter::Way;
@@ -126,24 +126,15 @@ fn ready<'a>(connection: &'a Connection, request: &Request) -> Result<Option<Rea
     std::fs::read_dir(device).map_err(|error| Refusal::new(format!("cannot read {}: {error}", device.display())))?;
     let tar = Tar::probe(allow::tar(&client.rules)?).map_err(Refusal::new)?;
     let started = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
-    let was_on = client.state.was_on(&grant.disk.name, level);
+    let (is_on, moved) = mounts::look(&client.state, grant.disk, level)?;
     let mut attempt = client.state.begin(&grant.disk.name, level, started).map_err(|error| Refusal::new(connection::words(&error)))?;
     let mut files = patterns::write(attempt.dir(), grant.disk, dle)?;
-    if let Some(remark) = attempt.remark() {
-        client.watch.remarked(remark);
-        files.remarks.push(remark.to_owned());
+    is_on.into_iter().for_each(|system| attempt.is_on(system));
+    for remark in attempt.remark().map(str::to_owned).into_iter().chain(moved) {
+        client.watch.remarked(&remark);
+        files.remarks.push(remark);
     }
     let Some(children) = connection.children() else { return Ok(None) };
-    // Only a remark: for some file systems both numbers change by themselves, and Amanda dumps what is there, too.
-    if let Ok(is_on) = FileSystem::of(device) {
-        attempt.is_on(is_on);
-        if was_on.is_some_and(|was_on| !was_on.may_be(is_on)) {
-            let name = printable(device.as_os_str().as_encoded_bytes());
-            let remark = format!("{name} was on another file system when it was last dumped: is it mounted?");
-            client.watch.remarked(&remark);
-            files.remarks.push(remark);
-        }
-    }
     Ok(Some(Ready { grant, level, tar, attempt, files, children }))
 }
 

@@ -185,10 +185,18 @@ impl State {
         Attempt::begin(&self.attempts(), disk, level, started, base.as_deref(), remark)
     }
 
-    /// Returns the file system that a disk was on when the list was made that a dump at this level builds on, or takes the place of.
-    pub fn was_on(&self, disk: &DiskName, level: u8) -> Option<FileSystem> {
-        let last = (0..level).rev().find(|level| self.list(disk, *level).exists()).unwrap_or(level);
-        get(&self.system(disk, last))
+    /// Returns the file system that a disk was on when the list was made that a dump at this level builds on, or takes the place of; and
+    /// the file that says so.
+    pub fn was_on(&self, disk: &DiskName, level: u8) -> Option<(FileSystem, PathBuf)> {
+        let read = |level| {
+            let path = self.system(disk, level);
+            get(&path).map(|system| (system, path))
+        };
+        match (0..level).rev().find(|level| self.list(disk, *level).exists()) {
+            Some(base) => read(base),
+            // What is known of lists that were dropped still holds.
+            None => (0..=level).rev().find_map(read),
+        }
     }
 
     /// Keeps, durably, what Amanda's own client is about to change. The checksum comes later, with [`State::told`].

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use wire::Receipt;
 
 use super::list::{self, Made};
-use super::{Dump, State, StateError, beside, get, remove_list, sync};
+use super::{Dump, State, StateError, beside, get, remove, sync};
 use crate::history::store::file_name;
 
 impl State {
@@ -44,7 +44,8 @@ impl State {
             // Highest first: cut off in between, none is left that builds on one that is gone.
             let gone: Vec<PathBuf> = lists.into_iter().skip_while(|(level, path)| known(*level, path)).map(|(_, path)| path).collect();
             for path in gone.into_iter().rev() {
-                remove_list(&path).map_err(|source| StateError { path, source })?;
+                // Where the disk was stays known: a dump of everything must not take place where it is not mounted.
+                [&path, &beside(&path, ".dump")].iter().try_for_each(|path| remove(path)).map_err(|source| StateError { path, source })?;
                 dropped += 1;
             }
         }

@@ -173,13 +173,15 @@ fn the_file_system_of_a_list_is_remembered_with_it() {
         system.into_iter().for_each(|system| attempt.is_on(system));
         world.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }).expect("kept"));
     };
-    let known = || [0, 1, 2, 3].map(|level| world.state.was_on(&world.disk, level));
+    let known = || [0, 1, 2, 3].map(|level| world.state.was_on(&world.disk, level).map(|(system, _)| system));
     assert_eq!(known(), [None; 4]);
     promote(0, Some(root));
     promote(2, Some(proc));
     assert_eq!(known(), [Some(root), Some(root), Some(root), Some(proc)]);
     promote(1, None);
     assert_eq!(known(), [Some(root), Some(root), None, None], "an agent that did not know wrote nothing down");
+    assert_eq!(world.state.restated(&[]).expect("dropped"), 2);
+    assert_eq!(known(), [Some(root); 4], "also when the lists are gone");
     promote(0, None);
     assert_eq!(known(), [None; 4]);
     assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 2, "the list, and the dump that it belongs to");
