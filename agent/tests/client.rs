@@ -209,6 +209,38 @@ fn what_tar_says_is_strange_or_an_error_and_never_silent() {
 }
 
 #[test]
+fn a_dump_without_a_file_that_cannot_be_read_is_no_base() {
+    let mut laptop = Laptop::new();
+    laptop.write("a", "one");
+    laptop.backup(0, laptop.dle());
+    laptop.write("new", "two");
+    // tar takes the file for dumped, as it does when the disk under it fails.
+    laptop.tar_is("/usr/bin/tar \"$@\"; echo 'tar: ./new: Warning: Read error at byte 0, while reading 3 bytes: Input/output error' >&2");
+    let dump = laptop.dump(1, laptop.dle());
+    assert!(dump.is_good(), "what there is, is kept: {}", dump.mesg);
+    assert!(matches!(dump.lines("?").as_slice(), [_, line] if line.contains("does not build on this one")), "{}", dump.mesg);
+    assert!(laptop.state.pending().is_empty());
+    laptop.rules.programs = vec!["/usr/bin/tar".into()];
+    assert!(laptop.backup(1, laptop.dle()).names().contains(&"./new".to_owned()));
+    assert!(!laptop.backup(2, laptop.dle()).names().contains(&"./new".to_owned()));
+}
+
+#[test]
+fn a_size_that_a_compress_program_tells_is_none() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut laptop = Laptop::new();
+    laptop.write("a", "one");
+    let program = laptop.dir.path().join("compress");
+    fs::write(&program, "#!/bin/sh\necho 'Total bytes written: 10240 (10KiB, 1MiB/s)' >&2\nexec cat\n").expect("ours");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("ours");
+    laptop.tar_is("/usr/bin/tar \"$@\" 2>/dev/null");
+    laptop.rules.programs.push(program.clone());
+    let compress = Compress::ClientCustom(std::os::unix::ffi::OsStrExt::as_bytes(program.as_os_str()).to_vec());
+    let dump = laptop.dump(0, DleRequest { compress, ..laptop.dle() });
+    assert!(!dump.is_good() && dump.lines("sendbackup: error")[0].contains("no backup size line"), "{}", dump.mesg);
+}
+
+#[test]
 fn a_disk_that_has_moved_to_another_file_system_is_remarked_on_and_dumped() {
     let mut laptop = Laptop::new();
     laptop.write("a", "one");

@@ -2,12 +2,13 @@
 //!
 //! Everything that can be refused or can fail beforehand does so before the answer, where it becomes one sentence. Then the server
 //! acknowledges, hears what goes into the dump's header, and gets the three streams. When all programs have ended well the attempt is
-//! written down, and only then the server hears `sendbackup: end`. In every other case it hears an error, or nothing at
+//! written down, unless something could not be read ([`unread`]), and only then the server hears `sendbackup: end`. In every other case it hears an error, or nothing at
 //! all because it has gone, and the attempt is forgotten.
 
 mod filter;
 mod names;
 pub mod speech;
+mod unread;
 
 use std::io;
 use std::process::{Child, ExitStatus, Stdio};
@@ -17,6 +18,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use amanda::crc::Crc;
+use amanda::escape::printable;
 use amanda::protocol::features::Features;
 use amanda::protocol::mesg::{Line, header_words};
 use amanda::protocol::reply::{Connect, Sendbackup};
@@ -33,7 +35,7 @@ use super::state::{Attempt, StateError};
 use super::tar::{Run, Tar};
 use super::{Client, Watch};
 use filter::Way;
-use speech::Speech;
+use speech::{Heard, Speaker, Speech};
 
 /// Counts of a dump in the making.
 pub struct Progress<'a> {
@@ -105,7 +107,7 @@ pub fn serve(connection: &Connection, handle: u32, request: &Request) {
         let disk = &ready.grant.disk.name;
         client.watch.dumping(disk, ready.level);
         let how = match dump(connection, request, &ready, streams) {
-            Ok((crc, strange)) => finish(connection, ready.attempt, dle.record, streams, crc, strange),
+            Ok(counts) => finish(connection, ready.attempt, dle.record, streams, counts),
             Err(fault) => failed(connection, streams, &fault),
         };
         client.watch.ended(disk, &how);
@@ -138,8 +140,8 @@ fn ready<'a>(connection: &'a Connection, request: &Request) -> Result<Option<Rea
     Ok(Some(Ready { grant, level, tar, attempt, files, children }))
 }
 
-/// Makes the dump. Returns the checksums of what tar wrote and what was sent, tar's size, and how many strange lines there were.
-fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: Connect) -> Result<(Counts, u64), Fault> {
+/// Makes the dump.
+fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: Connect) -> Result<Counts, Fault> {
     let speech = Speech::new(&connection.wire, streams.mesg);
     introduce(&speech, request, ready).map_err(Fault::Gone)?;
     let children = &*ready.children;
@@ -169,7 +171,7 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
     let (stdout, stderr) = (tar.stdout.take().expect("it was asked for"), tar.stderr.take().expect("it was asked for"));
     let passed = thread::scope(|scope| {
         // Whoever cannot go on ends the programs, so that the others see the end of what they read.
-        let hearing = scope.spawn(|| speech.pass_on(stderr).inspect_err(|_| children.kill()));
+        let hearing = scope.spawn(|| speech.pass_on(Speaker::Tar, stderr).inspect_err(|_| children.kill()));
         let naming = scope.spawn(|| {
             let passed = names::pass_on(names, index.as_mut(), &progress.files);
             let ended = passed.and_then(|()| index.as_mut().map_or(Ok(()), |index| connection.end(streams.index, index)));
@@ -198,9 +200,15 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
     {
         return Err(Fault::Program(format!("{} ended with {status}", program.display())));
     }
-    let heard = speech.heard();
-    let size = heard.size.ok_or(Fault::NoSize)?;
-    Ok((Counts { native, sent: data.sent(), size }, heard.strange))
+    let Heard { size, unread, .. } = speech.heard();
+    let size = size.ok_or(Fault::NoSize)?;
+    if unread > 0 && request.dles[0].record {
+        let remark =
+            format!("{unread} times something could not be read: the next dump does not build on this one, and has it once it can be read");
+        speech.remark(&remark).map_err(Fault::Gone)?;
+        connection.client.watch.remarked(&format!("{}: {remark}", printable(ready.grant.disk.name.as_bytes())));
+    }
+    Ok(Counts { native, sent: data.sent(), size, strange: speech.heard().strange, unread })
 }
 
 /// Checksums and size of a dump that ended well.
@@ -208,6 +216,10 @@ struct Counts {
     native: Crc,
     sent: Crc,
     size: u64,
+    /// Lines that somebody should read.
+    strange: u64,
+    /// Those that name something which is not in it.
+    unread: u64,
 }
 
 fn wait_for(way: &mut Way, children: &Children) -> Result<Option<(std::path::PathBuf, ExitStatus)>, Fault> {
@@ -231,9 +243,9 @@ fn introduce(speech: &Speech, request: &Request, ready: &Ready<'_>) -> io::Resul
 }
 
 /// Writes the attempt down and says the last words. Returns how it ended.
-fn finish(connection: &Connection, attempt: Attempt, record: bool, streams: Connect, counts: Counts, strange: u64) -> String {
-    let Counts { native, sent, size } = counts;
-    let pending = if record { attempt.keep(sent).map(Some) } else { Ok(None) };
+fn finish(connection: &Connection, attempt: Attempt, record: bool, streams: Connect, counts: Counts) -> String {
+    let Counts { native, sent, size, strange, unread } = counts;
+    let pending = if record && unread == 0 { attempt.keep(sent).map(Some) } else { Ok(None) };
     let pending = match pending {
         Ok(pending) => pending,
         Err(error) => return failed(connection, streams, &error.into()),
