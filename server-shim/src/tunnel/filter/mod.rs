@@ -1,18 +1,22 @@
 //! What of an Amanda connection may pass: a dump is data, and what it says about itself chooses no program on the server.
 //!
-//! Amanda's requests pass and are read: they tell which handles are in use, and what the dumptype implies. What the laptop says
-//! passes only on those handles and on the streams that its answer to a request for a dump names. The dump's own bytes go
-//! through as they came, without being copied; the lines of its message stream are looked at one by one ([`messages`]).
+//! Amanda's requests pass and are read: they tell which handles are in use, and what the dumptype implies ([`exchanges`]); a
+//! check is asked for in lines ([`plain`]). What the laptop says passes only on those handles and on the streams that its answer
+//! to a request for a dump names. Answers are read and printed anew ([`answers`]). The dump's own bytes go through as they came,
+//! without being copied; the lines of its message stream are looked at one by one ([`messages`]).
 //! Nothing is kept beyond one packet and one line.
 
+mod answers;
 mod exchanges;
 mod messages;
+mod plain;
 #[cfg(test)]
 mod tests;
 
 use amanda::protocol::token::{HEADER, MAX_HANDLE, MAX_PAYLOAD, header};
-use exchanges::Exchanges;
+use exchanges::{Answer, Exchanges};
 use messages::{Messages, error_line};
+use plain::Plain;
 
 /// The longest name in an index: a path of 4096 bytes, each of them spelled as `\ooo`.
 const MAX_NAME: usize = 4 * 4096 + 2;
@@ -60,6 +64,7 @@ enum Place {
 /// Follows one Amanda connection.
 #[derive(Debug)]
 pub struct Filter {
+    plain: Plain,
     exchanges: Exchanges,
     streams: Vec<(u32, Kind)>,
     place: Place,
@@ -69,13 +74,20 @@ pub struct Filter {
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { exchanges: Exchanges::default(), streams: Vec::new(), place: Place::Header(Vec::new()), inside: false }
+        Self {
+            plain: Plain::default(),
+            exchanges: Exchanges::default(),
+            streams: Vec::new(),
+            place: Place::Header(Vec::new()),
+            inside: false,
+        }
     }
 }
 
 impl Filter {
-    /// Follows what Amanda says; all of it passes.
-    pub fn from_amanda(&mut self, bytes: &[u8]) -> Result<(), Caught> {
+    /// Follows what Amanda says; all of it passes, as it is when this returns.
+    pub fn from_amanda(&mut self, bytes: &mut [u8]) -> Result<(), Caught> {
+        self.plain.mask(bytes);
         self.exchanges.asked(bytes)
     }
 
@@ -157,8 +169,8 @@ impl Filter {
                     if *left == 0 {
                         let (handle, payload) = (*handle, std::mem::take(payload));
                         self.place = Place::Header(Vec::new());
-                        self.packet(handle, &payload)?;
-                        emit_token(emit, handle, &payload);
+                        let passes = self.packet(handle, &payload)?;
+                        emit_token(emit, handle, &passes);
                     }
                 }
             }
@@ -215,11 +227,13 @@ impl Filter {
                 Ok(passes)
             }
             None if left > 0 => {
-                if !self.exchanges.knows(handle) {
-                    emit_some(emit, before);
-                    return Err(Caught::new(format!("the laptop sent {left} bytes for the handle {handle}, which nobody has opened")));
-                }
                 emit_some(emit, before);
+                let Some(longest) = self.exchanges.longest(handle) else {
+                    return Err(Caught::new(format!("the laptop sent {left} bytes for the handle {handle}, which nobody has opened")));
+                };
+                if left > longest {
+                    return Err(Caught::new(format!("the laptop announced an answer of {left} bytes, and {longest} are enough for it")));
+                }
                 self.place = Place::Packet { handle, left, payload: Vec::new() };
                 Ok(false)
             }
@@ -234,9 +248,10 @@ impl Filter {
         }
     }
 
-    /// Looks at a packet, which may open a dump's streams.
-    fn packet(&mut self, handle: u32, payload: &[u8]) -> Result<(), Caught> {
-        let Some((dle, streams)) = self.exchanges.answered(handle, payload)? else { return Ok(()) };
+    /// Looks at a packet, which may open a dump's streams; returns what passes of it.
+    fn packet(&mut self, handle: u32, payload: &[u8]) -> Result<Vec<u8>, Caught> {
+        let Answer { passes, opens } = self.exchanges.answered(handle, payload)?;
+        let Some((dle, streams)) = opens else { return Ok(passes) };
         if streams.handles().any(|handle| self.streams.iter().any(|(open, _)| *open == handle)) {
             return Err(Caught::new("the laptop named a stream that is in use"));
         }
@@ -245,7 +260,7 @@ impl Filter {
         self.streams.extend(state.map(|handle| (handle, Kind::State)));
         self.streams.extend(streams.index.map(|handle| (handle, Kind::Names(0))));
         self.streams.push((streams.mesg, Kind::Messages(Box::new(Messages::new(dle)))));
-        Ok(())
+        Ok(passes)
     }
 
     /// Tells whether a dump's header is not complete.
