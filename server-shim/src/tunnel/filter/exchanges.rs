@@ -65,11 +65,6 @@ impl Exchanges {
         Ok(())
     }
 
-    /// Tells whether Amanda has asked something under this handle.
-    pub fn knows(&self, handle: u32) -> bool {
-        self.longest(handle).is_some()
-    }
-
     /// Returns how long a packet under this handle may be; none when Amanda has asked nothing under it.
     pub fn longest(&self, handle: u32) -> Option<usize> {
         let exchange = self.open.iter().find(|exchange| exchange.handle == handle)?;

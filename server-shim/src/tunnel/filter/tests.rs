@@ -5,11 +5,13 @@ use amanda::protocol::packet::Packet;
 use amanda::protocol::token::{Tokens, put};
 use proptest::prelude::*;
 
+use super::names::MAX_NAME;
 use super::*;
 
 const DATA: u32 = 499_999;
 const MESG: u32 = 499_998;
 const INDEX: u32 = 499_997;
+const STATE: u32 = 499_996;
 
 fn recorded(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/amanda/tests/fixtures/protocol").join(name);
@@ -106,6 +108,7 @@ fn a_forged_word_for_the_header_fails_the_dump() {
         ("sendbackup: info COMPRESS_SUFFIX=.evil\n", "dumptype does not imply"),
         ("sendbackup: info RECOVER_CMD=/bin/sh [x] ...\n", "dumptype does not imply"),
         ("sendbackup: info end\n", "names no program"),
+        ("sendbackup: state anything\n", "a state that its program does not have"),
         ("sendbackup: retry delay 0 level 7 message x\n", "does not choose itself"),
         (&format!("{start}sendbackup: info end\nsendbackup: info RECOVER_CMD=/bin/gzip -dc |/bin/tar -xpGf - ...\n"), "is complete"),
         (&format!("sendbackup: info BACKUP={}\n", "x".repeat(10_000)), "more than 8192 bytes"),
@@ -148,6 +151,34 @@ fn a_dump_before_its_header_would_kill_the_dumper() {
     let header = token(MESG, b"sendbackup: info BACKUP=/bin/tar\nsendbackup: info end\n");
     let (out, caught) = pass(&mut filter, &[token(DATA, b""), header.clone()].concat(), 1000);
     assert_eq!((out, caught), ([header, token(DATA, b"")].concat(), None));
+}
+
+#[test]
+fn nobody_says_that_a_dump_is_good_before_it_has_ended() {
+    let header = "sendbackup: info BACKUP=/bin/tar\nsendbackup: info end\nsendbackup: size 1\n";
+    let last = "sendbackup: end\n| more\n";
+    let begun = [token(MESG, header.as_bytes()), token(MESG, last.as_bytes()), token(MESG, b""), token(DATA, b"abc")].concat();
+    for piece in [1, 10_000] {
+        // Cut off in the middle of the dump.
+        let mut filter = dumping();
+        let (mut out, caught) = pass(&mut filter, &begun[..begun.len() - 1], piece);
+        assert_eq!(caught, None);
+        filter.cut("gone", &mut |bytes| out.extend_from_slice(bytes));
+        let said = by_handle(&out);
+        assert_eq!(String::from_utf8_lossy(&said[&MESG].0), format!("{header}sendbackup: error [asyncamanda: gone]\n"));
+        assert_eq!((said[&MESG].1, said[&DATA].1), (1, 1));
+        // And ended as it should be.
+        let mut filter = dumping();
+        let bytes = [begun.as_slice(), &token(DATA, b""), &token(INDEX, b"/a\n")].concat();
+        let (out, caught) = pass(&mut filter, &bytes, piece);
+        assert_eq!(caught, None);
+        assert_eq!(by_handle(&out), by_handle(&bytes));
+    }
+    // What comes after the end has one.
+    let flood = [token(MESG, header.as_bytes()), token(MESG, last.as_bytes()), token(MESG, &b"| x\n".repeat(20_000))].concat();
+    assert!(pass(&mut dumping(), &flood, 10_000).1.expect("caught").to_string().contains("after the last one"));
+    let more = [begun.as_slice(), &token(MESG, b"| x\n")].concat();
+    assert!(pass(&mut dumping(), &more, 10_000).1.expect("caught").to_string().contains("after their end"));
 }
 
 #[test]
@@ -218,7 +249,7 @@ fn what_is_no_token_or_belongs_nowhere_ends_the_connection() {
     let packet = |kind, body: &str| Packet::new(kind, body).print();
     use amanda::protocol::packet::Kind::{Prep, Rep, Req};
     let request = *by_handle(&recorded("dump-fast.server")).keys().next().expect("a handle");
-    let big = vec![b'x'; MAX_NAME + 1];
+    let big = vec![b'/'; MAX_NAME + 1];
     for (case, bytes, words) in [
         ("a shell's words", b"Last login: Mon".to_vec(), "none of Amanda's tokens"),
         ("a handle that nobody has opened", token(77, b"x"), "which nobody has opened"),
@@ -230,12 +261,14 @@ fn what_is_no_token_or_belongs_nowhere_ends_the_connection() {
         ("an answer that is none", token(request, &packet(Rep, "RETRY level 3\n")), "cannot be followed"),
         ("no packet", token(request, &[9, 9]), "kind 9"),
         ("a long name", token(INDEX, &big), "a name of more than"),
+        ("a name that is none", token(INDEX, b"/a\nevil\n"), "does not begin with a slash"),
+        ("state without an application", token(STATE, b"0 /\n"), "more of an application's state"),
     ] {
         for piece in [1, 10_000] {
             let (out, caught) = pass(&mut dumping(), &bytes, piece);
             let caught = caught.map(|caught| caught.to_string());
             assert!(caught.as_ref().is_some_and(|caught| caught.contains(words)), "{case}: {caught:?}");
-            if piece == 10_000 && case != "a long name" {
+            if piece == 10_000 {
                 // The dump that is on its way fails with the same words, and nothing is left to wait for.
                 let said = by_handle(&out);
                 assert!(String::from_utf8_lossy(&said[&MESG].0).contains("sendbackup: error [asyncamanda: the laptop"), "{case}");
