@@ -48,12 +48,16 @@ fn main() {
     let programs = [PathBuf::from("/usr/bin/tar")].into_iter().chain(args.map(PathBuf::from)).collect();
     let disks = vec![Disk { name, device: PathBuf::from(disk), exclude: Vec::new() }];
     let state = State::at(Path::new(&state));
-    let client = Client { rules: Rules { host: None, disks, programs, kind: Kind::Native }, state: state.clone(), watch: Arc::new(Log) };
+    let client = Client {
+        rules: Rules { host: None, config: None, disks, programs, kind: Kind::Native },
+        state: state.clone(),
+        watch: Arc::new(Log),
+    };
     if let Err(error) = serve(io::stdin(), Arc::new(Stdout), Arc::new(client)) {
         eprintln!("{error}");
     }
     for pending in state.pending() {
         eprintln!("promoting {pending:?}");
-        state.promote(&pending, None).expect("promoted");
+        state.promote(&pending, "20261122003709", None).expect("promoted");
     }
 }

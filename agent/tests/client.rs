@@ -104,6 +104,24 @@ fn a_dump_without_its_receipt_is_made_again_at_the_same_level() {
 }
 
 #[test]
+fn after_a_clock_that_was_ahead_everything_is_dumped_and_it_is_said() {
+    let laptop = Laptop::new();
+    populate(&laptop);
+    laptop.backup(0, laptop.dle());
+    let lists = fs::read_dir(laptop.state.root().join("lists")).expect("made").map(|entry| entry.expect("ours").path());
+    let list = lists.into_iter().find(|path| path.extension().is_none()).expect("a list");
+    let old = fs::read(&list).expect("ours");
+    let (head, rest) =
+        (old.iter().position(|byte| *byte == b'\n').expect("a head") + 1, old.iter().position(|byte| *byte == 0).expect("a time"));
+    fs::write(&list, [&old[..head], b"9999999999", &old[rest..]].concat()).expect("ours");
+    laptop.write("after", "the clock was set right");
+    let dump = laptop.dump(1, laptop.dle());
+    assert!(dump.is_good(), "{}", dump.mesg);
+    assert!(dump.names().contains(&"./after".to_owned()) && dump.names().contains(&"./dir/b".to_owned()), "{:?}", dump.names());
+    assert!(matches!(dump.lines("?").as_slice(), [line] if line.contains("clock was ahead")), "{}", dump.mesg);
+}
+
+#[test]
 fn without_record_and_without_index_there_is_neither() {
     let laptop = Laptop::new();
     populate(&laptop);
@@ -130,6 +148,7 @@ fn excludes_are_the_union_of_both_sides_and_includes_are_looked_up() {
     let dump = laptop.dump(0, DleRequest { include, exclude, ..laptop.dle() });
     assert_eq!(sorted(dump.names()), ["./keep", "./other/keep"]);
     assert!(dump.is_good());
+    assert_eq!(dump.lines("?"), ["? include ./../* has .. in it", "? include /etc does not begin with ./"]);
 
     let nothing = Patterns { files: vec![b"./none".to_vec()], ..Patterns::default() };
     let dump = laptop.dump(0, DleRequest { include: nothing, ..laptop.dle() });
@@ -154,11 +173,16 @@ fn a_list_outside_the_disk_is_not_read_and_no_line_of_a_list_is_told() {
         let words = server.refusal(DleRequest { exclude: list(outside), ..laptop.dle() });
         assert!(words.contains("is not below"), "{words}");
     }
-    for inside in ["way-out", "inside", "none", "."] {
-        let dump = server.dump(0, DleRequest { include: list(inside), ..laptop.dle() });
-        assert!(!dump.mesg.contains("secret-line"), "{inside}: {}", dump.mesg);
-        assert!(!dump.lines("?").is_empty(), "{inside}: {}", dump.mesg);
+    for inside in ["way-out", "none", "."] {
+        let dump = server.dump(0, DleRequest { exclude: list(inside), ..laptop.dle() });
+        assert_eq!(dump.lines("?").len(), 1, "{inside}: {}", dump.mesg);
+        let words = server.refusal(DleRequest { include: list(inside), ..laptop.dle() });
+        assert!(words.contains("cannot be read") && !words.contains("secret-line"), "{inside}: {words}");
     }
+    let optional = server.dump(0, DleRequest { include: Patterns { optional: true, ..list("none") }, ..laptop.dle() });
+    assert!(optional.is_good(), "{}", optional.mesg);
+    let dump = server.dump(0, DleRequest { include: list("inside"), ..laptop.dle() });
+    assert_eq!(dump.lines("?"), ["? line 1 of include list inside is not there"], "and not what it says");
     server.close().expect("served");
 }
 
@@ -185,6 +209,38 @@ fn what_tar_says_is_strange_or_an_error_and_never_silent() {
 }
 
 #[test]
+fn a_dump_without_a_file_that_cannot_be_read_is_no_base() {
+    let mut laptop = Laptop::new();
+    laptop.write("a", "one");
+    laptop.backup(0, laptop.dle());
+    laptop.write("new", "two");
+    // tar takes the file for dumped, as it does when the disk under it fails.
+    laptop.tar_is("/usr/bin/tar \"$@\"; echo 'tar: ./new: Warning: Read error at byte 0, while reading 3 bytes: Input/output error' >&2");
+    let dump = laptop.dump(1, laptop.dle());
+    assert!(dump.is_good(), "what there is, is kept: {}", dump.mesg);
+    assert!(matches!(dump.lines("?").as_slice(), [_, line] if line.contains("does not build on this one")), "{}", dump.mesg);
+    assert!(laptop.state.pending().is_empty());
+    laptop.rules.programs = vec!["/usr/bin/tar".into()];
+    assert!(laptop.backup(1, laptop.dle()).names().contains(&"./new".to_owned()));
+    assert!(!laptop.backup(2, laptop.dle()).names().contains(&"./new".to_owned()));
+}
+
+#[test]
+fn a_size_that_a_compress_program_tells_is_none() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut laptop = Laptop::new();
+    laptop.write("a", "one");
+    let program = laptop.dir.path().join("compress");
+    fs::write(&program, "#!/bin/sh\necho 'Total bytes written: 10240 (10KiB, 1MiB/s)' >&2\nexec cat\n").expect("ours");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("ours");
+    laptop.tar_is("/usr/bin/tar \"$@\" 2>/dev/null");
+    laptop.rules.programs.push(program.clone());
+    let compress = Compress::ClientCustom(std::os::unix::ffi::OsStrExt::as_bytes(program.as_os_str()).to_vec());
+    let dump = laptop.dump(0, DleRequest { compress, ..laptop.dle() });
+    assert!(!dump.is_good() && dump.lines("sendbackup: error")[0].contains("no backup size line"), "{}", dump.mesg);
+}
+
+#[test]
 fn a_disk_that_has_moved_to_another_file_system_is_remarked_on_and_dumped() {
     let mut laptop = Laptop::new();
     laptop.write("a", "one");
@@ -207,6 +263,33 @@ fn a_disk_that_has_moved_to_another_file_system_is_remarked_on_and_dumped() {
     assert_eq!(dump(1, elsewhere.path()), std::slice::from_ref(&remark), "it builds on the full dump, which was made before");
     assert_eq!(dump(0, elsewhere.path()), [remark], "a full dump takes the place of one");
     assert_eq!(dump(1, elsewhere.path()), [""; 0]);
+}
+
+#[test]
+fn a_disk_that_is_not_mounted_is_refused_until_a_person_says_that_it_is_to_stay_so() {
+    let laptop = Laptop::new();
+    laptop.write("a", "one");
+    laptop.backup(0, laptop.dle());
+    let lists = || fs::read_dir(laptop.state.root().join("lists")).expect("made").map(|entry| entry.expect("ours").path());
+    let file = lists().find(|path| path.extension().is_some_and(|end| end == "system")).expect("written");
+    let text = fs::read_to_string(&file).expect("ours");
+    assert!(text.contains(r#""mounted":false"#), "{text}");
+    fs::write(&file, text.replace(r#""mounted":false"#, r#""mounted":true"#)).expect("ours");
+    let mut server = laptop.connect();
+    let expected = format!(
+        "{} was a file system of its own when it was last dumped and is not mounted now; mount it, or remove {} if it is to stay so",
+        laptop.source.display(),
+        file.display()
+    );
+    for level in [0, 1] {
+        let answer = server.ask(Service::Sendbackup, vec![at(level, laptop.dle())]);
+        assert!(String::from_utf8_lossy(&answer.body).contains(&expected), "{level}: {answer:?}");
+    }
+    let check = String::from_utf8(server.ask(Service::Selfcheck, vec![laptop.dle()]).body).expect("text");
+    assert!(check.contains("is not mounted now"), "{check}");
+    fs::remove_file(&file).expect("ours");
+    assert!(server.dump(1, laptop.dle()).is_good());
+    server.close().expect("served");
 }
 
 #[test]
@@ -356,6 +439,28 @@ fn services_hosts_and_words_that_are_not_known_are_refused() {
 }
 
 #[test]
+fn another_config_than_the_sessions_gets_neither_sizes_nor_dumps() {
+    let laptop = Laptop::new();
+    laptop.write("a", "one");
+    let mut server = laptop.connect();
+    for (service, config, refused) in [
+        (Service::Sendsize, Some("other"), true),
+        (Service::Sendbackup, Some("other"), true),
+        (Service::Sendsize, Some(amanda_server::CONFIG), false),
+        (Service::Sendsize, None, false),
+        (Service::Selfcheck, Some("other"), false),
+    ] {
+        let mut asked = request(service, vec![at(0, laptop.dle())]);
+        asked.options.config = config.map(|config| config.as_bytes().to_vec());
+        let answer = String::from_utf8(server.ask_raw(&asked.print()).1.body).expect("text");
+        let sentence = "this session is for config aa-agent-client; the server's Amanda asks for other";
+        assert_eq!(answer.contains(sentence), refused, "{service:?} {config:?}: {answer}");
+    }
+    server.close().expect("served");
+    assert!(laptop.state.pending().is_empty());
+}
+
+#[test]
 fn a_connection_that_breaks_says_what_it_was_about() {
     let laptop = Laptop::new();
     for (ask, sentence) in [(false, "before anything was asked for"), (true, "asked for the size of /home, and then the connection broke")]
@@ -433,6 +538,12 @@ fn a_check_names_what_would_not_work() {
     };
     assert_eq!(errors(&laptop, laptop.dle()), [""; 0]);
     assert!(errors(&laptop, DleRequest { disk: b"/etc".to_vec(), ..laptop.dle() })[0].contains("disk /etc is not served here"));
+    let include = |files: &[&str], lists: &[&str]| {
+        let bytes = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        DleRequest { include: Patterns { files: bytes(files), lists: bytes(lists), optional: false }, ..laptop.dle() }
+    };
+    assert_eq!(errors(&laptop, include(&["./none"], &[])), ["include ./none is not there"]);
+    assert!(errors(&laptop, include(&["./*"], &["none"]))[0].contains("cannot be read"));
     fs::remove_dir(&laptop.source).expect("ours");
     assert!(errors(&laptop, laptop.dle())[0].contains("cannot read"));
     fs::create_dir(&laptop.source).expect("ours");

@@ -9,7 +9,7 @@ use std::io::Read as _;
 use wire::flow::WINDOW;
 use wire::frame::{MAX_DATA, MAX_STREAMS};
 use wire::{AbortCode, FromAgent, FromShim};
-use world::{Heard, Laptop, World, data, finish, mesg, resident_kib};
+use world::{Heard, Laptop, World, data, finish, mesg, resident_kib, until};
 
 #[test]
 fn amanda_talks_to_the_laptop_and_back_and_both_see_the_end() {
@@ -143,6 +143,44 @@ fn a_newer_session_takes_over_and_the_older_one_leaves_its_socket_alone() {
     newer.leave();
     assert!(!world.mux().exists());
     assert!(!world.is_alive());
+}
+
+#[test]
+fn an_older_session_serves_again_when_the_newer_one_has_left() {
+    let world = World::new();
+    let mut older = Laptop::serving(&world);
+    let mut newer = Laptop::serving(&world);
+    let mut newest = Laptop::serving(&world);
+    let through_newest = world.amandad();
+    assert_eq!(newest.hear(), Heard::Said(FromShim::Open { stream: 1 }));
+    // One that goes takes its socket with it, one that is killed leaves a socket that refuses.
+    newer.leave();
+    assert!(world.is_alive());
+    newest.kill();
+    drop(through_newest);
+    until(|| world.is_alive());
+    let again = world.amandad();
+    assert_eq!(older.hear(), Heard::Said(FromShim::Open { stream: 1 }));
+    drop(again);
+    let mut newer = Laptop::serving(&world);
+    newer.leave();
+    until(|| world.is_alive());
+    older.leave();
+    assert!(!world.mux().exists());
+}
+
+#[test]
+fn a_session_without_descriptors_lets_amanda_in_later() {
+    let world = World::new();
+    let mut laptop = Laptop::serving(&world);
+    laptop.let_open(false);
+    let waiting = world.amandad();
+    let knocked = std::os::unix::net::UnixStream::connect(world.mux()).expect("it listens");
+    // The shim has seen who knocks by the time that it answers this.
+    laptop.sync();
+    laptop.let_open(true);
+    assert_eq!(laptop.hear(), Heard::Said(FromShim::Open { stream: 1 }));
+    drop((waiting, knocked));
 }
 
 #[test]

@@ -183,12 +183,13 @@ impl Amanda {
             .filter_map(|line| {
                 // date time host disk level storage pool place file part status
                 let words = words(line);
-                let [day, time, name, disk, level, _storage, _pool, place, _file, _part, status, ..] = words.as_slice() else {
+                // A part that is whole of a dump that is not: `OK PARTIAL`.
+                let [day, time, name, disk, level, _storage, _pool, place, _file, _part, status @ ..] = words.as_slice() else {
                     return None;
                 };
                 let ours = *name == host.name && Path::new(disk) == host.disk;
                 let datestamp = format!("{day}{time}").replace(['-', ':'], "");
-                ours.then(|| Found { datestamp, level: level.parse().expect("a level"), place: place.clone(), status: status.clone() })
+                ours.then(|| Found { datestamp, level: level.parse().expect("a level"), place: place.clone(), status: status.join(" ") })
             })
             .collect();
         found.sort_by(|a, b| (&a.datestamp, &a.place).cmp(&(&b.datestamp, &b.place)));

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use amanda::escape::printable;
-use amanda::protocol::request::{Compress, DataPath, DleRequest, Encrypt, Options, Patterns, Program};
+use amanda::protocol::request::{Compress, DataPath, DleRequest, Encrypt, Options, Patterns, Program, Service};
 
 use super::{Disk, Kind, Rules};
 
@@ -63,6 +63,16 @@ pub fn host(rules: &Rules, options: &Options) -> Result<(), Refusal> {
             "the server asks for host {}, and this is {ours}: set host in agent.toml to the name in the disklist",
             printable(asked)
         ))),
+        _ => Ok(()),
+    }
+}
+
+/// Decides whether the server speaks of the config that the session is for: a dump of another one would build on what this one has.
+pub fn config(rules: &Rules, service: Service, options: &Options) -> Result<(), Refusal> {
+    match (&rules.config, &options.config) {
+        (Some(ours), Some(asked)) if ours.as_str().as_bytes() != asked && matches!(service, Service::Sendsize | Service::Sendbackup) => {
+            Err(Refusal::new(format!("this session is for config {ours}; the server's Amanda asks for {}", printable(asked))))
+        }
         _ => Ok(()),
     }
 }

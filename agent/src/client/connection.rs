@@ -173,7 +173,8 @@ impl Connection {
 
     /// Serves one request. What cannot be sent needs no answer: the server is gone.
     fn work(&self, handle: u32, request: &Request) {
-        if let Err(refusal) = allow::host(&self.client.rules, &request.options) {
+        let (rules, options) = (&self.client.rules, &request.options);
+        if let Err(refusal) = allow::host(rules, options).and_then(|()| allow::config(rules, request.service, options)) {
             self.client.watch.refused(&refusal.to_string());
             self.answer(handle, reply::error(format!("[{refusal}]").as_bytes()));
             return;

@@ -21,6 +21,7 @@ mod children;
 mod connection;
 mod estimate;
 mod lanes;
+mod mounts;
 mod patterns;
 mod selfcheck;
 mod sendbackup;
@@ -31,7 +32,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wire::{DiskName, HostName};
+use wire::{ConfigName, DiskName, HostName};
 
 pub use broken::{Asked, ServeError, Why};
 pub use connection::serve;
@@ -77,6 +78,8 @@ pub trait Watch: Send + Sync {
 pub struct Rules {
     /// This laptop's name in the disklist; a server that uses another one is refused.
     pub host: Option<HostName>,
+    /// The config that the session is for, to which the incremental state belongs; a server that sizes or dumps for another one is refused.
+    pub config: Option<ConfigName>,
     /// The disks served.
     pub disks: Vec<Disk>,
     /// Programs that may be run, by absolute path: the first one called `tar` or `gtar` is the tar, the others are for `client_custom_compress`.

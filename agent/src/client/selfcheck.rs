@@ -9,7 +9,7 @@ use amanda::protocol::reply::{CheckLine, Selfcheck};
 use amanda::protocol::request::{DleRequest, Options, Request};
 
 use super::allow::{self, Filter, Refusal};
-use super::{Client, connection, patterns};
+use super::{Client, connection, mounts, patterns};
 
 /// Room that a dump's own files need, in KiB; Amanda's client asks for the same.
 const ROOM: u64 = 64;
@@ -43,13 +43,16 @@ fn disk(client: &Client, request: &DleRequest) -> Result<Vec<String>, Refusal> {
     let device = &grant.disk.device;
     let unreadable = |error| Refusal::new(format!("cannot read {}: {error}", printable(device.as_os_str().as_encoded_bytes())));
     std::fs::read_dir(device).map_err(unreadable)?;
+    // A check asks for no level; the next dump builds on the highest one, as far as anybody knows.
+    let (_, moved) = mounts::look(&client.state, grant.disk, u8::MAX)?;
     if let Filter::Program(program) = &grant.filter {
         runnable(program)?;
     }
     // Written and read as for a dump: a pattern that cannot be used shows now.
     let scratch = tempfile::tempdir_in(writable(client)?)
         .map_err(|error| Refusal::new(format!("cannot write below {}: {error}", client.state.root().display())))?;
-    Ok(patterns::write(scratch.path(), grant.disk, request)?.remarks)
+    let remarks = patterns::write(scratch.path(), grant.disk, request)?.remarks;
+    Ok(remarks.into_iter().chain(moved).collect())
 }
 
 fn overall(client: &Client) -> Result<String, Refusal> {

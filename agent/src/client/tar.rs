@@ -125,14 +125,14 @@ mod tests {
         };
         assert_eq!(
             words(&tar(true, true), &Files::default(), false),
-            "--create --file - --format=posix --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
+            "--create --file - --format=posix --blocking-factor=64 --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
              --ignore-failed-read --totals --xattrs --xattrs-include=* --acls --verbose --index-file=/dev/stdin \
              --warning=no-new-directory --warning=no-rename-directory --warning=no-xdev ."
         );
         let files = Files { exclude: Some("/state/exclude".into()), include: Some("/state/include".into()), remarks: Vec::new() };
         assert_eq!(
             words(&tar(false, false), &files, true),
-            "--create --file /dev/null --format=posix --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
+            "--create --file /dev/null --format=posix --blocking-factor=64 --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
              --ignore-failed-read --totals --exclude-from /state/exclude --null --verbatim-files-from --files-from /state/include"
         );
     }

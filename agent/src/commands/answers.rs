@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn rules(programs: &[&str], kind: Kind) -> Rules {
-        Rules { host: None, disks: Vec::new(), programs: programs.iter().map(Into::into).collect(), kind }
+        Rules { host: None, config: None, disks: Vec::new(), programs: programs.iter().map(Into::into).collect(), kind }
     }
 
     #[test]

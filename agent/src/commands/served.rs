@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use wire::{ConfigName, DiskName, HostName, Receipt};
 
-use crate::client::state::{Fate, State, fate};
+use crate::client::state::{Fate, State, fate, proof};
 use crate::client::{self, Client, Disk, Kind, Out, Rules, Watch};
 use crate::config::{ClientKind, Config};
 use crate::history::store::file_name;
@@ -42,7 +42,7 @@ impl Served {
     /// Prepares the client for this server's config; nothing is opened yet.
     pub fn new(config: &Config, host: &HostName, server_config: &ConfigName) -> Self {
         let seen = Arc::new(Seen::default());
-        let rules = rules(config, Some(host.clone()));
+        let rules = Rules { config: Some(server_config.clone()), ..rules(config, Some(host.clone())) };
         let destination = file_name(config.destination.value.to_string().as_bytes());
         let directory = config.state.value.join("client").join(destination).join(file_name(server_config.as_str().as_bytes()));
         let watch: Arc<dyn Watch> = seen.clone();
@@ -61,13 +61,24 @@ impl Served {
         std::mem::take(&mut self.seen.lock().words)
     }
 
+    /// Takes in all that the server has restated, and what it can restore now: nothing builds on a dump that it has no more.
+    pub fn restated(&self, receipts: &[Receipt], in_flight: bool) {
+        self.settle(receipts, in_flight, |_| true);
+        if !in_flight && let Err(error) = self.client.state.restated(receipts) {
+            self.seen.say(&format!("what the server cannot restore any more is still built on here: {error}"));
+        }
+    }
+
     /// Moves the incremental state of every attempt whose fate these receipts decide; `concerns` says whose.
     ///
     /// What fails here is said, and tried again at the next contact: the server restates its receipts.
     pub fn settle(&self, receipts: &[Receipt], in_flight: bool, concerns: impl Fn(&DiskName) -> bool) {
         for attempt in self.client.state.pending().iter().filter(|attempt| concerns(&attempt.disk)) {
             let moved = match fate(attempt, receipts, in_flight) {
-                Fate::Promote => self.client.state.promote(attempt, self.amandates.as_deref()),
+                Fate::Promote => {
+                    let datestamp = proof(attempt, receipts).map_or("", |receipt| receipt.datestamp.as_str());
+                    self.client.state.promote(attempt, datestamp, self.amandates.as_deref())
+                }
                 Fate::Discard => self.client.state.discard(attempt).map(|()| None),
                 Fate::Keep => continue,
             };
@@ -165,6 +176,7 @@ pub fn rules(config: &Config, host: Option<HostName>) -> Rules {
     });
     Rules {
         host,
+        config: None,
         disks: disks.collect(),
         // The defaults name both homes of a program; a link from one to the other is no second program.
         programs: config.programs.value.iter().filter(|program| program.exists()).cloned().collect(),

@@ -214,9 +214,10 @@ impl Caller for Visit<'_> {
     }
 
     fn restated(&mut self, receipts: Vec<Receipt>, ticket: Option<&str>) -> Result<Next, SessionError> {
+        let receipts: Vec<Receipt> = receipts.into_iter().filter(|receipt| self.is_ours(receipt)).collect();
         for receipt in &receipts {
             // The disklist may have more disks of this host than the laptop asks for.
-            if self.is_ours(receipt) && self.concerns_us(&receipt.disk) {
+            if self.concerns_us(&receipt.disk) {
                 self.keep(receipt);
             }
         }
@@ -225,7 +226,7 @@ impl Caller for Visit<'_> {
         if self.stores()
             && let Some(served) = self.served()
         {
-            served.settle(&receipts, ticket.is_some(), |_| true);
+            served.restated(&receipts, ticket.is_some());
             self.collect_words();
         }
         let verdict = decide((self.clock)(), &self.records, self.interval);

@@ -23,6 +23,9 @@ use wire::DiskName;
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The server's name for every dump.
+pub const STAMP: &str = "20261122003709";
+
 /// The config in all requests.
 pub const CONFIG: &str = "aa-agent-client";
 
@@ -68,7 +71,8 @@ impl Laptop {
         fs::create_dir(&source).expect("ours");
         let disk = Disk { name: DiskName::new("/home").expect("a name"), device: source.clone(), exclude: Vec::new() };
         let programs = ["/usr/bin/tar", "/usr/bin/gzip"].map(PathBuf::from).to_vec();
-        let rules = Rules { host: Some("laptop1".parse().expect("a host")), disks: vec![disk], programs, kind: Kind::Native };
+        let (host, config) = (Some("laptop1".parse().expect("a host")), Some(CONFIG.parse().expect("a config")));
+        let rules = Rules { host, config, disks: vec![disk], programs, kind: Kind::Native };
         let state = State::at(&dir.path().join("state"));
         Self { dir, source, rules, state, heard: Arc::default() }
     }
@@ -123,7 +127,7 @@ impl Laptop {
     pub fn promote_all(&self) -> Vec<Pending> {
         let pending = self.state.pending();
         for one in &pending {
-            assert_eq!(self.state.promote(one, None).expect("promoted"), None);
+            assert_eq!(self.state.promote(one, STAMP, None).expect("promoted"), None);
         }
         pending
     }

@@ -3,9 +3,138 @@
 //! Amanda makes it of what `tar -tf -` prints, without the dot in front: a name from the disk's directory on, which
 //! begins with `/`, and ends in `/` when it is a directory. A name's newlines, backslashes and unprintable bytes are
 //! escaped as tar escapes them, so that each name is one line.
+//!
+//! On the server it is the file `index/HOST/_DISK/DATESTAMP_LEVEL-unsorted.gz` (server-src/amindex.c), and the dump's header
+//! stands beside it as `DATESTAMP_LEVEL.header`. Amanda sorts it when somebody looks at it; what is sorted already may be
+//! named so.
+
+use std::ffi::OsStr;
+use std::io::{self, BufRead, ErrorKind, Read as _, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::dle::Dle;
+use crate::quoting::sanitise;
 
 /// The server's reader splits longer lines, newline included.
 pub const LONGEST: usize = 4095;
+
+/// How the list is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// `….gz`, sorted: the only form before 3.4.
+    Old,
+    /// `…-sorted.gz`
+    SortedGz,
+    /// `…-sorted`
+    Sorted,
+    /// `…-unsorted.gz`: what a run writes, unless amanda.conf says otherwise.
+    UnsortedGz,
+    /// `…-unsorted`
+    Unsorted,
+}
+
+impl Form {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Old, ".gz"),
+        (Self::SortedGz, "-sorted.gz"),
+        (Self::Sorted, "-sorted"),
+        (Self::UnsortedGz, "-unsorted.gz"),
+        (Self::Unsorted, "-unsorted"),
+    ];
+
+    /// Says whether gzip is needed to read it.
+    #[must_use]
+    pub fn is_compressed(self) -> bool {
+        !matches!(self, Self::Sorted | Self::Unsorted)
+    }
+}
+
+/// Returns the directory of a disk's lists, below the one that amanda.conf calls `indexdir`.
+#[must_use]
+pub fn directory(dle: &Dle) -> PathBuf {
+    PathBuf::from(sanitise(dle.host.as_bytes())).join(sanitise(dle.disk_bytes()))
+}
+
+/// Returns the name of a dump's list in that directory.
+#[must_use]
+pub fn file_name(datestamp: &str, level: u8, form: Form) -> String {
+    let suffix = Form::ALL.iter().find(|(other, _)| *other == form).map_or("", |(_, suffix)| suffix);
+    format!("{datestamp}_{level}{suffix}")
+}
+
+/// Returns the name of the dump's header in that directory ([`Header::text`](crate::header::Header::text)).
+#[must_use]
+pub fn header_name(datestamp: &str, level: u8) -> String {
+    format!("{datestamp}_{level}.header")
+}
+
+/// Returns the datestamp, the level and the form that a name stands for; `None` for another file.
+#[must_use]
+pub fn parse_name(name: &OsStr) -> Option<(String, u8, Form)> {
+    let name = std::str::from_utf8(name.as_bytes()).ok()?;
+    let (datestamp, rest) = name.split_once('_')?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let (level, suffix) = rest.split_at(digits);
+    let (form, _) = Form::ALL.into_iter().find(|(_, other)| *other == suffix)?;
+    let is_date = matches!(datestamp.len(), 8 | 14) && datestamp.bytes().all(|digit| digit.is_ascii_digit());
+    Some((datestamp.to_owned(), level.parse().ok()?, form)).filter(|_| is_date)
+}
+
+/// Writes a list as a run does: compressed, a name on each line.
+#[derive(Debug)]
+pub struct Writer<W: Write> {
+    gzip: GzEncoder<W>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins a list. gzip's header names no file and no time, so the same names are the same bytes.
+    pub fn new(to: W) -> Self {
+        Self { gzip: GzEncoder::new(to, Compression::fast()) }
+    }
+
+    /// Adds a name, without its newline. One that Amanda could not offer is left out: see [`is_line`].
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&mut self, line: &[u8]) -> io::Result<()> {
+        if !is_line(line) {
+            return Ok(());
+        }
+        self.gzip.write_all(line)?;
+        self.gzip.write_all(b"\n")
+    }
+
+    /// Ends the list and returns what it was written to, which is still to be synced.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(self) -> io::Result<W> {
+        self.gzip.finish()
+    }
+}
+
+/// Gives every name of a list to `each`, in its order. A compressed one is read through
+/// [`flate2::bufread::MultiGzDecoder`].
+///
+/// # Errors
+/// When it cannot be read, is cut, or has a line that is longer than Amanda reads.
+pub fn names(mut list: impl BufRead, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut list).take(LONGEST as u64 + 1).read_until(b'\n', &mut line)?;
+        match line.pop() {
+            None => return Ok(()),
+            Some(b'\n') => each(&line),
+            Some(_) if read > LONGEST => return Err(io::Error::new(ErrorKind::InvalidData, "the index has a line above 4095 bytes")),
+            Some(_) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the index ends within a line")),
+        }
+    }
+}
 
 /// Returns the line of the index, without its newline, for one that `tar -t` printed; nothing for a member that is
 /// not below the disk's directory, which Amanda's recovery could not offer.
@@ -51,56 +180,4 @@ pub fn escaped(name: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn lines_look_as_in_amandas_index() {
-        for (listed, expected) in [
-            (&b"./"[..], Some(&b"/"[..])),
-            (b"./sub/", Some(b"/sub/")),
-            (b"./a.txt", Some(b"/a.txt")),
-            (b"./sub/new\\nline", Some(b"/sub/new\\nline")),
-            (b"/abs", Some(b"/abs")),
-            (b"..", None),
-            (b"", None),
-            (b"name", None),
-            (b"./a\nb", None),
-            (b"./a\x1bb", None),
-        ] {
-            assert_eq!(line(listed), expected, "{listed:?}");
-        }
-    }
-
-    #[test]
-    fn a_line_that_the_servers_reader_would_split_is_none() {
-        for (length, is) in [(LONGEST - 1, true), (LONGEST, false)] {
-            let mut long = vec![b'x'; length];
-            long[0] = b'/';
-            assert_eq!(is_line(&long), is, "{length}");
-        }
-    }
-
-    #[test]
-    fn names_are_escaped_as_tar_lists_them() {
-        for (name, listed) in [
-            (&b"./plain name~"[..], "./plain name~"),
-            (b"./new\nline", "./new\\nline"),
-            (b"./back\\slash", "./back\\\\slash"),
-            (b"./\x07\x08\x0b\x0c\r\t", "./\\a\\b\\v\\f\\r\\t"),
-            (b"./\x1b\x7f", "./\\033\\177"),
-            ("./häuser".as_bytes(), "./h\\303\\244user"),
-        ] {
-            assert_eq!(escaped(name), listed.as_bytes(), "{name:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_escaped_name_below_the_disk_is_a_line(name in prop::collection::vec(1u8.., 0..60)) {
-            let listed = escaped(&[b"./", name.as_slice()].concat());
-            prop_assert!(line(&listed).is_some_and(is_line));
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Amanda's own words: its files, its logs and the output of its programs, parsed and printed.
 //!
-//! Nothing here decides anything and nothing here starts a process or opens a file: bytes come in, values go out. The
+//! Nothing here decides anything and nothing here starts a process, and only [`vtape`] opens files: bytes come in, values go out. The
 //! authority for every format is Amanda 3.5.1 (tag `tag-community-3.5.1`), and each module names the source files it
 //! follows. Names are bytes, as they are for Amanda. Whatever a peer can influence is bounded in size, and parsers pass
 //! over what they do not know: a log is read while it is being written, and by a program that is older than the log.
@@ -17,16 +17,24 @@
 //! - [`run_trace`]: what a run is doing, `amdump.<datestamp>`
 //! - [`admin`]: the words of `amadmin` and `amgetconf`
 //! - [`chains`]: which dumps can be restored, out of what `amadmin find` listed
-//! - [`holding`]: the 32 KiB header in front of a dump
+//! - [`conf`]: amanda.conf and the disklist
+//! - [`header`]: the 32 KiB in front of a dump, and a volume's label
+//! - [`holding`]: the names on a holding disk
+//! - [`vtape`]: volumes in directories, and the changer over them
+//! - [`tapelist`]: which volumes there are
+//! - [`curinfo`]: what the server remembers of a disk
 //! - [`protocol`]: what the server and a client's `amandad` say to each other
 //! - [`index`]: the list of names that goes with a dump
 
 pub mod admin;
 pub mod amandates;
 pub mod chains;
+pub mod conf;
 pub mod crc;
+pub mod curinfo;
 pub mod dle;
 pub mod escape;
+pub mod header;
 pub mod holding;
 pub mod index;
 pub mod lines;
@@ -34,3 +42,5 @@ pub mod protocol;
 pub mod quoting;
 pub mod run_log;
 pub mod run_trace;
+pub mod tapelist;
+pub mod vtape;

@@ -28,6 +28,9 @@ const READ: usize = 256 * 1024;
 /// How often the tunnel looks after what changes with time, while it is busy.
 const TICK: Duration = Duration::from_millis(200);
 
+/// The same while nothing happens: then it is woken up.
+const IDLE_TICK: Duration = Duration::from_secs(1);
+
 /// What came.
 #[derive(Debug)]
 pub enum Event {
@@ -167,10 +170,13 @@ impl Peer {
                 self.say(&FromShim::Heartbeat)?;
             }
             if let Some(tunnel) = self.tunnel.as_mut().filter(|_| now.duration_since(self.ticked) >= TICK) {
-                tunnel.tick(now);
+                tunnel.tick(now, now.duration_since(self.heard));
                 self.ticked = now;
             }
-            let until = look_at.min(self.heard + SILENCE).min(self.spoke + HEARTBEAT);
+            let mut until = look_at.min(self.heard + SILENCE).min(self.spoke + HEARTBEAT);
+            if self.tunnel.is_some() {
+                until = until.min(self.ticked + IDLE_TICK);
+            }
             if let Some(event) = self.sleep(until.saturating_duration_since(now))? {
                 return Ok(event);
             }

@@ -29,8 +29,7 @@ pub fn findings(config: &Config, entries: &[DiskEntry], hosts: &[HostName]) -> V
             ));
             continue;
         }
-        // Amanda's own options change none of the three.
-        let output = child::finish(Command::new("ssh").args(["-G", "-l", &config.dump_user, host.as_str()]).current_dir("/"), PATIENCE);
+        let output = child::finish(&mut question(config, host), PATIENCE);
         found.extend(match output {
             Ok(output) if output.status.success() => ssh(host, &path, &String::from_utf8_lossy(&output.stdout)),
             Ok(output) => Some(serious(
@@ -41,6 +40,14 @@ pub fn findings(config: &Config, entries: &[DiskEntry], hosts: &[HostName]) -> V
         });
     }
     found
+}
+
+/// Asks ssh what its configuration comes to. Amanda's own options change nothing of what is looked at.
+fn question(config: &Config, host: &HostName) -> Command {
+    let mut ssh = Command::new("ssh");
+    // `Match exec` is run by $SHELL, and that of the dump user is often one that nobody can use.
+    ssh.args(["-G", "-l", &config.dump_user, host.as_str()]).current_dir("/").env("SHELL", "/bin/sh");
+    ssh
 }
 
 fn serious(what: String, mend: String) -> Finding {
@@ -115,6 +122,14 @@ mod tests {
                 assert!(found.what.contains(words), "{found:?}");
             }
         }
+    }
+
+    #[test]
+    fn ssh_is_asked_with_a_shell_that_can_be_used() {
+        let config = crate::config::parse("").expect("valid");
+        let ssh = question(&config, &"laptop1".parse().expect("name"));
+        let shell = ssh.get_envs().find(|(name, _)| *name == "SHELL").and_then(|(_, value)| value);
+        assert_eq!(shell, Some(std::ffi::OsStr::new("/bin/sh")));
     }
 
     #[test]

@@ -66,8 +66,8 @@ impl Tunnel {
 
     /// Tells what to wait for; streams are read only when there is room for what they say.
     pub fn interests<'a>(&'a self, room: bool, wait: &mut Vec<(Source, PollFd<'a>)>) {
-        if let Some(listener) = self.listener.as_ref().filter(|_| self.clients.len() < MAX_CLIENTS) {
-            wait.push((Source::Listener, PollFd::new(listener.socket().as_fd(), PollFlags::POLLIN)));
+        if let Some(socket) = self.listener.as_ref().and_then(Listener::socket).filter(|_| self.clients.len() < MAX_CLIENTS) {
+            wait.push((Source::Listener, PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
         }
         for (index, client) in self.clients.iter().enumerate() {
             wait.push((Source::Client(index), PollFd::new(client.socket().as_fd(), PollFlags::POLLIN)));
@@ -143,25 +143,26 @@ impl Tunnel {
     }
 
     fn let_in(&mut self) {
+        let now = Instant::now();
         while self.clients.len() < MAX_CLIENTS {
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok(Some(socket)) => self.clients.push(Client::new(socket, Instant::now())),
-                Ok(None) => return,
-                // Out of descriptors, say: whoever waits is refused by going away.
-                Err(_) => {
-                    self.listener = None;
-                }
-            }
+            let Some(socket) = self.listener.as_mut().and_then(|listener| listener.accept(now)) else { return };
+            self.clients.push(Client::new(socket, now));
         }
     }
 
-    /// Looks after what changes with time: a newer session that has taken the socket over, clients that say nothing.
-    pub fn tick(&mut self, now: Instant) {
-        if self.listener.as_ref().is_some_and(|listener| !listener.is_ours()) {
+    /// Looks after what changes with time: a newer session that has taken the socket over, or has left; clients that say
+    /// nothing. `quiet` is how long the laptop has been silent.
+    pub fn tick(&mut self, now: Instant, quiet: Duration) {
+        if self.listener.as_ref().is_some_and(Listener::is_lost) {
             // Whoever connected before that is still let in.
             self.let_in();
-            self.listener = None;
+        }
+        if let Some(listener) = &mut self.listener {
+            if listener.is_lost() {
+                listener.give_up();
+            }
+            // A laptop that may be gone does not get in the way of another session that waits for the path.
+            listener.tick(now, quiet < FRESH);
         }
         self.clients.retain(|client| !client.is_late(now));
     }

@@ -128,7 +128,7 @@ impl Stream {
             self.end(0, out)?;
             return Ok(None);
         }
-        if let Err(caught) = local.filter.from_amanda(&frame[HEADER..HEADER + read]) {
+        if let Err(caught) = local.filter.from_amanda(&mut frame[HEADER..HEADER + read]) {
             self.fail(&caught, out)?;
             return Ok(Some(caught));
         }

@@ -121,6 +121,15 @@ fn wait_for(pipe: &File) {
     assert_eq!(poll(&mut descriptors, PollTimeout::from(PATIENCE_MS)), Ok(1), "nothing came");
 }
 
+/// Waits until it is so; each look takes its time.
+pub fn until(mut so: impl FnMut() -> bool) {
+    let patience = std::time::Instant::now() + std::time::Duration::from_millis(PATIENCE_MS.into());
+    while !so() {
+        assert!(std::time::Instant::now() < patience, "it never came to be");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 /// The most memory that a process has had, in KiB.
 pub fn resident_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("status")).expect("lives");
@@ -318,6 +327,22 @@ impl Laptop {
                 }
             }
         }
+    }
+
+    /// Ends its shim without a word.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it lives");
+        self.child.wait().expect("wait");
+    }
+
+    /// Lets its shim open descriptors, or none beside those that it has.
+    pub fn let_open(&self, more: bool) {
+        let process = rustix::process::Pid::from_raw(self.process().cast_signed());
+        let maximum = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+        let taken = |number: &u64| Path::new(&format!("/proc/{}/fd/{number}", self.process())).exists();
+        let current = if more { maximum } else { (0..).find(|number| !taken(number)) };
+        let limit = rustix::process::Rlimit { current, maximum };
+        rustix::process::prlimit(process, rustix::process::Resource::Nofile, limit).expect("our own child");
     }
 
     /// Goes away, and waits until the shim has noticed.

@@ -47,7 +47,8 @@ pub fn pass(client: &Client, body: &[u8]) -> Passed {
         }
     };
     let mut refusals = Vec::new();
-    if let Err(refusal) = allow::host(&client.rules, &request.options) {
+    let (rules, options) = (&client.rules, &request.options);
+    if let Err(refusal) = allow::host(rules, options).and_then(|()| allow::config(rules, request.service, options)) {
         client.watch.refused(&refusal.to_string());
         return Passed::Answer(Packets::Rep, reply::error(format!("[{refusal}]").as_bytes()));
     }
@@ -107,6 +108,15 @@ pub fn keep(client: &Client, wanted: &Wanted) -> Result<Dump, Refusal> {
     // GNUTAR and amgtar keep such lists; what other applications keep is theirs, and only amandates is put back.
     let keeps_state = wanted.dle.record && matches!(wanted.dle.program, Program::Gnutar | Program::Application | Program::Dump);
     let pending = if keeps_state {
+        // Refused, since nothing of what Amanda's client would then leave out could be brought back; a level 0 builds on none.
+        let future = stock::base_of_the_future(gnutar_lists, &wanted.host, &disk, level, SystemTime::now());
+        let cannot = |error| Refusal::new(format!("what the next dump builds on cannot be read in {}: {error}", gnutar_lists.display()));
+        if let Some(list) = future.map_err(cannot)? {
+            return Err(Refusal::new(format!(
+                "{} is of the future: this laptop's clock was ahead when that dump was made. Ask the server for a full dump (amadmin force)",
+                list.display()
+            )));
+        }
         let started = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
         let list = stock::list_of(gnutar_lists, &wanted.host, &disk, level);
         let kept = client.state.before_stock(&disk, level, started, list, amandates);

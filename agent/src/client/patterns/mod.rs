@@ -6,7 +6,9 @@
 //! A list is a file on the laptop that the server names. It is read only if it is a regular file below the disk's own directory,
 //! reached without leaving it by a link or `..`: what lies there goes to the server anyway. Its lines become
 //! patterns and never part of an answer. Names to take are looked up here, so that tar never complains, aloud, about one that was
-//! only a line of some file; a name that passes through a symlink is not taken, because tar would follow it.
+//! only a line of some file; a name that passes through a symlink is not taken, because tar would follow it. What is not taken although the
+//! server wants it is in no dump: each such pattern is remarked on (a line of a list by its number), and where it cannot be known what there is
+//! to take there is no dump.
 
 mod glob;
 
@@ -22,6 +24,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 use super::Disk;
 use super::allow::Refusal;
+use glob::Pattern;
 
 /// A longer list is not read, in bytes.
 const LONGEST_LIST: u64 = 1024 * 1024;
@@ -41,19 +44,29 @@ pub struct Files {
 pub fn write(dir: &Path, disk: &Disk, request: &DleRequest) -> Result<Files, Refusal> {
     let mut files = Files::default();
     let mut exclude = own(disk)?;
-    for pattern in given("exclude", disk, &request.exclude, &mut files.remarks)? {
-        exclude.extend(as_amanda_writes(&pattern));
+    let unread = |remark| {
+        files.remarks.push(remark);
+        Ok(())
+    };
+    // Without such a list the dump is larger.
+    for pattern in given("exclude", disk, &request.exclude, unread)? {
+        if pattern.text.contains(&0) {
+            continue;
+        }
+        exclude.extend(as_amanda_writes(&pattern.text));
         exclude.push(b'\n');
     }
     if !exclude.is_empty() {
         files.exclude = Some(written(dir, "exclude", &exclude)?);
     }
     if !request.include.is_empty() {
-        let patterns = given("include", disk, &request.include, &mut files.remarks)?;
-        let names = glob::names(&disk.device, &patterns);
-        if names.is_empty() {
+        let patterns = given("include", disk, &request.include, |remark| Err(Refusal::new(remark)))?;
+        let found = glob::names(&disk.device, &patterns, glob::MAX_NAMES).map_err(|error| Refusal::new(error.to_string()))?;
+        if found.names.is_empty() && found.remarks.is_empty() {
             files.remarks.push("nothing that the server wants to include is there".to_owned());
         }
+        files.remarks.extend(found.remarks);
+        let names = found.names;
         files.include = Some(written(dir, "include", &names.into_iter().flat_map(|name| [name, vec![0]].concat()).collect::<Vec<u8>>())?);
     }
     Ok(files)
@@ -90,9 +103,15 @@ fn as_amanda_writes(pattern: &[u8]) -> Vec<u8> {
     quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).map_or(quoted.clone(), <[u8]>::to_vec)
 }
 
-/// Returns the patterns of a request and of its lists.
-fn given(what: &str, disk: &Disk, patterns: &Patterns, remarks: &mut Vec<String>) -> Result<Vec<Vec<u8>>, Refusal> {
-    let mut all = patterns.files.clone();
+/// Returns the patterns of a request and of its lists; `unread` decides about a list that cannot be read.
+fn given(
+    what: &str,
+    disk: &Disk,
+    patterns: &Patterns,
+    mut unread: impl FnMut(String) -> Result<(), Refusal>,
+) -> Result<Vec<Pattern>, Refusal> {
+    let named = |text: &Vec<u8>| Pattern { called: format!("{what} {}", printable(text)), text: text.clone() };
+    let mut all: Vec<Pattern> = patterns.files.iter().map(named).collect();
     for list in &patterns.lists {
         let beneath = beneath(&disk.device, list).ok_or_else(|| {
             Refusal::new(format!(
@@ -103,11 +122,14 @@ fn given(what: &str, disk: &Disk, patterns: &Patterns, remarks: &mut Vec<String>
         })?;
         match read(&disk.device, &beneath) {
             Ok(text) => {
-                let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.contains(&0));
-                all.extend(lines.map(<[u8]>::to_vec));
+                let lines = text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+                all.extend(lines.map(|(number, line)| Pattern {
+                    called: format!("line {} of {what} list {}", number + 1, printable(list)),
+                    text: line.to_vec(),
+                }));
             }
             Err(error) if patterns.optional && error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => remarks.push(format!("{what} list {} cannot be read: {error}", printable(list))),
+            Err(error) => unread(format!("{what} list {} cannot be read: {error}", printable(list)))?,
         }
     }
     Ok(all)

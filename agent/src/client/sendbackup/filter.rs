@@ -9,7 +9,7 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 use nix::fcntl::{FcntlArg, fcntl};
 
 use super::Progress;
-use super::speech::Speech;
+use super::speech::{Speaker, Speech};
 use crate::client::allow::Filter;
 use crate::client::children::Children;
 use crate::client::lanes::Lane;
@@ -120,7 +120,7 @@ fn through(tar: ChildStdout, program: &mut Program, lane: &mut Lane, speech: &Sp
     widen(&stdout);
     thread::scope(|scope| {
         let feeding = scope.spawn(|| feed(tar, stdin, progress));
-        let hearing = scope.spawn(|| speech.pass_on(stderr));
+        let hearing = scope.spawn(|| speech.pass_on(Speaker::Filter, stderr));
         let copied = copy(stdout, lane, |sent| progress.sent(sent));
         if copied.is_err() {
             // Otherwise the others would wait for programs that wait for us.

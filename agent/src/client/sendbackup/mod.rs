@@ -2,12 +2,13 @@
 //!
 //! Everything that can be refused or can fail beforehand does so before the answer, where it becomes one sentence. Then the server
 //! acknowledges, hears what goes into the dump's header, and gets the three streams. When all programs have ended well the attempt is
-//! written down, and only then the server hears `sendbackup: end`. In every other case it hears an error, or nothing at
+//! written down, unless something could not be read ([`unread`]), and only then the server hears `sendbackup: end`. In every other case it hears an error, or nothing at
 //! all because it has gone, and the attempt is forgotten.
 
 mod filter;
 mod names;
 pub mod speech;
+mod unread;
 
 use std::io;
 use std::process::{Child, ExitStatus, Stdio};
@@ -28,12 +29,13 @@ use super::allow::{self, Grant, Refusal};
 use super::children::Children;
 use super::connection::{self, Connection};
 use super::lanes::Lane;
+use super::mounts;
 use super::patterns::{self, Files};
-use super::state::{Attempt, FileSystem, StateError};
+use super::state::{Attempt, StateError};
 use super::tar::{Run, Tar};
 use super::{Client, Watch};
 use filter::Way;
-use speech::Speech;
+use speech::{Heard, Speaker, Speech};
 
 /// Counts of a dump in the making.
 pub struct Progress<'a> {
@@ -105,7 +107,7 @@ pub fn serve(connection: &Connection, handle: u32, request: &Request) {
         let disk = &ready.grant.disk.name;
         client.watch.dumping(disk, ready.level);
         let how = match dump(connection, request, &ready, streams) {
-            Ok((crc, strange)) => finish(connection, ready.attempt, dle.record, streams, crc, strange),
+            Ok(counts) => finish(connection, ready.attempt, dle.record, streams, counts),
             Err(fault) => failed(connection, streams, &fault),
         };
         client.watch.ended(disk, &how);
@@ -126,25 +128,20 @@ fn ready<'a>(connection: &'a Connection, request: &Request) -> Result<Option<Rea
     std::fs::read_dir(device).map_err(|error| Refusal::new(format!("cannot read {}: {error}", device.display())))?;
     let tar = Tar::probe(allow::tar(&client.rules)?).map_err(Refusal::new)?;
     let started = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
-    let was_on = client.state.was_on(&grant.disk.name, level);
+    let (is_on, moved) = mounts::look(&client.state, grant.disk, level)?;
     let mut attempt = client.state.begin(&grant.disk.name, level, started).map_err(|error| Refusal::new(connection::words(&error)))?;
     let mut files = patterns::write(attempt.dir(), grant.disk, dle)?;
-    let Some(children) = connection.children() else { return Ok(None) };
-    // Only a remark: for some file systems both numbers change by themselves, and Amanda dumps what is there, too.
-    if let Ok(is_on) = FileSystem::of(device) {
-        attempt.is_on(is_on);
-        if was_on.is_some_and(|was_on| !was_on.may_be(is_on)) {
-            let name = printable(device.as_os_str().as_encoded_bytes());
-            let remark = format!("{name} was on another file system when it was last dumped: is it mounted?");
-            client.watch.remarked(&remark);
-            files.remarks.push(remark);
-        }
+    is_on.into_iter().for_each(|system| attempt.is_on(system));
+    for remark in attempt.remark().map(str::to_owned).into_iter().chain(moved) {
+        client.watch.remarked(&remark);
+        files.remarks.push(remark);
     }
+    let Some(children) = connection.children() else { return Ok(None) };
     Ok(Some(Ready { grant, level, tar, attempt, files, children }))
 }
 
-/// Makes the dump. Returns the checksums of what tar wrote and what was sent, tar's size, and how many strange lines there were.
-fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: Connect) -> Result<(Counts, u64), Fault> {
+/// Makes the dump.
+fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: Connect) -> Result<Counts, Fault> {
     let speech = Speech::new(&connection.wire, streams.mesg);
     introduce(&speech, request, ready).map_err(Fault::Gone)?;
     let children = &*ready.children;
@@ -174,7 +171,7 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
     let (stdout, stderr) = (tar.stdout.take().expect("it was asked for"), tar.stderr.take().expect("it was asked for"));
     let passed = thread::scope(|scope| {
         // Whoever cannot go on ends the programs, so that the others see the end of what they read.
-        let hearing = scope.spawn(|| speech.pass_on(stderr).inspect_err(|_| children.kill()));
+        let hearing = scope.spawn(|| speech.pass_on(Speaker::Tar, stderr).inspect_err(|_| children.kill()));
         let naming = scope.spawn(|| {
             let passed = names::pass_on(names, index.as_mut(), &progress.files);
             let ended = passed.and_then(|()| index.as_mut().map_or(Ok(()), |index| connection.end(streams.index, index)));
@@ -203,9 +200,15 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
     {
         return Err(Fault::Program(format!("{} ended with {status}", program.display())));
     }
-    let heard = speech.heard();
-    let size = heard.size.ok_or(Fault::NoSize)?;
-    Ok((Counts { native, sent: data.sent(), size }, heard.strange))
+    let Heard { size, unread, .. } = speech.heard();
+    let size = size.ok_or(Fault::NoSize)?;
+    if unread > 0 && request.dles[0].record {
+        let remark =
+            format!("{unread} times something could not be read: the next dump does not build on this one, and has it once it can be read");
+        speech.remark(&remark).map_err(Fault::Gone)?;
+        connection.client.watch.remarked(&format!("{}: {remark}", printable(ready.grant.disk.name.as_bytes())));
+    }
+    Ok(Counts { native, sent: data.sent(), size, strange: speech.heard().strange, unread })
 }
 
 /// Checksums and size of a dump that ended well.
@@ -213,6 +216,10 @@ struct Counts {
     native: Crc,
     sent: Crc,
     size: u64,
+    /// Lines that somebody should read.
+    strange: u64,
+    /// Those that name something which is not in it.
+    unread: u64,
 }
 
 fn wait_for(way: &mut Way, children: &Children) -> Result<Option<(std::path::PathBuf, ExitStatus)>, Fault> {
@@ -236,9 +243,9 @@ fn introduce(speech: &Speech, request: &Request, ready: &Ready<'_>) -> io::Resul
 }
 
 /// Writes the attempt down and says the last words. Returns how it ended.
-fn finish(connection: &Connection, attempt: Attempt, record: bool, streams: Connect, counts: Counts, strange: u64) -> String {
-    let Counts { native, sent, size } = counts;
-    let pending = if record { attempt.keep(sent).map(Some) } else { Ok(None) };
+fn finish(connection: &Connection, attempt: Attempt, record: bool, streams: Connect, counts: Counts) -> String {
+    let Counts { native, sent, size, strange, unread } = counts;
+    let pending = if record && unread == 0 { attempt.keep(sent).map(Some) } else { Ok(None) };
     let pending = match pending {
         Ok(pending) => pending,
         Err(error) => return failed(connection, streams, &error.into()),

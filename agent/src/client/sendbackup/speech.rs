@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use amanda::protocol::mesg::{LONGEST, Line};
 use amanda::protocol::tar_words::{Class, classify};
 
+use super::unread;
 use crate::client::lanes::Wire;
 
 /// Lines of programs that are passed on; a disk on which every file changes must not fill the server's log.
@@ -27,6 +28,16 @@ pub struct Heard {
     pub strange: u64,
     /// All lines but tar's last word.
     pub lines: u64,
+    /// Lines of tar's that name something which is not in the dump; see [`unread`].
+    pub unread: u64,
+}
+
+/// Whose words they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    Tar,
+    /// A program behind it, whose words prove nothing about the dump.
+    Filter,
 }
 
 impl Speech {
@@ -46,11 +57,12 @@ impl Speech {
     }
 
     /// Passes on what a program says on stderr, until it says no more.
-    pub fn pass_on(&self, program: impl Read) -> io::Result<()> {
+    pub fn pass_on(&self, speaker: Speaker, program: impl Read) -> io::Result<()> {
+        let root = nix::unistd::geteuid().is_root();
         let mut sent = Ok(());
         lines(program, |line| {
             if sent.is_ok() {
-                sent = self.pass_line(line);
+                sent = self.pass_line(speaker, root, line);
             }
         })?;
         sent
@@ -62,8 +74,11 @@ impl Speech {
         self.say(&[Line::Strange(text.as_bytes())])
     }
 
-    fn pass_line(&self, line: &[u8]) -> io::Result<()> {
-        let class = classify(line);
+    fn pass_line(&self, speaker: Speaker, root: bool, line: &[u8]) -> io::Result<()> {
+        let class = match classify(line) {
+            Class::Size { .. } if speaker != Speaker::Tar => Class::Strange,
+            class => class,
+        };
         let lines = {
             let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
             match class {
@@ -72,6 +87,7 @@ impl Speech {
                 Class::Strange => {
                     heard.lines += 1;
                     heard.strange += 1;
+                    heard.unread += u64::from(speaker == Speaker::Tar && unread::spoils(line, root));
                 }
             }
             heard.lines

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use amanda::crc::Crc;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -12,7 +12,7 @@ use nix::libc;
 use tempfile::TempDir;
 use wire::DiskName;
 
-use super::{FileSystem, Pending, StateError, Undo, sync};
+use super::{FileSystem, Pending, StateError, Undo, list, sync};
 
 /// Held while the attempt's process lives.
 pub(super) const LOCK: &str = "lock";
@@ -29,13 +29,23 @@ pub struct Attempt {
     disk: DiskName,
     level: u8,
     started: i64,
+    /// When it was begun, by the clock and by the one that nobody sets.
+    pub(super) begun: (SystemTime, Instant),
+    remark: Option<String>,
     system: Option<FileSystem>,
     _lock: File,
 }
 
 impl Attempt {
     /// Begins an attempt with a copy of its base, or with nothing, which makes a dump of everything.
-    pub(super) fn begin(pending: &Path, disk: &DiskName, level: u8, started: i64, base: Option<&Path>) -> Result<Self, StateError> {
+    pub(super) fn begin(
+        pending: &Path,
+        disk: &DiskName,
+        level: u8,
+        started: i64,
+        base: Option<&Path>,
+        remark: Option<String>,
+    ) -> Result<Self, StateError> {
         let dir = directory(pending)?;
         let failed = |source| StateError { path: dir.path().to_path_buf(), source };
         let held = lock(dir.path()).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::WouldBlock.into()))?;
@@ -44,7 +54,8 @@ impl Attempt {
             let mut base = File::open(base).map_err(|source| StateError { path: base.to_path_buf(), source })?;
             io::copy(&mut base, &mut list).map_err(failed)?;
         }
-        Ok(Self { dir, disk: disk.clone(), level, started, system: None, _lock: held })
+        let begun = (SystemTime::now(), Instant::now());
+        Ok(Self { dir, disk: disk.clone(), level, started, begun, remark, system: None, _lock: held })
     }
 
     /// Returns tar's list.
@@ -55,6 +66,11 @@ impl Attempt {
     /// Returns a directory for whatever else the dump needs; it goes away with the attempt.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Returns why it builds on less than it might have, if it does.
+    pub fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
     }
 
     /// Returns when it was begun, in seconds since the epoch.
@@ -69,9 +85,17 @@ impl Attempt {
 
     /// Writes down, durably, that the dump has ended well on this side, and what names it to the server. From here on its fate is decided
     /// by receipts.
+    ///
+    /// # Errors
+    /// Also when the clock was set back meanwhile: tar's list has its time from before, and what changes from now on would look older.
     pub fn keep(self, sent: Crc) -> Result<Pending, StateError> {
         let path = self.dir.path().to_path_buf();
         let failed = |source| StateError { path: path.clone(), source };
+        let (then, since) = self.begun;
+        let counted = since.elapsed();
+        if list::was_set_back(then, SystemTime::now(), counted) {
+            return Err(failed(io::Error::other("the clock was set back while the dump was made; it has to be made again")));
+        }
         File::open(self.snapshot()).and_then(|list| list.sync_all()).map_err(failed)?;
         let pending = Pending {
             id: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),

@@ -22,11 +22,16 @@ pub enum Fate {
 pub fn fate(pending: &Pending, receipts: &[Receipt], in_flight: bool) -> Fate {
     if in_flight {
         Fate::Keep
-    } else if receipts.iter().any(|receipt| proves(receipt, pending)) {
+    } else if proof(pending, receipts).is_some() {
         Fate::Promote
     } else {
         Fate::Discard
     }
+}
+
+/// Returns the receipt that proves that the server has an attempt.
+pub fn proof<'a>(pending: &Pending, receipts: &'a [Receipt]) -> Option<&'a Receipt> {
+    receipts.iter().find(|receipt| proves(receipt, pending))
 }
 
 /// Tells whether the server has just this attempt. The checksum is the one that the client sent along, which names the

@@ -3,6 +3,7 @@
 //! ```text
 //! lists/DISK_LEVEL          GNU tar's list of the last dump at that level that the server has
 //! lists/DISK_LEVEL.system   the file system that the disk was on then
+//! lists/DISK_LEVEL.dump     which dump of the server's it belongs to
 //! pending/ID/               one attempt: `snapshot` while it is made, `record.json` from its good end on
 //! ```
 //!
@@ -18,6 +19,8 @@ pub mod amandates;
 mod attempt;
 mod fate;
 mod files;
+mod list;
+mod restated;
 pub mod stock;
 mod system;
 #[cfg(test)]
@@ -27,17 +30,19 @@ use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use amanda::crc::Crc;
 use serde::{Deserialize, Serialize};
 use wire::DiskName;
 
 pub use attempt::Attempt;
-pub use fate::{Fate, fate};
+pub use fate::{Fate, fate, proof};
 pub use system::FileSystem;
 
 use crate::history::store::file_name;
 use files::{get, put, remove, sync};
+use list::Made;
 
 /// An attempt's record. Without it, nothing in the directory counts.
 const RECORD: &str = "record.json";
@@ -74,6 +79,12 @@ pub struct Pending {
     /// What discarding it takes.
     #[serde(default)]
     pub undo: Undo,
+}
+
+/// The dump of the server's that a list belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Dump {
+    datestamp: String,
 }
 
 /// What discarding an attempt takes.
@@ -133,9 +144,7 @@ impl State {
     }
 
     fn system(&self, disk: &DiskName, level: u8) -> PathBuf {
-        let mut path = self.list(disk, level).into_os_string();
-        path.push(".system");
-        path.into()
+        beside(&self.list(disk, level), ".system")
     }
 
     /// Makes sure that an attempt could be written down now, and takes away what dead ones left behind.
@@ -153,17 +162,41 @@ impl State {
         (0..=u8::MAX).filter(|level| self.list(disk, *level).exists()).collect()
     }
 
-    /// Begins an attempt at a level, on the highest list below it; without one everything is dumped.
+    /// Begins an attempt at a level, on the highest list below it that is not of the future; without one everything is dumped.
     pub fn begin(&self, disk: &DiskName, level: u8, started: i64) -> Result<Attempt, StateError> {
         self.prepare()?;
-        let base = (0..level).rev().map(|level| self.list(disk, level)).find(|list| list.exists());
-        Attempt::begin(&self.attempts(), disk, level, started, base.as_deref())
+        let now = SystemTime::now();
+        let (mut base, mut passed_over) = (None, None);
+        for list in (0..level).rev().map(|level| self.list(disk, level)).filter(|list| list.exists()) {
+            match list::made(&list, now).map_err(|source| StateError { path: list.clone(), source })? {
+                Made::Before => {
+                    base = Some(list);
+                    break;
+                }
+                Made::InTheFuture => passed_over = Some("this laptop's clock was ahead when it was last dumped"),
+                Made::Unknown => passed_over = Some("what the last dump left behind says no time that is known here"),
+            }
+        }
+        let remark = passed_over.map(|why| {
+            let name = amanda::escape::printable(disk.as_bytes());
+            let what = if base.is_some() { "more than usual" } else { "everything" };
+            format!("{why}: of {name} {what} is dumped, so that nothing is missing")
+        });
+        Attempt::begin(&self.attempts(), disk, level, started, base.as_deref(), remark)
     }
 
-    /// Returns the file system that a disk was on when the list was made that a dump at this level builds on, or takes the place of.
-    pub fn was_on(&self, disk: &DiskName, level: u8) -> Option<FileSystem> {
-        let last = (0..level).rev().find(|level| self.list(disk, *level).exists()).unwrap_or(level);
-        get(&self.system(disk, last))
+    /// Returns the file system that a disk was on when the list was made that a dump at this level builds on, or takes the place of; and
+    /// the file that says so.
+    pub fn was_on(&self, disk: &DiskName, level: u8) -> Option<(FileSystem, PathBuf)> {
+        let read = |level| {
+            let path = self.system(disk, level);
+            get(&path).map(|system| (system, path))
+        };
+        match (0..level).rev().find(|level| self.list(disk, *level).exists()) {
+            Some(base) => read(base),
+            // What is known of lists that were dropped still holds.
+            None => (0..=level).rev().find_map(read),
+        }
     }
 
     /// Keeps, durably, what Amanda's own client is about to change. The checksum comes later, with [`State::told`].
@@ -200,28 +233,13 @@ impl State {
 
     /// Lets the next dump build on this attempt, since the server has it, and has amandates say so. Returns a warning when
     /// amandates cannot be written: it is only a hint, and the agent's own state is in order.
-    pub fn promote(&self, pending: &Pending, amandates: Option<&Path>) -> Result<Option<String>, StateError> {
+    /// `datestamp` is the server's name for the dump; [`State::restated`] knows it again.
+    pub fn promote(&self, pending: &Pending, datestamp: &str, amandates: Option<&Path>) -> Result<Option<String>, StateError> {
         let dir = self.attempts().join(&pending.id);
         let mut warning = None;
         match &pending.undo {
             Undo::Forget => {
-                let list = self.list(&pending.disk, pending.level);
-                match fs::rename(dir.join(attempt::SNAPSHOT), &list) {
-                    // Missing: done already, the last time was cut off behind this.
-                    Err(source) if source.kind() != ErrorKind::NotFound => return Err(StateError { path: list, source }),
-                    _ => {}
-                }
-                let system = self.system(&pending.disk, pending.level);
-                let remembered = pending.system.map_or_else(|| remove(&system), |now| put(&system, &now));
-                remembered.map_err(|source| StateError { path: system, source })?;
-                sync(&self.lists()).map_err(|source| StateError { path: self.lists(), source })?;
-                // They build on an older list of this level.
-                for level in self.levels(&pending.disk).into_iter().filter(|level| *level > pending.level) {
-                    for path in [self.list(&pending.disk, level), self.system(&pending.disk, level)] {
-                        remove(&path).map_err(|source| StateError { path, source })?;
-                    }
-                }
-                sync(&self.lists()).map_err(|source| StateError { path: self.lists(), source })?;
+                self.replace_list(&dir, pending, datestamp)?;
                 if let Some(path) = amandates {
                     let change = amandates::Change::Advance(pending.started);
                     warning = amandates::change(path, &pending.disk, pending.level, change)
@@ -238,6 +256,34 @@ impl State {
         }
         self.drop_attempt(pending)?;
         Ok(warning)
+    }
+
+    fn replace_list(&self, dir: &Path, pending: &Pending, datestamp: &str) -> Result<(), StateError> {
+        let list = self.list(&pending.disk, pending.level);
+        let (dump, system) = (beside(&list, ".dump"), self.system(&pending.disk, pending.level));
+        let lists = self.lists();
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| StateError { path, source }
+        };
+        let synced = || sync(&lists).map_err(failed(&lists));
+        // First of all, so that the new list never stands beside the old one's word.
+        remove(&dump).map_err(failed(&dump))?;
+        synced()?;
+        match fs::rename(dir.join(attempt::SNAPSHOT), &list) {
+            // Missing: done already, the last time was cut off behind this.
+            Err(source) if source.kind() != ErrorKind::NotFound => return Err(StateError { path: list, source }),
+            _ => {}
+        }
+        pending.system.map_or_else(|| remove(&system), |now| put(&system, &now)).map_err(failed(&system))?;
+        put(&dump, &Dump { datestamp: datestamp.to_owned() }).map_err(failed(&dump))?;
+        synced()?;
+        // They build on an older list of this level.
+        for level in self.levels(&pending.disk).into_iter().filter(|level| *level > pending.level) {
+            let list = self.list(&pending.disk, level);
+            remove_list(&list).map_err(failed(&list))?;
+        }
+        synced()
     }
 
     /// Makes it as if the attempt had never been made.
@@ -282,4 +328,16 @@ impl State {
             _ => Ok(()),
         }
     }
+}
+
+/// Names a file that belongs to a list.
+fn beside(list: &Path, what: &str) -> PathBuf {
+    let mut path = list.as_os_str().to_owned();
+    path.push(what);
+    path.into()
+}
+
+/// Removes a list and what belongs to it.
+fn remove_list(list: &Path) -> io::Result<()> {
+    [list.to_path_buf(), beside(list, ".system"), beside(list, ".dump")].iter().try_for_each(|path| remove(path))
 }

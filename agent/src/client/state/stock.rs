@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use amanda::quoting::sanitise;
 use nix::libc;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use wire::DiskName;
 
 use super::amandates::{self, Change};
+use super::list::{self, Made};
 
 /// The copy of the list.
 pub(super) const COPY: &str = "stock";
@@ -39,6 +41,19 @@ pub fn list_of(gnutar_lists: &Path, host: &[u8], disk: &DiskName, level: u8) -> 
     name.extend(sanitise(disk.as_bytes()).as_bytes());
     name.extend(format!("_{level}").into_bytes());
     gnutar_lists.join(std::ffi::OsStr::from_bytes(&name))
+}
+
+/// Returns the list that a dump of Amanda's client would build on (`start_backup` in client-src/sendbackup-gnutar.c: the highest one
+/// below its level) when it is of the future: the dump would leave out what has changed since the clock was set right.
+pub fn base_of_the_future(gnutar_lists: &Path, host: &[u8], disk: &DiskName, level: u8, now: SystemTime) -> io::Result<Option<PathBuf>> {
+    for path in (0..level).rev().map(|level| list_of(gnutar_lists, host, disk, level)) {
+        match open(&path) {
+            Ok(list) => return Ok((list::made_of(&list, now)? == Made::InTheFuture).then_some(path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// Copies what is there now into `dir`, durably.

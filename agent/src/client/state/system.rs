@@ -15,6 +15,9 @@ pub struct FileSystem {
     device: u64,
     /// Its own id; 0 where there is none. Some make it of the device number.
     id: u64,
+    /// Whether the directory was where it is mounted. A record of an older agent does not know.
+    #[serde(default)]
+    mounted: bool,
 }
 
 impl FileSystem {
@@ -22,7 +25,14 @@ impl FileSystem {
     pub fn of(directory: &Path) -> io::Result<Self> {
         let device = fs::metadata(directory)?.dev();
         let id = nix::sys::statvfs::statvfs(directory)?.filesystem_id();
-        Ok(Self { device, id })
+        // Of a link to a directory this is the parent of what it leads to.
+        let mounted = fs::metadata(directory.join(".."))?.dev() != device;
+        Ok(Self { device, id, mounted })
+    }
+
+    /// Tells whether a file system of its own was there, and what is there now belongs to the one around it.
+    pub fn is_unmounted(self, now: Self) -> bool {
+        self.mounted && !now.mounted
     }
 
     /// Tells whether the two may be one: a number that is the same is enough, since either of them may change by itself.
@@ -37,7 +47,7 @@ mod tests {
 
     #[test]
     fn only_what_differs_in_both_numbers_is_another() {
-        let system = |device, id| FileSystem { device, id };
+        let system = |device, id| FileSystem { device, id, mounted: false };
         for (case, other, same) in [
             ("the same", system(1, 7), true),
             ("another number after a boot", system(2, 7), true),
@@ -49,5 +59,15 @@ mod tests {
         }
         assert!(!system(1, 0).may_be(system(2, 0)), "two without an id");
         assert!(!FileSystem::of(Path::new("/")).expect("/").may_be(FileSystem::of(Path::new("/proc")).expect("/proc")));
+    }
+
+    #[test]
+    fn a_file_system_of_its_own_that_is_gone_is_noticed() {
+        let of = |path: &str| FileSystem::of(Path::new(path)).expect(path);
+        let (root, proc, below) = (of("/"), of("/proc"), of("/proc/self"));
+        assert_eq!((root.mounted, proc.mounted, below.mounted), (false, true, false));
+        assert!(proc.is_unmounted(below) && !below.is_unmounted(proc) && !proc.is_unmounted(proc) && !root.is_unmounted(root));
+        let old: FileSystem = serde_json::from_str(r#"{"device":1,"id":2}"#).expect("an older agent's");
+        assert!(!old.is_unmounted(root));
     }
 }

@@ -40,6 +40,11 @@ pub fn receipt(disk: &str, level: u8, crc: u32, bytes: u64) -> Receipt {
     }
 }
 
+const STAMP: &str = "20261122003709";
+
+/// What every list begins with: a time long ago.
+const HEAD: &str = "GNU tar-1.35-2\n1000\x000\0";
+
 struct World {
     dir: tempfile::TempDir,
     state: State,
@@ -57,16 +62,18 @@ impl World {
     fn attempt(&self, level: u8, words: &str) -> Pending {
         let attempt = self.state.begin(&self.disk, level, 1000 + i64::from(level)).expect("begun");
         let base = fs::read_to_string(attempt.snapshot()).expect("a copy of the base");
+        let base = if base.is_empty() { HEAD.to_owned() } else { base };
         fs::write(attempt.snapshot(), format!("{base}{words};")).expect("ours");
         attempt.keep(Crc { crc: 7, bytes: 9 }).expect("kept")
     }
 
     fn list(&self, level: u8) -> Option<String> {
-        fs::read_to_string(self.state.list(&self.disk, level)).ok()
+        let list = fs::read_to_string(self.state.list(&self.disk, level)).ok()?;
+        Some(list.strip_prefix(HEAD).expect("a head").to_owned())
     }
 
     fn promote(&self, pending: &Pending) {
-        assert_eq!(self.state.promote(pending, Some(&self.amandates())).expect("promoted"), None);
+        assert_eq!(self.state.promote(pending, STAMP, Some(&self.amandates())).expect("promoted"), None);
     }
 
     fn amandates(&self) -> PathBuf {
@@ -103,6 +110,43 @@ fn a_discarded_attempt_leaves_the_next_one_on_the_old_base() {
 }
 
 #[test]
+fn a_list_of_the_future_is_not_built_on() {
+    let world = world();
+    world.promote(&world.attempt(0, "zero"));
+    world.promote(&world.attempt(1, "one"));
+    world.promote(&world.attempt(2, "two"));
+    let begin = |level| {
+        let attempt = world.state.begin(&world.disk, level, 1).expect("begun");
+        let list = fs::read_to_string(attempt.snapshot()).expect("a copy of the base");
+        (list.strip_prefix(HEAD).unwrap_or(&list).to_owned(), attempt.remark().map(str::to_owned))
+    };
+    assert_eq!(begin(3), ("zero;one;two;".to_owned(), None));
+    for (list, why) in [("GNU tar-1.35-2\n9999999999\x000\0ahead", "clock was ahead"), ("garbage", "no time that is known")] {
+        fs::write(world.state.list(&world.disk, 1), list).expect("ours");
+        fs::write(world.state.list(&world.disk, 2), list).expect("ours");
+        let (base, remark) = begin(3);
+        assert_eq!(base, "zero;");
+        let remark = remark.expect("a remark");
+        assert!(remark.contains(why) && remark.contains("/home more than usual"), "{remark}");
+    }
+    fs::write(world.state.list(&world.disk, 0), "GNU tar-1.35-2\n9999999999\x000\0").expect("ours");
+    let (base, remark) = begin(3);
+    assert_eq!(base, "");
+    assert!(remark.expect("a remark").contains("everything"));
+    assert_eq!(begin(0), (String::new(), None), "a full dump needs none");
+}
+
+#[test]
+fn a_clock_that_was_set_back_while_the_dump_was_made_fails_the_attempt() {
+    let world = world();
+    let mut attempt = world.state.begin(&world.disk, 0, 1).expect("begun");
+    attempt.begun.0 += std::time::Duration::from_secs(3600);
+    let error = attempt.keep(Crc { crc: 1, bytes: 1 }).expect_err("set back by an hour");
+    assert!(error.source.to_string().contains("set back"), "{error:?}");
+    assert!(world.state.pending().is_empty());
+}
+
+#[test]
 fn of_two_attempts_each_has_its_own_copy() {
     let world = world();
     let (one, two) = (world.attempt(0, "one"), world.attempt(0, "two"));
@@ -129,16 +173,57 @@ fn the_file_system_of_a_list_is_remembered_with_it() {
         system.into_iter().for_each(|system| attempt.is_on(system));
         world.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }).expect("kept"));
     };
-    let known = || [0, 1, 2, 3].map(|level| world.state.was_on(&world.disk, level));
+    let known = || [0, 1, 2, 3].map(|level| world.state.was_on(&world.disk, level).map(|(system, _)| system));
     assert_eq!(known(), [None; 4]);
     promote(0, Some(root));
     promote(2, Some(proc));
     assert_eq!(known(), [Some(root), Some(root), Some(root), Some(proc)]);
     promote(1, None);
     assert_eq!(known(), [Some(root), Some(root), None, None], "an agent that did not know wrote nothing down");
+    assert_eq!(world.state.restated(&[]).expect("dropped"), 2);
+    assert_eq!(known(), [Some(root); 4], "also when the lists are gone");
     promote(0, None);
     assert_eq!(known(), [None; 4]);
-    assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 1);
+    assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 2, "the list, and the dump that it belongs to");
+}
+
+#[test]
+fn lists_that_the_server_cannot_restore_are_dropped_with_those_above() {
+    let base = |level, datestamp: &str| Base { level, datestamp: datestamp.to_owned(), places: Vec::new() };
+    let backup = |chain| Receipt { chain, ..receipt("/home", 2, 7, 9) };
+    let all = || backup(vec![base(0, "A"), base(1, "B"), base(2, "C")]);
+    for (case, receipts, left) in [
+        ("all of them", vec![all()], 3),
+        ("all of them, and a failure since", vec![all(), Receipt { outcome: Outcome::Failed, chain: Vec::new(), ..all() }], 3),
+        ("the last was lost", vec![backup(vec![base(0, "A"), base(1, "B")])], 2),
+        ("an older one of level 1", vec![backup(vec![base(0, "A"), base(1, "b"), base(2, "C")])], 1),
+        ("an older one of level 0", vec![backup(vec![base(0, "a")])], 0),
+        ("another disk's", vec![Receipt { disk: DiskName::new("/srv").expect("a name"), ..all() }], 0),
+        ("no backup", vec![Receipt { outcome: Outcome::Failed, ..all() }], 0),
+        ("nothing", vec![], 0),
+    ] {
+        let world = world();
+        for (level, datestamp) in [(0, "A"), (1, "B"), (2, "C")] {
+            world.state.promote(&world.attempt(level, "x"), datestamp, None).expect("promoted");
+        }
+        assert_eq!(world.state.restated(&receipts).expect("readable"), 3 - left, "{case}");
+        assert_eq!(world.state.levels(&world.disk), (0..u8::try_from(left).expect("few")).collect::<Vec<_>>(), "{case}");
+        assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 2 * left, "{case}");
+    }
+}
+
+#[test]
+fn a_list_of_an_older_agent_or_of_the_future_is_dropped() {
+    let receipts = [receipt("/home", 0, 7, 9)];
+    let world = world();
+    world.promote(&world.attempt(0, "zero"));
+    assert_eq!(world.state.restated(&receipts).expect("readable"), 0);
+    let list = world.state.list(&world.disk, 0);
+    fs::write(&list, "GNU tar-1.35-2\n9999999999\x000\0").expect("ours");
+    assert_eq!(world.state.restated(&receipts).expect("readable"), 1);
+    world.promote(&world.attempt(0, "zero"));
+    fs::remove_file(beside(&list, ".dump")).expect("ours");
+    assert_eq!((world.state.restated(&receipts).expect("readable"), list.exists()), (1, false));
 }
 
 #[test]
@@ -161,7 +246,7 @@ fn a_promotion_that_was_cut_off_is_healed_by_another() {
 fn an_amandates_that_cannot_be_written_is_a_warning() {
     let world = world();
     let pending = world.attempt(0, "zero");
-    let warning = world.state.promote(&pending, Some(&world.dir.path().join("none/amandates"))).expect("promoted");
+    let warning = world.state.promote(&pending, STAMP, Some(&world.dir.path().join("none/amandates"))).expect("promoted");
     assert!(warning.expect("a warning").contains("none/amandates"));
     assert_eq!(world.list(0).as_deref(), Some("zero;"));
 }
@@ -172,9 +257,9 @@ fn names_stay_below_the_state_and_apart() {
     for name in ["/", "..", "../../x", "/a/b", "/a_b", "a\nb"] {
         let disk = DiskName::new(name).expect("a name");
         let attempt = world.state.begin(&disk, 0, 1).expect("begun");
-        world.state.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }).expect("kept"), None).expect("promoted");
+        world.state.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }).expect("kept"), STAMP, None).expect("promoted");
     }
-    assert_eq!(fs::read_dir(world.state.lists()).expect("there").count(), 6);
+    assert_eq!(world.state.restated(&[]).expect("dropped"), 6, "each has a list of its own");
     assert_eq!(fs::read_dir(world.dir.path()).expect("there").count(), 1);
 }
 
@@ -212,7 +297,7 @@ fn amandas_own_state_is_put_back_or_left_in_every_order() {
     ] {
         let world = world();
         let list = world.dir.path().join("host_home_1");
-        world.state.promote(&stock_dump(&world, &list, 1, "old", 10), None).expect("promoted");
+        world.state.promote(&stock_dump(&world, &list, 1, "old", 10), STAMP, None).expect("promoted");
         let mut both = vec![(stock_dump(&world, &list, 1, "one", 20), first_good), (stock_dump(&world, &list, 1, "two", 30), second_good)];
         if newest_first {
             both.reverse();
@@ -221,7 +306,7 @@ fn amandas_own_state_is_put_back_or_left_in_every_order() {
             let current = world.state.pending().into_iter().find(|other| other.id == pending.id);
             let Some(pending) = current else { continue };
             if *good {
-                drop(world.state.promote(&pending, None).expect("promoted"));
+                drop(world.state.promote(&pending, STAMP, None).expect("promoted"));
             } else {
                 world.state.discard(&pending).expect("discarded");
             }
@@ -230,6 +315,19 @@ fn amandas_own_state_is_put_back_or_left_in_every_order() {
         assert_eq!((fs::read_to_string(&list).expect("there").as_str(), line), expected, "{case}");
         assert!(world.state.pending().is_empty(), "{case}");
     }
+}
+
+#[test]
+fn what_amandas_client_would_build_on_is_looked_at() {
+    let world = world();
+    let of = |level| stock::base_of_the_future(world.dir.path(), b"laptop1", &world.disk, level, SystemTime::now()).expect("readable");
+    let list = |level| stock::list_of(world.dir.path(), b"laptop1", &world.disk, level);
+    assert_eq!(of(1), None);
+    fs::write(list(0), HEAD).expect("ours");
+    fs::write(list(1), "GNU tar-1.35-2\n9999999999\x000\0").expect("ours");
+    assert_eq!((of(0), of(1), of(2), of(3)), (None, None, Some(list(1)), Some(list(1))));
+    fs::write(list(2), "another tool's").expect("ours");
+    assert_eq!(of(3), None, "what other applications keep is theirs");
 }
 
 #[test]

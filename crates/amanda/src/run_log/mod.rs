@@ -8,12 +8,15 @@
 //! not yet there, and unknown lines are passed over.
 
 pub mod attempts;
+mod carried;
 mod line;
+pub mod write;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
 
 pub use attempts::{Attempt, LastWord, Outcome, Report, Standing};
+pub use carried::carried_over;
 
 use crate::crc::Crc;
 use crate::dle::Dle;

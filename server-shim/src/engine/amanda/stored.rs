@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use amanda::holding::{HEADER_BYTES, Header};
+use amanda::header::{HEADER_BYTES, Header};
 
 use crate::durable;
 

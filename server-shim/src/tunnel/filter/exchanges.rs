@@ -5,7 +5,7 @@ use amanda::protocol::reply::{Connect, Sendbackup};
 use amanda::protocol::request::{DleRequest, Request, Service};
 use amanda::protocol::token::{MAX_PAYLOAD, Tokens};
 
-use super::Caught;
+use super::{Caught, answers};
 
 /// Handles from here on are a client's streams.
 const FIRST_STREAM: u32 = 10_000;
@@ -21,6 +21,15 @@ struct Exchange {
     request: Option<Request>,
     /// The streams that the answer opened: it is sent again when its acknowledgement is late.
     opened: Option<Connect>,
+}
+
+/// An answer of the laptop's.
+#[derive(Debug)]
+pub struct Answer {
+    /// The packet that passes.
+    pub passes: Vec<u8>,
+    /// The streams that it opens, and for what.
+    pub opens: Option<(DleRequest, Connect)>,
 }
 
 /// The requests of one connection.
@@ -56,35 +65,35 @@ impl Exchanges {
         Ok(())
     }
 
-    /// Tells whether Amanda has asked something under this handle.
-    pub fn knows(&self, handle: u32) -> bool {
-        self.open.iter().any(|exchange| exchange.handle == handle)
+    /// Returns how long a packet under this handle may be; none when Amanda has asked nothing under it.
+    pub fn longest(&self, handle: u32) -> Option<usize> {
+        let exchange = self.open.iter().find(|exchange| exchange.handle == handle)?;
+        Some(answers::longest(exchange.request.as_ref()))
     }
 
-    /// Reads what the laptop answers; returns the streams that it opens, and for what.
-    pub fn answered(&mut self, handle: u32, payload: &[u8]) -> Result<Option<(DleRequest, Connect)>, Caught> {
+    /// Reads what the laptop answers.
+    pub fn answered(&mut self, handle: u32, payload: &[u8]) -> Result<Answer, Caught> {
         let packet = Packet::parse(payload).map_err(|error| Caught::new(format!("the laptop sent {error}")))?;
-        let Some(exchange) = self.open.iter_mut().find(|exchange| exchange.handle == handle) else { return Ok(None) };
-        let service = exchange.request.as_ref().map(|request| request.service);
-        match (packet.kind, service) {
-            (Kind::Ack | Kind::Nak, _) | (Kind::Prep, Some(Service::Sendsize)) => return Ok(None),
-            (Kind::Rep, Some(Service::Sendbackup)) => {}
-            // Without a request that we understand there are no streams that we would let pass.
-            (Kind::Rep, _) => return Ok(None),
-            (kind @ (Kind::Req | Kind::Prep), _) => return Err(Caught::new(format!("the laptop sent a {kind} where none belongs"))),
-        }
-        let Some(dle) = exchange.request.as_ref().and_then(|request| request.dles.first()) else { return Ok(None) };
-        match Sendbackup::parse(&packet.body) {
-            Ok(Sendbackup::Error(_)) => Ok(None),
-            Ok(Sendbackup::Connect { streams, .. }) if exchange.opened == Some(streams) => Ok(None),
-            Ok(Sendbackup::Connect { .. }) if exchange.opened.is_some() => {
-                Err(Caught::new("the laptop answered a request for a dump in two ways"))
+        let Some(exchange) = self.open.iter_mut().find(|exchange| exchange.handle == handle) else {
+            return Err(Caught::new("the laptop answered what nobody has asked"));
+        };
+        let dle = exchange.request.as_ref().filter(|request| request.service == Service::Sendbackup);
+        let (Some(dle), Kind::Rep) = (dle.and_then(|request| request.dles.first()), packet.kind) else {
+            return Ok(Answer { passes: answers::judged(exchange.request.as_ref(), &packet)?.print(), opens: None });
+        };
+        let answer = Sendbackup::parse(&packet.body)
+            .map_err(|error| Caught::new(format!("the laptop's answer to a request for a dump cannot be followed: {error}")))?;
+        let opens = match &answer {
+            Sendbackup::Error(_) => None,
+            Sendbackup::Connect { streams, .. } if exchange.opened == Some(*streams) => None,
+            Sendbackup::Connect { .. } if exchange.opened.is_some() => {
+                return Err(Caught::new("the laptop answered a request for a dump in two ways"));
             }
-            Ok(Sendbackup::Connect { streams, .. }) => {
-                exchange.opened = Some(streams);
-                Ok(Some((dle.clone(), streams)))
+            Sendbackup::Connect { streams, .. } => {
+                exchange.opened = Some(*streams);
+                Some((dle.clone(), *streams))
             }
-            Err(error) => Err(Caught::new(format!("the laptop's answer to a request for a dump cannot be followed: {error}"))),
-        }
+        };
+        Ok(Answer { passes: answers::dump(answer).print(), opens })
     }
 }

@@ -3,15 +3,18 @@
 
 use amanda::escape::printable;
 use amanda::protocol::mesg::{Line, implied};
-use amanda::protocol::request::DleRequest;
+use amanda::protocol::request::{DleRequest, Program};
 
 use super::Caught;
 
 /// The longest line. One that only tells something is cut there.
 const MAX_LINE: usize = 8 * 1024;
 
-/// All lines of one dump: Amanda writes them to a file. A line for each of half a million files that cannot be read.
-const MAX_LINES: usize = 64 * 1024 * 1024;
+/// The bytes of all lines of one dump: Amanda writes them to a file. A line for each of half a million files that cannot be read.
+const MAX_TOTAL: usize = 64 * 1024 * 1024;
+
+/// What may be held back: after the last line nothing is to be said.
+const MAX_HELD: usize = 64 * 1024;
 
 /// How much of a line is shown in the sentence about it.
 const SHOWN: usize = 200;
@@ -27,13 +30,15 @@ pub struct Messages {
     named: bool,
     /// The header is complete.
     complete: bool,
+    /// The last line and what came after it, while the dump goes on.
+    held: Option<Vec<u8>>,
     total: usize,
 }
 
 impl Messages {
     /// Follows the lines about this dump.
     pub fn new(dle: DleRequest) -> Self {
-        Self { dle, line: Vec::new(), cut: false, named: false, complete: false, total: 0 }
+        Self { dle, line: Vec::new(), cut: false, named: false, complete: false, held: None, total: 0 }
     }
 
     /// Tells whether the dump's header is complete.
@@ -41,16 +46,27 @@ impl Messages {
         self.complete
     }
 
-    /// Takes the end of the stream; a line without its newline counts.
-    pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Caught> {
-        if self.line.is_empty() { Ok(()) } else { self.take(b"\n", out) }
+    /// Tells whether something waits for the dump's end.
+    pub fn is_holding(&self) -> bool {
+        self.held.is_some()
     }
 
-    /// Takes a piece of the stream, and adds the whole lines that pass.
-    pub fn take(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Caught> {
+    /// Gives up what was held back.
+    pub fn release(&mut self) -> Vec<u8> {
+        self.held.take().unwrap_or_default()
+    }
+
+    /// Takes the end of the stream; a line without its newline counts.
+    pub fn end(&mut self, may_end: bool, out: &mut Vec<u8>) -> Result<(), Caught> {
+        if self.line.is_empty() { Ok(()) } else { self.take(b"\n", may_end, out) }
+    }
+
+    /// Takes a piece of the stream, and adds the whole lines that pass; from the last one on they are held back until the
+    /// dump `may_end`.
+    pub fn take(&mut self, piece: &[u8], may_end: bool, out: &mut Vec<u8>) -> Result<(), Caught> {
         self.total = self.total.saturating_add(piece.len());
-        if self.total > MAX_LINES {
-            return Err(Caught::new(format!("the laptop sent more than {} MiB of messages about one dump", MAX_LINES >> 20)));
+        if self.total > MAX_TOTAL {
+            return Err(Caught::new(format!("the laptop sent more than {} MiB of messages about one dump", MAX_TOTAL >> 20)));
         }
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             let (text, whole) = part.strip_suffix(b"\n").map_or((part, false), |text| (text, true));
@@ -65,13 +81,13 @@ impl Messages {
             if whole {
                 let line = std::mem::take(&mut self.line);
                 self.cut = false;
-                self.judge(&line, out)?;
+                self.judge(&line, may_end, out)?;
             }
         }
         Ok(())
     }
 
-    fn judge(&mut self, line: &[u8], out: &mut Vec<u8>) -> Result<(), Caught> {
+    fn judge(&mut self, line: &[u8], may_end: bool, out: &mut Vec<u8>) -> Result<(), Caught> {
         let understood = Line::parse(line);
         let refused = |why: &str| {
             let shown = printable(&line[..line.len().min(SHOWN)]);
@@ -89,15 +105,23 @@ impl Messages {
             Line::InfoEnd if !self.named => return refused("completes a header that names no program"),
             Line::InfoEnd => self.complete = true,
             Line::Retry(_) => return refused("would have Amanda make another dump, at a level that it does not choose itself"),
-            // To Amanda some other spelling may mean what this one does not: it is said as something strange.
-            Line::Other(_) => {
-                out.extend(understood.print());
-                return Ok(());
+            Line::State(_) if self.dle.program != Program::Application => {
+                return refused("would have Amanda keep a state that its program does not have");
             }
+            Line::End if !may_end && self.held.is_none() => self.held = Some(Vec::new()),
             _ => {}
         }
-        out.extend_from_slice(line);
-        out.push(b'\n');
+        let out = self.held.as_mut().unwrap_or(out);
+        // To Amanda some other spelling may mean what this one does not: it is said as something strange.
+        if matches!(understood, Line::Other(_)) {
+            out.extend(understood.print());
+        } else {
+            out.extend_from_slice(line);
+            out.push(b'\n');
+        }
+        if self.held.as_ref().is_some_and(|held| held.len() > MAX_HELD) {
+            return Err(Caught::new("the laptop goes on sending messages after the last one about its dump"));
+        }
         Ok(())
     }
 }

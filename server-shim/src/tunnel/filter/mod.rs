@@ -1,21 +1,24 @@
 //! What of an Amanda connection may pass: a dump is data, and what it says about itself chooses no program on the server.
 //!
-//! Amanda's requests pass and are read: they tell which handles are in use, and what the dumptype implies. What the laptop says
-//! passes only on those handles and on the streams that its answer to a request for a dump names. The dump's own bytes go
-//! through as they came, without being copied; the lines of its message stream are looked at one by one ([`messages`]).
+//! Amanda's requests pass and are read: they tell which handles are in use, and what the dumptype implies ([`exchanges`]); a
+//! check is asked for in lines ([`plain`]). What the laptop says passes only on those handles and on the streams that its answer
+//! to a request for a dump names. Answers are read and printed anew ([`answers`]). The dump's own bytes go through as they came,
+//! without being copied; its names ([`names`]) and the lines of its message stream ([`messages`]) are looked at one by one.
 //! Nothing is kept beyond one packet and one line.
 
+mod answers;
 mod exchanges;
 mod messages;
+mod names;
+mod plain;
+mod streams;
 #[cfg(test)]
 mod tests;
 
 use amanda::protocol::token::{HEADER, MAX_HANDLE, MAX_PAYLOAD, header};
-use exchanges::Exchanges;
-use messages::{Messages, error_line};
-
-/// The longest name in an index: a path of 4096 bytes, each of them spelled as `\ooo`.
-const MAX_NAME: usize = 4 * 4096 + 2;
+use exchanges::{Answer, Exchanges};
+use plain::Plain;
+use streams::Streams;
 
 /// Why a stream is ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,24 +29,6 @@ impl Caught {
     fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
-}
-
-/// What a stream of the laptop's carries.
-#[derive(Debug)]
-enum Kind {
-    /// The dump: any bytes, after its header.
-    Dump {
-        /// Its messages.
-        mesg: u32,
-        /// Its end came before its header was complete, and was kept back.
-        ended: bool,
-    },
-    /// The application's state: any bytes.
-    State,
-    /// Names, each in a line; so much of the last one came.
-    Names(usize),
-    /// Lines about the dump.
-    Messages(Box<Messages>),
 }
 
 /// Where in a token of the laptop's we are.
@@ -57,25 +42,25 @@ enum Place {
     Packet { handle: u32, left: usize, payload: Vec<u8> },
 }
 
-/// Follows one Amanda connection.
-#[derive(Debug)]
-pub struct Filter {
-    exchanges: Exchanges,
-    streams: Vec<(u32, Kind)>,
-    place: Place,
-    /// What was emitted ends inside a token.
-    inside: bool,
-}
-
-impl Default for Filter {
+impl Default for Place {
     fn default() -> Self {
-        Self { exchanges: Exchanges::default(), streams: Vec::new(), place: Place::Header(Vec::new()), inside: false }
+        Self::Header(Vec::new())
     }
 }
 
+/// Follows one Amanda connection.
+#[derive(Debug, Default)]
+pub struct Filter {
+    plain: Plain,
+    exchanges: Exchanges,
+    streams: Streams,
+    place: Place,
+}
+
 impl Filter {
-    /// Follows what Amanda says; all of it passes.
-    pub fn from_amanda(&mut self, bytes: &[u8]) -> Result<(), Caught> {
+    /// Follows what Amanda says; all of it passes, as it is when this returns.
+    pub fn from_amanda(&mut self, bytes: &mut [u8]) -> Result<(), Caught> {
+        self.plain.mask(bytes);
         self.exchanges.asked(bytes)
     }
 
@@ -83,10 +68,8 @@ impl Filter {
     /// emitted ends in a way that makes Amanda's dumper fail at once, as far as there was a dump.
     pub fn from_laptop(&mut self, bytes: &[u8], emit: &mut dyn FnMut(&[u8])) -> Result<(), Caught> {
         let verdict = self.pass(bytes, emit);
-        if let Err(caught) = &verdict
-            && !self.inside
-        {
-            self.fail(caught, emit);
+        if let Err(caught) = &verdict {
+            self.fail(&caught.0, emit);
         }
         verdict
     }
@@ -122,29 +105,23 @@ impl Filter {
                 Place::Stream { handle, left } => {
                     let (handle, taken) = (*handle, rest.len().min(*left));
                     *left -= taken;
-                    if *left == 0 {
-                        self.place = Place::Header(Vec::new());
+                    let left = *left;
+                    if left == 0 {
+                        self.place = Place::default();
                     }
-                    let piece = &rest[..taken];
-                    match self.streams.iter_mut().find(|(open, _)| *open == handle).map(|(_, kind)| kind) {
-                        Some(Kind::Dump { .. } | Kind::State) => {}
-                        Some(Kind::Names(long)) => {
-                            let longest = names(piece, *long);
-                            self.inside = longest.is_err();
-                            *long = longest?;
-                        }
-                        Some(Kind::Messages(messages)) => {
-                            // Whole lines make a token of their own.
-                            emit_some(emit, &bytes[begun..at]);
-                            begun = at + taken;
-                            let mut lines = Vec::with_capacity(taken);
-                            let verdict = messages.take(piece, &mut lines);
-                            emit_token(emit, handle, &lines);
-                            verdict?;
-                            self.let_go(emit);
-                        }
-                        None => begun = at + taken,
+                    let mut instead = Vec::new();
+                    let filler = self.streams.filler(handle);
+                    let verdict = self.streams.piece(handle, &rest[..taken], &mut instead);
+                    if filler.is_none() || verdict.is_err() {
+                        emit_some(emit, &bytes[begun..at]);
+                        begun = at + taken;
                     }
+                    if let (Some(filler), Err(_)) = (filler, &verdict) {
+                        // The token is filled up, or what follows would be taken for its rest.
+                        emit_some(emit, &vec![filler; taken + left]);
+                    }
+                    emit_some(emit, &instead);
+                    verdict?;
                     at += taken;
                 }
                 Place::Packet { handle, left, payload } => {
@@ -156,9 +133,11 @@ impl Filter {
                     begun = at;
                     if *left == 0 {
                         let (handle, payload) = (*handle, std::mem::take(payload));
-                        self.place = Place::Header(Vec::new());
-                        self.packet(handle, &payload)?;
-                        emit_token(emit, handle, &payload);
+                        self.place = Place::default();
+                        let passes = self.packet(handle, &payload)?;
+                        let mut token = Vec::new();
+                        put_token(&mut token, handle, &passes);
+                        emit(&token);
                     }
                 }
             }
@@ -178,117 +157,63 @@ impl Filter {
                 "the laptop announced {announced} bytes for the handle {handle}, which is none of Amanda's tokens"
             )));
         };
-        self.place = Place::Header(Vec::new());
-        let position = self.streams.iter().position(|(open, _)| *open == handle);
-        if let Some(position) = position
-            && let Kind::Dump { mesg, ended } = self.streams[position].1
-            && (ended || self.wants_header(mesg))
-        {
-            // Amanda's dumper dies of a dump, or of its end, that comes before the header is complete.
-            emit_some(emit, before);
-            if left > 0 {
-                return Err(Caught::new("the laptop sent its dump before the dump's header was complete"));
-            }
-            self.streams[position].1 = Kind::Dump { mesg, ended: true };
-            return Ok(false);
-        }
-        match position {
-            Some(position) if left == 0 => {
-                if let Kind::Messages(messages) = &mut self.streams[position].1 {
-                    let mut lines = Vec::new();
-                    let verdict = messages.end(&mut lines);
-                    emit_some(emit, before);
-                    emit_token(emit, handle, &lines);
-                    verdict?;
-                    emit(&end_of(handle));
-                }
-                let (_, kind) = self.streams.swap_remove(position);
-                self.let_go(emit);
-                Ok(!matches!(kind, Kind::Messages(_)))
-            }
-            Some(position) => {
-                self.place = Place::Stream { handle, left };
-                let passes = !matches!(self.streams[position].1, Kind::Messages(_));
-                if !passes {
-                    emit_some(emit, before);
-                }
-                Ok(passes)
-            }
-            None if left > 0 => {
-                if !self.exchanges.knows(handle) {
-                    emit_some(emit, before);
-                    return Err(Caught::new(format!("the laptop sent {left} bytes for the handle {handle}, which nobody has opened")));
-                }
+        self.place = Place::default();
+        if self.streams.is_open(handle) {
+            let mut instead = Vec::new();
+            let verdict = self.streams.begin(handle, left, &mut instead);
+            if verdict != Ok(true) {
                 emit_some(emit, before);
+                emit_some(emit, &instead);
+            }
+            if left > 0 {
+                self.place = Place::Stream { handle, left };
+            }
+            return verdict;
+        }
+        emit_some(emit, before);
+        match self.exchanges.longest(handle) {
+            None if left > 0 => Err(Caught::new(format!("the laptop sent {left} bytes for the handle {handle}, which nobody has opened"))),
+            Some(longest) if left > longest => {
+                Err(Caught::new(format!("the laptop announced an answer of {left} bytes, and {longest} are enough for it")))
+            }
+            Some(_) if left > 0 => {
                 self.place = Place::Packet { handle, left, payload: Vec::new() };
                 Ok(false)
             }
             // Amanda's own client closes a request's handle, and Amanda passes over it.
-            None => {
-                let passes = self.exchanges.knows(handle);
-                if !passes {
-                    emit_some(emit, before);
+            known => {
+                if known.is_some() {
+                    emit(&whole);
                 }
-                Ok(passes)
+                Ok(false)
             }
         }
     }
 
-    /// Looks at a packet, which may open a dump's streams.
-    fn packet(&mut self, handle: u32, payload: &[u8]) -> Result<(), Caught> {
-        let Some((dle, streams)) = self.exchanges.answered(handle, payload)? else { return Ok(()) };
-        if streams.handles().any(|handle| self.streams.iter().any(|(open, _)| *open == handle)) {
-            return Err(Caught::new("the laptop named a stream that is in use"));
-        }
-        let state = streams.state.flatten();
-        self.streams.push((streams.data, Kind::Dump { mesg: streams.mesg, ended: false }));
-        self.streams.extend(state.map(|handle| (handle, Kind::State)));
-        self.streams.extend(streams.index.map(|handle| (handle, Kind::Names(0))));
-        self.streams.push((streams.mesg, Kind::Messages(Box::new(Messages::new(dle)))));
-        Ok(())
-    }
-
-    /// Tells whether a dump's header is not complete.
-    fn wants_header(&self, mesg: u32) -> bool {
-        self.streams.iter().any(|(open, kind)| *open == mesg && matches!(kind, Kind::Messages(messages) if !messages.is_complete()))
-    }
-
-    /// Lets the end of a dump go that was kept back, now that its header is complete or will never be.
-    fn let_go(&mut self, emit: &mut dyn FnMut(&[u8])) {
-        let ready = |(_, kind): &(u32, Kind)| matches!(kind, Kind::Dump { mesg, ended: true } if !self.wants_header(*mesg));
-        if let Some(position) = self.streams.iter().position(ready) {
-            let (handle, _) = self.streams.swap_remove(position);
-            emit(&end_of(handle));
-        }
+    /// Looks at a packet, which may open a dump's streams; returns what passes of it.
+    fn packet(&mut self, handle: u32, payload: &[u8]) -> Result<Vec<u8>, Caught> {
+        let Answer { passes, opens } = self.exchanges.answered(handle, payload)?;
+        let Some((dle, streams)) = opens else { return Ok(passes) };
+        self.streams.open(dle, &streams)?;
+        Ok(passes)
     }
 
     /// Nothing more comes from the laptop. A dump that is on its way fails, with this reason in Amanda's report.
     pub fn cut(&mut self, why: &str, emit: &mut dyn FnMut(&[u8])) {
-        let begun = match self.place {
-            Place::Stream { handle, left } => self.streams.iter().find(|(open, _)| *open == handle).map(|(_, kind)| (kind, left)),
-            Place::Header(_) | Place::Packet { .. } => None,
-        };
-        if let Some((Kind::Dump { .. } | Kind::State | Kind::Names(_), left)) = begun {
+        if let Place::Stream { handle, left } = self.place
+            && let Some(filler) = self.streams.filler(handle)
+        {
             // The token is filled up, or what follows would be taken for its rest.
-            emit(&vec![0; left]);
+            emit_some(emit, &vec![filler; left]);
         }
-        self.place = Place::Header(Vec::new());
-        if !std::mem::take(&mut self.inside) {
-            self.fail(&Caught::new(why), emit);
-        }
+        self.place = Place::default();
+        self.fail(why, emit);
     }
 
-    /// Ends all dumps in a way that Amanda's dumper waits for nothing more: it counts the error line as the dump's end, and is
-    /// done when all streams are. The messages come first, since it dies of a dump that ends before its header.
-    fn fail(&mut self, caught: &Caught, emit: &mut dyn FnMut(&[u8])) {
-        let (messages, others): (Vec<_>, Vec<_>) = self.streams.drain(..).partition(|(_, kind)| matches!(kind, Kind::Messages(_)));
-        for (handle, _) in messages {
-            emit_token(emit, handle, &error_line(&caught.0));
-            emit(&end_of(handle));
-        }
-        for (handle, _) in others {
-            emit(&end_of(handle));
-        }
+    fn fail(&mut self, why: &str, emit: &mut dyn FnMut(&[u8])) {
+        let mut ends = Vec::new();
+        self.streams.fail(why, &mut ends);
+        emit_some(emit, &ends);
     }
 }
 
@@ -303,22 +228,11 @@ fn emit_some(emit: &mut dyn FnMut(&[u8]), bytes: &[u8]) {
     }
 }
 
-fn emit_token(emit: &mut dyn FnMut(&[u8]), handle: u32, payload: &[u8]) {
+/// Adds a token, or as many as it takes; none for nothing.
+fn put_token(out: &mut Vec<u8>, handle: u32, payload: &[u8]) {
     // Lines that were looked at may be a little longer than what came, and are still far from what Amanda takes.
     for piece in payload.chunks(MAX_PAYLOAD) {
-        emit(&header(handle, piece.len() as u32));
-        emit(piece);
+        out.extend(header(handle, piece.len() as u32));
+        out.extend(piece);
     }
-}
-
-/// Looks at a piece of an index; returns how long its last name is so far.
-fn names(piece: &[u8], before: usize) -> Result<usize, Caught> {
-    let mut long = before;
-    for (at, name) in piece.split(|byte| *byte == b'\n').enumerate() {
-        long = if at == 0 { before + name.len() } else { name.len() };
-        if long > MAX_NAME {
-            return Err(Caught::new(format!("the laptop's index has a name of more than {MAX_NAME} bytes")));
-        }
-    }
-    Ok(long)
 }

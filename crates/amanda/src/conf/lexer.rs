@@ -1,0 +1,163 @@
+//! The words of amanda.conf, with their places (`get_conftoken` in common-src/conffile.c).
+
+use crate::quoting::unquote;
+
+/// Amanda's longest word.
+const LONGEST: usize = 4095;
+
+/// What a word is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Token {
+    /// A keyword or a name: letters, digits, `_` and `-`, a letter first.
+    Word(String),
+    /// In quotation marks, unquoted.
+    Str(Vec<u8>),
+    /// A whole number.
+    Int(i64),
+    /// A number with a fraction.
+    Real(f64),
+    Comma,
+    OpenBrace,
+    CloseBrace,
+    /// The end of a line.
+    Newline,
+    /// The end of the file.
+    End,
+}
+
+/// A place in a file: line and column, counted from 1. Columns are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// A word and where it begins.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Spanned {
+    pub token: Token,
+    pub at: Place,
+}
+
+/// Splits a file into words.
+pub(super) struct Lexer<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: usize,
+    line_start: usize,
+}
+
+impl<'a> Lexer<'a> {
+    pub fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, line: 1, line_start: 0 }
+    }
+
+    fn place(&self) -> Place {
+        Place { line: self.line, column: self.at - self.line_start + 1 }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn newline(&mut self) {
+        self.line += 1;
+        self.line_start = self.at;
+    }
+
+    /// Takes bytes while they are such.
+    fn take_while(&mut self, such: impl Fn(u8) -> bool) -> &'a [u8] {
+        let start = self.at;
+        while self.peek().is_some_and(&such) {
+            self.at += 1;
+        }
+        &self.text[start..self.at]
+    }
+
+    /// Takes the next word. The error is a sentence about the word at the place.
+    pub fn next(&mut self) -> Result<Spanned, (Place, String)> {
+        self.take_while(|byte| byte != b'\n' && byte.is_ascii_whitespace() || byte == 0x0b);
+        if self.peek() == Some(b'#') {
+            self.take_while(|byte| byte != b'\n');
+        }
+        let at = self.place();
+        let Some(byte) = self.peek() else { return Ok(Spanned { token: Token::End, at }) };
+        let token = match byte {
+            b'\n' => {
+                self.at += 1;
+                self.newline();
+                Token::Newline
+            }
+            b'a'..=b'z' | b'A'..=b'Z' => {
+                let word = self.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+                if word.len() > LONGEST {
+                    return Err((at, "this word is longer than 4095 bytes".to_owned()));
+                }
+                Token::Word(String::from_utf8_lossy(word).into_owned())
+            }
+            b'0'..=b'9' => self.number(1).map_err(|what| (at, what))?,
+            b'-' if self.text.get(self.at + 1).is_some_and(u8::is_ascii_digit) => {
+                self.at += 1;
+                self.number(-1).map_err(|what| (at, what))?
+            }
+            b'"' => Token::Str(self.string().map_err(|what| (at, what))?),
+            b',' | b'{' | b'}' => {
+                self.at += 1;
+                match byte {
+                    b',' => Token::Comma,
+                    b'{' => Token::OpenBrace,
+                    _ => Token::CloseBrace,
+                }
+            }
+            other => return Err((at, format!("{:?} cannot stand here", char::from(other)))),
+        };
+        Ok(Spanned { token, at })
+    }
+
+    fn number(&mut self, sign: i64) -> Result<Token, String> {
+        let too_large = || "this number is too large".to_owned();
+        let whole = self.take_while(|byte| byte.is_ascii_digit());
+        let whole = String::from_utf8_lossy(whole);
+        if self.peek() != Some(b'.') {
+            return Ok(Token::Int(sign * whole.parse::<i64>().map_err(|_| too_large())?));
+        }
+        self.at += 1;
+        let fraction = self.take_while(|byte| byte.is_ascii_digit());
+        let number = format!("{}{whole}.{}0", if sign < 0 { "-" } else { "" }, String::from_utf8_lossy(fraction));
+        number.parse().ok().filter(|number: &f64| number.is_finite()).map(Token::Real).ok_or_else(too_large)
+    }
+
+    /// A text goes to the next quotation mark; a backslash at the end of a line continues it on the next one.
+    fn string(&mut self) -> Result<Vec<u8>, String> {
+        let unclosed = || "this quotation mark is never closed".to_owned();
+        let mut quoted = vec![b'"'];
+        self.at += 1;
+        loop {
+            let byte = self.peek().ok_or_else(unclosed)?;
+            match byte {
+                b'\n' => return Err(unclosed()),
+                b'\\' => {
+                    let escaped = *self.text.get(self.at + 1).ok_or_else(unclosed)?;
+                    self.at += 2;
+                    if escaped == b'\n' {
+                        self.newline();
+                    } else {
+                        quoted.extend([b'\\', escaped]);
+                    }
+                }
+                other => {
+                    self.at += 1;
+                    quoted.push(other);
+                }
+            }
+            if quoted.len() > LONGEST {
+                return Err("this text is longer than 4095 bytes".to_owned());
+            }
+            if byte == b'"' {
+                return unquote(&quoted).map_err(|error| error.to_string());
+            }
+        }
+    }
+}
