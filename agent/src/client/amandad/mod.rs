@@ -26,7 +26,7 @@ use super::broken::{Asked, ServeError, Why};
 use super::children::Children;
 use super::connection::words;
 use super::lanes::Wire;
-use super::state::Pending;
+use super::state::{Living, Pending};
 use super::{Client, Out};
 use gate::Passed;
 
@@ -102,6 +102,8 @@ struct Dump {
     level: u8,
     /// What was kept; none for a dump without record.
     pending: Option<Pending>,
+    /// Held until amandad has ended: until then its state may still move, whatever receipts say.
+    living: Option<Living>,
     lines: Lines,
     sent: u64,
     files: u64,
@@ -239,6 +241,7 @@ impl Relay {
     fn over(&self) {
         for dump in self.state().requests.values_mut().flatten() {
             let how = dump.ended.take().unwrap_or_else(|| "the connection has ended".to_owned());
+            dump.living = None;
             self.client.watch.ended(&dump.disk, &how);
         }
     }
