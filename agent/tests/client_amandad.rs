@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use amanda::protocol::packet::Kind as Packets;
+use amanda::protocol::packet::{Kind as Packets, Packet};
 use amanda::protocol::reply::{CheckLine, Selfcheck, Sendsize, Size, parse_noop};
 use amanda::protocol::request::{Application, Compress, DleRequest, Estimate, Level, Patterns, Program, Service};
 use asyncamanda::client::Kind;
@@ -13,7 +13,7 @@ use nix::unistd::{User, chown, geteuid};
 
 #[allow(dead_code, reason = "shared with the tests of the native client, each of which uses a part of it")]
 mod amanda_server;
-use amanda_server::{CONFIG, Laptop, Server, at};
+use amanda_server::{CONFIG, Laptop, Server, at, request};
 
 const AMANDAD: &str = "/usr/lib/amanda/amandad";
 const USER: &str = "backup";
@@ -93,6 +93,13 @@ fn the_installed_amandad_serves_what_is_allowed_and_its_state_follows_the_receip
     assert!(server.refusal(DleRequest { program: Program::Dump, ..dle() }).contains("take exclude away"));
     assert!(server.refusal(foreign()).contains("disk /etc is not served here"));
     assert_eq!(server.ask_raw(b"SERVICE amindexd\nOPTIONS hostname=laptop1;\n").1.kind, Packets::Nak);
+    // A handle that is known brings no other request past the gate.
+    let asked = request(Service::Noop, Vec::new());
+    let (handle, _) = server.ask_raw(&asked.print());
+    server.send(handle, &Packet::new(Packets::Req, request(Service::Sendbackup, vec![at(0, dle())]).print()).print());
+    assert_eq!(server.packet(handle).kind, Packets::Nak);
+    assert!(laptop.heard.refused.lock().expect("no panic").iter().any(|words| words.contains("under a handle that it has used already")));
+    assert!(laptop.state.pending().is_empty() && !list.exists());
     server.close().expect("served");
 
     let dump = laptop.dump(0, DleRequest { compress: Compress::ClientFast, ..dle() });

@@ -101,8 +101,9 @@ impl Answer for Served {
         }
     }
 
+    /// What applications of the installed client keep of their own cannot be put back.
     fn holds_back(&self) -> bool {
-        true
+        self.client.rules.kind == Kind::Native
     }
 }
 
@@ -197,4 +198,66 @@ fn owner(gnutar_lists: &Path) -> String {
     use std::os::unix::fs::MetadataExt as _;
     let uid = std::fs::metadata(gnutar_lists).map(|meta| nix::unistd::Uid::from_raw(meta.uid())).ok();
     uid.and_then(|uid| nix::unistd::User::from_uid(uid).ok().flatten()).map_or_else(|| "backup".to_owned(), |user| user.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{Base, Outcome};
+
+    fn served(dir: &Path, kind: Kind) -> Served {
+        let rules = Rules { host: None, config: None, disks: Vec::new(), programs: Vec::new(), kind };
+        let seen = Arc::new(Seen::default());
+        Served { client: Arc::new(Client { rules, state: State::at(dir), watch: seen.clone() }), seen, amandates: None }
+    }
+
+    #[test]
+    fn only_the_client_in_this_program_holds_its_state_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(served(dir.path(), Kind::Native).holds_back());
+        let stock = Kind::Amandad {
+            program: "/usr/lib/amanda/amandad".into(),
+            gnutar_lists: "/lists".into(),
+            amandates: "/amandates".into(),
+            user: "backup".to_owned(),
+        };
+        assert!(!served(dir.path(), stock).holds_back());
+    }
+
+    #[test]
+    fn what_the_server_restates_decides_what_is_built_on_unless_a_run_goes_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let served = served(dir.path(), Kind::Native);
+        let (state, disk) = (&served.client.state, DiskName::new("/home").expect("a name"));
+        let attempt = state.begin(&disk, 0, 1000).expect("begun");
+        std::fs::write(attempt.snapshot(), "GNU tar-1.35-2\n1000\x000\0").expect("ours");
+        attempt.keep(amanda::crc::Crc { crc: 0xab, bytes: 9 }).expect("kept");
+        let crc = Some("000000ab".to_owned());
+        let has = |datestamp: &str| Receipt {
+            run: "run".to_owned(),
+            host: "laptop1".parse().expect("a host"),
+            config: "daily".parse().expect("a config"),
+            disk: disk.clone(),
+            outcome: Outcome::Ok,
+            level: Some(0),
+            datestamp: datestamp.to_owned(),
+            started: 1000,
+            finished: 2000,
+            bytes: Some(9),
+            crc32c: crc.clone(),
+            sent_crc32c: crc.clone(),
+            orig_kb: None,
+            reason: String::new(),
+            chain: vec![Base { level: 0, datestamp: datestamp.to_owned(), places: Vec::new() }],
+        };
+        served.restated(&[has("20261122003709")], false);
+        assert_eq!(state.levels(&disk), [0], "promoted, with its datestamp");
+        served.restated(&[has("20261101000000")], true);
+        assert_eq!(state.levels(&disk), [0], "a run goes on");
+        served.restated(&[has("20261122003709")], false);
+        assert_eq!(state.levels(&disk), [0]);
+        served.restated(&[has("20261101000000")], false);
+        assert_eq!(state.levels(&disk), [0; 0], "an older image");
+        assert_eq!(served.words(), [""; 0]);
+    }
 }

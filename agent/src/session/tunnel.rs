@@ -3,10 +3,9 @@
 //! The conversation owns the [`Tunnel`] and feeds it what comes. A thread sees two ends: an [`Input`] to read from, and an
 //! [`Output`] that waits while the server has given no credit. Credit is counted by [`wire::Flow`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
-use std::sync::mpsc as plain;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
@@ -101,26 +100,69 @@ impl Output {
     }
 }
 
+/// What has come on a stream and was not read yet: one buffer, so that a server which sends single bytes gets no more memory than
+/// its credit says.
+#[derive(Debug, Default)]
+struct Come {
+    state: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: VecDeque<u8>,
+    /// No more comes, or nobody reads any more.
+    over: bool,
+}
+
+impl Come {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, bytes: &[u8]) {
+        let mut waiting = self.lock();
+        // A thread that has ended takes nothing in.
+        if !waiting.over {
+            waiting.bytes.extend(bytes);
+            self.changed.notify_all();
+        }
+    }
+
+    fn close(&self) {
+        self.lock().over = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for bytes; none at the end.
+    fn take(&self, into: &mut [u8]) -> io::Result<usize> {
+        let waiting = self.changed.wait_while(self.lock(), |waiting| !waiting.over && waiting.bytes.is_empty());
+        waiting.unwrap_or_else(PoisonError::into_inner).bytes.read(into)
+    }
+}
+
 /// Where a thread reads from; its end comes when the server closes the stream or the session ends.
 #[derive(Debug)]
 pub struct Input {
     stream: u8,
-    pieces: plain::Receiver<Vec<u8>>,
-    piece: Vec<u8>,
-    at: usize,
+    come: Arc<Come>,
     flow: Arc<Mutex<Flow>>,
     words: mpsc::WeakUnboundedSender<Vec<u8>>,
 }
 
+impl Drop for Input {
+    fn drop(&mut self) {
+        let mut waiting = self.come.lock();
+        *waiting = Waiting { bytes: VecDeque::new(), over: true };
+    }
+}
+
 impl Read for Input {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.piece.len() {
-            let Ok(piece) = self.pieces.recv() else { return Ok(0) };
-            (self.piece, self.at) = (piece, 0);
+        let bytes = self.come.take(into)?;
+        if bytes == 0 {
+            return Ok(0);
         }
-        let bytes = into.len().min(self.piece.len() - self.at);
-        into[..bytes].copy_from_slice(&self.piece[self.at..self.at + bytes]);
-        self.at += bytes;
         let credit = self.flow.lock().unwrap_or_else(PoisonError::into_inner).passed_on(bytes);
         // Told from here, so that it cannot come behind the stream's own end. Nobody hears it when the session is over.
         if let Some(bytes) = credit
@@ -137,7 +179,7 @@ impl Read for Input {
 struct Stream {
     flow: Arc<Mutex<Flow>>,
     gate: Arc<Gate>,
-    pieces: Option<plain::Sender<Vec<u8>>>,
+    come: Arc<Come>,
     ended: bool,
     closed: bool,
     thread: JoinHandle<()>,
@@ -164,9 +206,9 @@ impl Tunnel {
         }
         let Some(out) = &self.out else { return Err(StreamError::NotFree(stream)) };
         let gate = Arc::new(Gate::default());
-        let (pieces, to_read) = plain::channel();
+        let come = Arc::new(Come::default());
         let flow = Arc::new(Mutex::new(Flow::default()));
-        let input = Input { stream, pieces: to_read, piece: Vec::new(), at: 0, flow: Arc::clone(&flow), words: out.words() };
+        let input = Input { stream, come: Arc::clone(&come), flow: Arc::clone(&flow), words: out.words() };
         let output = Arc::new(Output { stream, gate: Arc::clone(&gate), frames: out.streams() });
         let (answer, frames, ended) = (Arc::clone(&self.answer), out.streams(), self.ended.clone());
         let thread = std::thread::spawn(move || {
@@ -178,7 +220,7 @@ impl Tunnel {
                 let _ = frames.blocking_send(close);
             }
         });
-        self.streams.insert(stream, Stream { flow, gate, pieces: Some(pieces), ended: false, closed: false, thread });
+        self.streams.insert(stream, Stream { flow, gate, come, ended: false, closed: false, thread });
         Ok(())
     }
 
@@ -186,10 +228,7 @@ impl Tunnel {
     pub fn came(&mut self, stream: u8, bytes: &[u8]) -> Result<(), StreamError> {
         let open = self.streams.get_mut(&stream).filter(|open| !open.closed).ok_or(StreamError::NotOpen(stream))?;
         open.flow.lock().unwrap_or_else(PoisonError::into_inner).received(bytes.len())?;
-        if let Some(pieces) = &open.pieces {
-            // A thread that has ended takes nothing in.
-            let _ = pieces.send(bytes.to_vec());
-        }
+        open.come.put(bytes);
         Ok(())
     }
 
@@ -205,7 +244,7 @@ impl Tunnel {
         let open = self.streams.get_mut(&stream).filter(|open| !open.closed).ok_or(StreamError::NotOpen(stream))?;
         open.closed = true;
         open.gate.close();
-        open.pieces = None;
+        open.come.close();
         self.forget(stream);
         Ok(())
     }
@@ -235,7 +274,7 @@ impl Tunnel {
         self.hang_up();
         for open in self.streams.values_mut() {
             open.gate.close();
-            open.pieces = None;
+            open.come.close();
         }
         for (_, open) in std::mem::take(&mut self.streams) {
             let _ = open.thread.join();
@@ -322,6 +361,24 @@ mod tests {
         assert!(matches!(tunnel.open(0), Err(StreamError::NotFree(0))));
         assert!(matches!(tunnel.open(MAX_STREAMS + 1), Err(StreamError::NotFree(_))));
         assert!(matches!(tunnel.closed(1), Err(StreamError::NotOpen(1))));
+    }
+
+    #[test]
+    fn single_bytes_take_no_more_room_than_they_are_and_come_out_together() {
+        let come = Come::default();
+        for _ in 0..WINDOW {
+            come.put(&[7]);
+        }
+        assert!(come.lock().bytes.capacity() <= 2 * WINDOW as usize);
+        let mut bytes = vec![0; 2 * WINDOW as usize];
+        come.close();
+        let mut read = 0;
+        while let Ok(more @ 1..) = come.take(&mut bytes[read..]) {
+            read += more;
+        }
+        assert_eq!((read, bytes[read - 1]), (WINDOW as usize, 7));
+        come.put(&[8]);
+        assert_eq!(come.take(&mut bytes).expect("the end"), 0, "nothing comes behind the end");
     }
 
     #[test]

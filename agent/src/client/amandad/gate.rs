@@ -107,7 +107,7 @@ pub fn keep(client: &Client, wanted: &Wanted) -> Result<Dump, Refusal> {
     let level = u8::try_from(level).map_err(|_| Refusal::new(format!("there is no level {level}")))?;
     // GNUTAR and amgtar keep such lists; what other applications keep is theirs, and only amandates is put back.
     let keeps_state = wanted.dle.record && matches!(wanted.dle.program, Program::Gnutar | Program::Application | Program::Dump);
-    let pending = if keeps_state {
+    let (pending, living) = if keeps_state {
         // Refused, since nothing of what Amanda's client would then leave out could be brought back; a level 0 builds on none.
         let future = stock::base_of_the_future(gnutar_lists, &wanted.host, &disk, level, SystemTime::now());
         let cannot = |error| Refusal::new(format!("what the next dump builds on cannot be read in {}: {error}", gnutar_lists.display()));
@@ -120,9 +120,10 @@ pub fn keep(client: &Client, wanted: &Wanted) -> Result<Dump, Refusal> {
         let started = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
         let list = stock::list_of(gnutar_lists, &wanted.host, &disk, level);
         let kept = client.state.before_stock(&disk, level, started, list, amandates);
-        Some(kept.map_err(|error| Refusal::new(words(&error)))?)
+        let (pending, living) = kept.map_err(|error| Refusal::new(words(&error)))?;
+        (Some(pending), Some(living))
     } else {
-        None
+        (None, None)
     };
-    Ok(Dump { disk, level, pending, lines: amanda::lines::Lines::default(), sent: 0, files: 0, ended: None })
+    Ok(Dump { disk, level, pending, living, lines: amanda::lines::Lines::default(), sent: 0, files: 0, ended: None })
 }

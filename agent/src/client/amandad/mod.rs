@@ -19,7 +19,7 @@ use std::thread;
 use amanda::lines::Lines;
 use amanda::protocol::mesg::Line;
 use amanda::protocol::packet::{Kind as Packets, Packet};
-use amanda::protocol::reply::Sendbackup;
+use amanda::protocol::reply::{self, Sendbackup};
 use amanda::protocol::token::{self, Tokens};
 use wire::DiskName;
 
@@ -27,7 +27,7 @@ use super::broken::{Asked, ServeError, Why};
 use super::children::Children;
 use super::connection::words;
 use super::lanes::Wire;
-use super::state::Pending;
+use super::state::{Living, Pending};
 use super::{Client, Out};
 use gate::Passed;
 
@@ -93,7 +93,7 @@ struct State {
     /// What was asked for last.
     asked: Option<Asked>,
     /// Handles of requests that amandad has.
-    requests: HashMap<u32, Option<Dump>>,
+    requests: HashMap<u32, Begun>,
     /// Streams of dumps that go on: what they carry, and for which request.
     streams: HashMap<u32, (Carries, u32)>,
 }
@@ -106,12 +106,21 @@ enum Carries {
     Other,
 }
 
+/// A request that amandad has.
+struct Begun {
+    /// As it came: what comes again under its handle must be the same.
+    body: Vec<u8>,
+    dump: Option<Dump>,
+}
+
 /// A dump that amandad makes.
 struct Dump {
     disk: DiskName,
     level: u8,
     /// What was kept; none for a dump without record.
     pending: Option<Pending>,
+    /// Held until amandad has ended: until then its state may still move, whatever receipts say.
+    living: Option<Living>,
     lines: Lines,
     sent: u64,
     files: u64,
@@ -166,6 +175,12 @@ impl Relay {
         if packet.kind != Packets::Req {
             return Ok((known && packet.kind == Packets::Ack).then(|| payload.to_vec()));
         }
+        if self.state().requests.get(&handle).is_some_and(|begun| begun.body != packet.body) {
+            // Not one that was let in and kept for.
+            let words = "the server's Amanda asks for something else under a handle that it has used already";
+            self.client.watch.refused(words);
+            return self.wire.packet(handle, &Packet::new(Packets::Nak, reply::error(words.as_bytes()))).map(|()| None);
+        }
         match gate::pass(&self.client, &packet.body) {
             Passed::Answer(kind, body) => {
                 if kind == Packets::Rep {
@@ -180,7 +195,7 @@ impl Relay {
                     let kept = dump.map(|dump| gate::keep(&self.client, &dump)).transpose();
                     let kept = if full { Err(super::allow::Refusal::new("this client is asked for too much")) } else { kept };
                     match kept {
-                        Ok(dump) => drop(self.state().requests.insert(handle, dump)),
+                        Ok(dump) => drop(self.state().requests.insert(handle, Begun { body: packet.body, dump })),
                         Err(refusal) => {
                             self.client.watch.refused(&refusal.to_string());
                             self.wire.packet(handle, &Packet::ack())?;
@@ -220,10 +235,10 @@ impl Relay {
         let mut state = self.state();
         let State { requests, streams, .. } = &mut *state;
         if let Some(&(carries, request)) = streams.get(&handle) {
-            if let Some(Some(dump)) = requests.get_mut(&request) {
+            if let Some(Begun { dump: Some(dump), .. }) = requests.get_mut(&request) {
                 dump.hears(&self.client, carries, payload);
             }
-        } else if let Some(Some(dump)) = requests.get_mut(&handle)
+        } else if let Some(Begun { dump: Some(dump), .. }) = requests.get_mut(&handle)
             && let Ok(Packet { kind: Packets::Rep, body }) = Packet::parse(payload)
         {
             match Sendbackup::parse(&body) {
@@ -247,8 +262,9 @@ impl Relay {
 
     /// The connection is over: what has not ended well is left for the receipts to decide.
     fn over(&self) {
-        for dump in self.state().requests.values_mut().flatten() {
+        for dump in self.state().requests.values_mut().filter_map(|begun| begun.dump.as_mut()) {
             let how = dump.ended.take().unwrap_or_else(|| "the connection has ended".to_owned());
+            dump.living = None;
             self.client.watch.ended(&dump.disk, &how);
         }
     }

@@ -28,25 +28,27 @@ pub enum Change {
 
 /// Returns what the file says of a disk at a level; nothing when there is no such file.
 pub fn look(path: &Path, disk: &DiskName, level: u8) -> io::Result<Option<i64>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let Some(file) = open(path, false)? else { return Ok(None) };
     let (dates, _) = amandates::newest_of(file.take(LONGEST), [disk.as_bytes()])?;
     Ok(dates.get(disk.as_bytes()).and_then(|dates| dates.at_level(level)))
+}
+
+/// Opens it where it is there. The directory is the dump user's, who must not make root read or replace somebody else's file through a
+/// link, or wait for a pipe.
+fn open(path: &Path, write: bool) -> io::Result<Option<File>> {
+    match OpenOptions::new().read(true).write(write).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
+        Ok(_) => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a file")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Changes the line of a disk and level, and nothing else in the file.
 pub fn change(path: &Path, disk: &DiskName, level: u8, change: Change) -> io::Result<()> {
     // Whoever changes it while we wait for the lock may put another file in its place.
     for _ in 0..16 {
-        // The directory is the dump user's, who must not make root read or replace somebody else's file through a link.
-        let file = match OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
-            Ok(file) => Some(file),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
+        let file = open(path, true)?;
         if let Some(file) = &file {
             lock(file)?;
             if fs::metadata(path).map(|now| (now.dev(), now.ino())).ok() != file.metadata().map(|was| (was.dev(), was.ino())).ok() {
@@ -171,5 +173,19 @@ mod tests {
         assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(dir.path()).expect("there").count(), 1, "nothing is left beside it");
         assert!(change(&dir.path().join("none/amandates"), &disk, 0, Change::Advance(1)).is_err());
+    }
+
+    #[test]
+    fn neither_a_link_nor_a_pipe_is_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (link, pipe) = (dir.path().join("link"), dir.path().join("pipe"));
+        let disk = DiskName::new("/home").expect("a name");
+        fs::write(dir.path().join("other"), "/home 0 7\n").expect("ours");
+        std::os::unix::fs::symlink("other", &link).expect("ours");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("ours");
+        for path in [&link, &pipe] {
+            assert!(look(path, &disk, 0).is_err(), "{}", path.display());
+            assert!(change(path, &disk, 0, Change::Advance(8)).is_err(), "{}", path.display());
+        }
     }
 }

@@ -33,7 +33,7 @@ pub struct Attempt {
     pub(super) begun: (SystemTime, Instant),
     remark: Option<String>,
     system: Option<FileSystem>,
-    _lock: File,
+    _living: Living,
 }
 
 impl Attempt {
@@ -48,14 +48,14 @@ impl Attempt {
     ) -> Result<Self, StateError> {
         let dir = directory(pending)?;
         let failed = |source| StateError { path: dir.path().to_path_buf(), source };
-        let held = lock(dir.path()).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::WouldBlock.into()))?;
+        let living = lock(dir.path()).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::WouldBlock.into()))?;
         let mut list = File::options().write(true).create_new(true).mode(0o600).open(dir.path().join(SNAPSHOT)).map_err(failed)?;
         if let Some(base) = base {
             let mut base = File::open(base).map_err(|source| StateError { path: base.to_path_buf(), source })?;
             io::copy(&mut base, &mut list).map_err(failed)?;
         }
         let begun = (SystemTime::now(), Instant::now());
-        Ok(Self { dir, disk: disk.clone(), level, started, begun, remark, system: None, _lock: held })
+        Ok(Self { dir, disk: disk.clone(), level, started, begun, remark, system: None, _living: living })
     }
 
     /// Returns tar's list.
@@ -121,15 +121,36 @@ pub(super) fn directory(pending: &Path) -> Result<TempDir, StateError> {
     tempfile::Builder::new().prefix(&prefix).tempdir_in(pending).map_err(|source| StateError { path: pending.to_path_buf(), source })
 }
 
+/// The lock of an attempt that lives.
+#[derive(Debug)]
+pub struct Living(File);
+
+impl Drop for Living {
+    /// Not left to the end of the file: a program that is being started at this moment has a copy of it.
+    fn drop(&mut self) {
+        let _goes_with_the_file = fcntl(&self.0, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK)));
+    }
+}
+
+fn whole(kind: i32) -> libc::flock {
+    libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
 /// Takes the lock of an attempt; none when it lives.
-pub(super) fn lock(attempt: &Path) -> io::Result<Option<File>> {
+pub(super) fn lock(attempt: &Path) -> io::Result<Option<Living>> {
     let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(attempt.join(LOCK))?;
-    let whole = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
-    match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)) {
-        Ok(_) => Ok(Some(file)),
+    match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {
+        Ok(_) => Ok(Some(Living(file))),
         Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Tells whether an attempt lives, without taking its lock.
+pub(super) fn lives(attempt: &Path) -> bool {
+    let Ok(file) = File::open(attempt.join(LOCK)) else { return false };
+    let mut held = whole(libc::F_WRLCK);
+    fcntl(&file, FcntlArg::F_OFD_GETLK(&mut held)).is_ok() && i32::from(held.l_type) != libc::F_UNLCK
 }
 
 /// Removes what attempts that were killed have left behind: directories without a record that nobody holds. A young one may be about to

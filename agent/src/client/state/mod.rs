@@ -36,7 +36,7 @@ use amanda::crc::Crc;
 use serde::{Deserialize, Serialize};
 use wire::DiskName;
 
-pub use attempt::Attempt;
+pub use attempt::{Attempt, Living};
 pub use fate::{Fate, fate, proof};
 pub use system::FileSystem;
 
@@ -199,13 +199,21 @@ impl State {
         }
     }
 
-    /// Keeps, durably, what Amanda's own client is about to change. The checksum comes later, with [`State::told`].
-    pub fn before_stock(&self, disk: &DiskName, level: u8, started: i64, list: PathBuf, amandates: &Path) -> Result<Pending, StateError> {
+    /// Keeps, durably, what Amanda's own client is about to change. The checksum comes later, with [`State::told`]. As long as the second
+    /// value is held the dump lives, and nothing is decided about it.
+    pub fn before_stock(
+        &self,
+        disk: &DiskName,
+        level: u8,
+        started: i64,
+        list: PathBuf,
+        amandates: &Path,
+    ) -> Result<(Pending, Living), StateError> {
         self.prepare()?;
         let dir = attempt::directory(&self.attempts())?;
         let path = dir.path().to_path_buf();
         let failed = |source| StateError { path: path.clone(), source };
-        let _lock = attempt::lock(&path).map_err(failed)?;
+        let living = attempt::lock(&path).map_err(failed)?.ok_or_else(|| failed(ErrorKind::WouldBlock.into()))?;
         let before = stock::keep(&path, list, amandates, disk, level).map_err(failed)?;
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let undo = Undo::PutBack(before);
@@ -213,18 +221,34 @@ impl State {
         pending.write(&path)?;
         sync(&self.attempts()).map_err(failed)?;
         let _kept = dir.keep();
-        Ok(pending)
+        Ok((pending, living))
     }
 
     /// Writes down what an attempt of Amanda's own client said that it sent.
     pub fn told(&self, pending: &Pending, sent: Crc) -> Result<Pending, StateError> {
-        let told = Pending { client_crc: Some(sent.crc), bytes: Some(sent.bytes), ..pending.clone() };
-        told.write(&self.attempts().join(&pending.id))?;
+        let dir = self.attempts().join(&pending.id);
+        if crate::clock::now() < pending.started {
+            // As for an attempt of ours: the next dump must not build on it.
+            return Err(StateError { path: dir, source: io::Error::other("the clock was set back while the dump was made") });
+        }
+        // It may have inherited what an earlier attempt had kept.
+        let current = Pending::read(&dir).unwrap_or_else(|| pending.clone());
+        let told = Pending { client_crc: Some(sent.crc), bytes: Some(sent.bytes), ..current };
+        told.write(&dir)?;
         Ok(told)
     }
 
     /// Returns the attempts that wait for the server's word, oldest first.
     pub fn pending(&self) -> Vec<Pending> {
+        self.all().into_iter().filter(|pending| !self.lives(pending)).collect()
+    }
+
+    fn lives(&self, pending: &Pending) -> bool {
+        attempt::lives(&self.attempts().join(&pending.id))
+    }
+
+    /// Returns those that wait and those that live, oldest first.
+    fn all(&self) -> Vec<Pending> {
         let Ok(entries) = fs::read_dir(self.attempts()) else { return Vec::new() };
         let mut found: Vec<Pending> = entries.flatten().filter_map(|entry| Pending::read(&entry.path())).collect();
         found.sort_by(|a, b| a.id.cmp(&b.id));
@@ -249,7 +273,8 @@ impl State {
             }
             Undo::PutBack(_) => {
                 // What earlier attempts at this level had kept is older than what the server has.
-                for older in self.siblings(pending).take_while(|other| other.id != pending.id) {
+                // One that lives will still move the state, and then has to be put back.
+                for older in self.siblings(pending).take_while(|other| other.id != pending.id).filter(|older| !self.lives(older)) {
                     self.drop_attempt(&older)?;
                 }
             }
@@ -315,7 +340,7 @@ impl State {
     /// Returns the attempts of Amanda's own client on the same list, oldest first.
     fn siblings(&self, pending: &Pending) -> impl Iterator<Item = Pending> {
         let (disk, level) = (pending.disk.clone(), pending.level);
-        self.pending().into_iter().filter(move |other| other.disk == disk && other.level == level && other.undo != Undo::Forget)
+        self.all().into_iter().filter(move |other| other.disk == disk && other.level == level && other.undo != Undo::Forget)
     }
 
     /// The record goes first: what is left without one is swept away.

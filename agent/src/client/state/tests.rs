@@ -277,7 +277,7 @@ fn a_record_of_garbage_is_no_attempt() {
 
 /// The state of an installed client: a list that says `words`, and its line in amandates.
 fn stock_dump(world: &World, list: &Path, level: u8, words: &str, at: i64) -> Pending {
-    let pending = world.state.before_stock(&world.disk, level, at, list.to_path_buf(), &world.amandates()).expect("kept");
+    let (pending, _living) = world.state.before_stock(&world.disk, level, at, list.to_path_buf(), &world.amandates()).expect("kept");
     fs::write(list, words).expect("ours");
     amandates::change(&world.amandates(), &world.disk, level, amandates::Change::Advance(at)).expect("ours");
     world.state.told(&pending, Crc { crc: 5, bytes: 6 }).expect("told")
@@ -315,6 +315,37 @@ fn amandas_own_state_is_put_back_or_left_in_every_order() {
         assert_eq!((fs::read_to_string(&list).expect("there").as_str(), line), expected, "{case}");
         assert!(world.state.pending().is_empty(), "{case}");
     }
+}
+
+#[test]
+fn nothing_is_decided_about_a_dump_of_amandas_client_that_lives() {
+    let world = world();
+    let list = world.dir.path().join("host_home_1");
+    fs::write(&list, "old").expect("ours");
+    let begin = |at| world.state.before_stock(&world.disk, 1, at, list.clone(), &world.amandates()).expect("kept");
+    let (first, second) = (stock_dump(&world, &list, 1, "first", 10), begin(20));
+    assert_eq!(world.state.pending(), std::slice::from_ref(&first), "the second lives");
+    world.state.discard(&first).expect("discarded");
+    assert_eq!(fs::read_to_string(&list).expect("there"), "first", "the one that lives will put it back");
+    let told = world.state.told(&second.0, Crc { crc: 5, bytes: 6 }).expect("told");
+    assert!(world.state.pending().is_empty());
+    drop(second.1);
+    assert_eq!(world.state.pending(), std::slice::from_ref(&told));
+    world.state.discard(&told).expect("discarded");
+    assert_eq!(fs::read_to_string(&list).expect("there"), "old", "what was there before both");
+
+    let (older, newer) = (begin(30), stock_dump(&world, &list, 1, "newer", 40));
+    world.promote(&newer);
+    drop(older.1);
+    assert_eq!(world.state.pending(), [older.0], "it is still there to be decided about");
+}
+
+#[test]
+fn a_checksum_from_before_the_clock_was_set_back_is_not_written_down() {
+    let world = world();
+    let (pending, _living) =
+        world.state.before_stock(&world.disk, 0, 9_999_999_999, world.dir.path().join("list"), &world.amandates()).expect("kept");
+    assert!(world.state.told(&pending, Crc { crc: 5, bytes: 6 }).is_err());
 }
 
 #[test]
