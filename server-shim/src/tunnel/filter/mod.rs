@@ -22,7 +22,7 @@ use streams::Streams;
 
 /// Why a stream is ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; the connection was ended")]
+#[error("{0}")]
 pub struct Caught(String);
 
 impl Caught {
