@@ -7,6 +7,8 @@
 //! Nothing is kept beyond one packet and one line.
 
 mod answers;
+#[cfg(test)]
+mod answers_tests;
 mod exchanges;
 mod messages;
 mod names;
