@@ -97,6 +97,36 @@ pub fn within_budget(config: &Config, host: &HostName, spent: &Spent) -> Result<
     }
 }
 
+/// What a host has had of checks lately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// One is asked for and not answered yet.
+    pub waiting: bool,
+    /// So many were answered within [`CHECKS_WINDOW`]; the answers to its triggers count as well.
+    pub done: usize,
+}
+
+/// The time that [`may_check`] looks back.
+pub const CHECKS_WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// As many checks may a host have within that time: each starts an amcheck.
+const CHECKS: usize = 30;
+
+/// Decides whether a host may have itself checked now.
+pub fn may_check(host: &HostName, lately: &Checked) -> Result<(), Refusal> {
+    let later = |message: String, hint: &str| Err(Refusal { code: AbortCode::Later, message, hint: hint.to_owned() });
+    if lately.waiting {
+        return later(format!("a check of {host} goes on already"), "wait for its answer, three minutes at most, and ask again");
+    }
+    if lately.done >= CHECKS {
+        return later(
+            format!("{host} has had {} checks and backups within an hour, which is its budget", lately.done),
+            "ask again in an hour",
+        );
+    }
+    Ok(())
+}
+
 /// The time that a budget looks back.
 pub const BUDGET_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -137,6 +167,16 @@ mod tests {
         assert_eq!(grant.disks(vec![]), Ok(vec![disk("/home")]));
         assert_eq!(grant.disks(vec![disk("/home")]), Ok(vec![disk("/home")]));
         assert!(grant.disks(vec![disk("/etc")]).is_err());
+    }
+
+    #[test]
+    fn checks_come_one_at_a_time_and_thirty_within_an_hour() {
+        for (waiting, done, code) in
+            [(false, 0, None), (false, CHECKS - 1, None), (false, CHECKS, Some(AbortCode::Later)), (true, 0, Some(AbortCode::Later))]
+        {
+            let refused = may_check(&host("a"), &Checked { waiting, done }).err();
+            assert_eq!(refused.map(|refusal| refusal.code), code, "{waiting} {done}");
+        }
     }
 
     #[test]

@@ -296,6 +296,7 @@ fn without_a_session_amanda_is_told_so() {
         let (status, out) = world.shim(&["tunnel", "absent", host]);
         assert_eq!(status, 1, "{host}");
         assert!(out.contains(words), "{host}: {out}");
+        assert!(known || out.contains(&format!("take {host} out of the ssh drop-in")), "{host}: {out}");
     }
 }
 
@@ -307,4 +308,14 @@ fn a_trigger_without_a_tunnel_is_refused_with_a_reason() {
     let (code, message) = laptop.hear_abort();
     assert_eq!(code, AbortCode::Config);
     assert!(message.contains("through its own session"), "{message}");
+    // The Perl script's line serves no disks, and is told what does.
+    let perl = std::process::Command::new(env!("CARGO_BIN_EXE_asyncamanda-shim"))
+        .arg("--config")
+        .arg(world.config())
+        .args(["serve", "--host", "laptop1"])
+        .env("SSH_ORIGINAL_COMMAND", "/usr/sbin/amdump daily")
+        .output()
+        .expect("runs");
+    let words = String::from_utf8_lossy(&perl.stderr).into_owned();
+    assert!(words.contains("call `asyncamanda run` with an agent.toml that lists [[disk]]"), "{words}");
 }

@@ -2,13 +2,14 @@
 //! receipts. It may die at any moment; the ticket does not.
 //!
 //! [`session`] is the conversation with an agent, [`plain`] the answer for an old client that reads text, [`follow`] what
-//! both know of a ticket, [`peer`] the laptop at the other end of the pipe and Amanda beside it, [`output`] what waits to be
+//! both know of a ticket and [`place`] how they get one, [`peer`] the laptop at the other end of the pipe and Amanda beside it, [`output`] what waits to be
 //! read by the laptop, [`allowance`] how much it may say.
 
 pub mod allowance;
 pub mod follow;
 pub mod output;
 pub mod peer;
+pub mod place;
 pub mod plain;
 pub mod session;
 
@@ -32,7 +33,8 @@ pub fn serve(config: &Config, host: &HostName, original: Option<&str>) -> Result
     })?;
     let granted = authorise(config, host, &request);
     match &request {
-        Request::Agent | Request::Amdump { frames: true, .. } => session::converse(config, host, granted),
+        Request::Agent => session::converse(config, host, granted, false),
+        Request::Amdump { frames: true, .. } => session::converse(config, host, granted, true),
         Request::Amdump { config: named, .. } => plain::answer(config, &granted?, named),
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use wire::{ConfigName, Exit};
 
 use super::follow::{Follow, Place};
-use super::session::{full, place, unreachable_host};
+use super::place::{full, place, unreachable_host};
 use crate::authorise::Grant;
 use crate::config::{Config, Reach};
 use crate::door;
@@ -25,7 +25,7 @@ pub fn answer(config: &Config, grant: &Grant, named: &ConfigName) -> Result<Exit
         say(&format!("asyncamanda-shim: {} belongs to the config {}; {named} was passed over", grant.host(), grant.config()));
     }
     if config.hosts.get(grant.host()).is_some_and(|rule| rule.reach == Reach::Tunnel) {
-        return Err(unreachable_host(grant.host()).into());
+        return Err(unreachable_host(grant.host(), true).into());
     }
     let layout = config.layout();
     let spool = Spool::new(layout.clone());

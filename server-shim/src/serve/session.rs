@@ -1,4 +1,6 @@
-//! The conversation with an agent: hello, what do you have of mine, back these up, the receipts.
+//! The conversation with an agent: hello, what do you have of mine, back these up, the receipts. [`check`] is the one about a check.
+
+mod check;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -6,18 +8,16 @@ use std::time::{Duration, Instant};
 use wire::message::MAX_DISKS;
 use wire::{AbortCode, Exit, FromAgent, FromShim, Hello, HostName, PROTOCOL_VERSION};
 
+use super::Granted;
 use super::follow::{Follow, Place};
 use super::peer::{Event, Peer};
-use super::{Granted, trouble_here};
-use crate::authorise::{BUDGET_WINDOW, Grant, Refusal, within_budget};
+use super::place::{full, place, unreachable_host};
+use crate::authorise::{Grant, Refusal};
 use crate::config::{Config, Reach};
 use crate::door;
-use crate::durable;
 use crate::latest::Latest;
 use crate::queue::spool::{Placed, Spool};
-use crate::queue::ticket::{Ticket, TicketId};
 use crate::report::Words;
-use crate::runner::checks;
 use crate::runner::clock;
 use crate::runner::record::Settled;
 use crate::tunnel::Tunnel;
@@ -53,10 +53,12 @@ impl From<Refusal> for Stop {
 }
 
 /// Talks to an agent until it has what it wants or goes away.
-pub fn converse(config: &Config, host: &HostName, granted: Granted) -> Result<Exit, Words> {
+///
+/// With `perl`, it called with the Perl script's command line.
+pub fn converse(config: &Config, host: &HostName, granted: Granted, perl: bool) -> Result<Exit, Words> {
     let broke = |error: io::Error| Err(Words::new(Exit::Failed, "the session broke").because(error.to_string()));
     let mut session = match Peer::stdio() {
-        Ok(peer) => Session { config, host, peer, holds_back: false },
+        Ok(peer) => Session { config, host, peer, perl, holds_back: false },
         Err(error) => return broke(error),
     };
     let stop = session.run(granted).err();
@@ -87,6 +89,7 @@ struct Session<'a> {
     config: &'a Config,
     host: &'a HostName,
     peer: Peer,
+    perl: bool,
     /// The client that serves Amanda moves its incremental state only with a receipt that is OK. Never so for one that
     /// Amanda dials: that is another client.
     holds_back: bool,
@@ -172,7 +175,7 @@ impl Session<'_> {
 
     fn answer_trigger(&mut self, grant: &Grant, asked: Vec<wire::DiskName>) -> Result<(), Stop> {
         if self.reach() == Reach::Tunnel && !self.peer.serves() {
-            return Err(unreachable_host(self.host).into());
+            return Err(unreachable_host(self.host, self.perl).into());
         }
         let disks = grant.disks(asked)?;
         let layout = self.config.layout();
@@ -193,41 +196,6 @@ impl Session<'_> {
                 return self.hand_out(id, settled);
             }
         }
-    }
-
-    /// Has amcheck look at the laptop, on the way that a dump would take.
-    fn answer_check(&mut self) -> Result<(), Stop> {
-        let layout = self.config.layout();
-        let id = TicketId::new((clock() * 1e9) as u128, std::process::id());
-        let ticket = Ticket { id, host: self.host.clone(), disks: Vec::new(), holds_back: self.holds_back };
-        self.peer.watch(&layout.results());
-        checks::request(&layout, &ticket).map_err(|error| trouble_here("could not write a request", &error, self.config))?;
-        door::open(self.config, clock() as i64)?;
-        let mut follow = Follow::new(layout.clone(), ticket);
-        let until = Instant::now() + checks::PATIENCE + LOOK * 10;
-        while Instant::now() < until {
-            if let Ok(Some(settled)) = durable::read_json::<Settled>(&layout.result(&follow.ticket)) {
-                if let Some(code) = settled.code {
-                    return Err(Refusal { code, message: settled.error, hint: settled.hint }.into());
-                }
-                self.peer.say(&FromShim::Checked { ok: !settled.failed, lines: settled.notes })?;
-                self.peer.say(&FromShim::End { ticket: None })?;
-                return Ok(());
-            }
-            match self.peer.next(LOOK)? {
-                Event::Look => follow.mind_the_runner(self.config),
-                Event::Gone(why) => return Err(Stop::Gone(why)),
-                Event::Nonsense(error) => return Err(protocol(&error).into()),
-                Event::Caught(caught) => tell_caught(self.host, &caught),
-                Event::Said(_) => return Err(protocol("one request at a time").into()),
-            }
-        }
-        Err(Refusal {
-            code: AbortCode::Later,
-            message: "the server's amcheck gave no answer".to_owned(),
-            hint: format!("the operator should look at {}", layout.runner_log().display()),
-        }
-        .into())
     }
 
     /// Waits until a ticket is settled, telling the laptop what changes.
@@ -278,42 +246,6 @@ impl Session<'_> {
         }
         self.peer.say(&FromShim::End { ticket: Some(ticket) })?;
         Ok(())
-    }
-}
-
-/// Puts a trigger into the queue, within the host's budget.
-pub fn place(config: &Config, spool: &Spool, grant: &Grant, disks: Vec<wire::DiskName>, holds_back: bool) -> Result<Placed, Refusal> {
-    let now = clock();
-    // A ticket that is there already has been paid for.
-    let pending = spool.glance().unwrap_or_default().iter().any(|(_, host)| host == grant.host());
-    if !pending {
-        let latest = Latest::load(&config.layout(), grant.host()).unwrap_or_default();
-        within_budget(config, grant.host(), &latest.spent(now as i64, BUDGET_WINDOW))?;
-    }
-    let id = TicketId::new((now * 1e9) as u128, std::process::id());
-    spool
-        .place(Ticket { id, host: grant.host().clone(), disks, holds_back }, config.limits.queue, now as i64)
-        .map_err(|error| trouble_here("could not write a ticket", &error, config))
-}
-
-/// The queue is full.
-pub fn full(config: &Config) -> Refusal {
-    Refusal {
-        code: AbortCode::Later,
-        message: format!("the server's queue is full ({} tickets)", config.limits.queue),
-        hint: "try again later; the operator can see who waits with asyncamanda-shim status".to_owned(),
-    }
-}
-
-/// Nobody could get to the laptop.
-pub fn unreachable_host(host: &HostName) -> Refusal {
-    Refusal {
-        code: AbortCode::Config,
-        message: format!("the server reaches {host} through its own session, and this program on the laptop does not serve Amanda"),
-        hint: format!(
-            "use the server's release of asyncamanda on the laptop; or the operator sets reach = \"network\" in {}, if Amanda can dial it",
-            Config::heading(host)
-        ),
     }
 }
 

@@ -63,15 +63,13 @@ pub fn absent(config: &Config, host: &str) -> Words {
         return Words::new(Exit::Failed, format!("{host} is no host's name"));
     };
     if !knows(config, host) {
-        return Words::new(Exit::Failed, format!("{name} is not reached through a session of its own")).because(format!(
-            "{} has no {} with reach = \"tunnel\"",
-            config.file.display(),
-            Config::heading(&name)
-        ));
+        return Words::new(Exit::Failed, format!("{name} is not reached through a session of its own"))
+            .because(format!("{} has no {} with reach = \"tunnel\"", config.file.display(), Config::heading(&name)))
+            .hint(format!("take {name} out of the ssh drop-in that led here, or set reach = \"tunnel\" for it"));
     }
     if alive(config, &name) {
         return Words::new(Exit::Failed, format!("{name} is connected, and its session did not take this connection"))
-            .hint("the line above, by ssh, says why");
+            .hint("ssh has said why, in a line of its own");
     }
     Words::new(Exit::Failed, format!("{name} is not connected"))
         .because("a laptop is backed up through its own session, and there is none now, or it has been silent")

@@ -197,7 +197,7 @@ impl Stream {
     /// Ends it because of what the laptop said; Amanda's log gets the reason.
     fn fail(&mut self, caught: &Caught, out: &mut Output) -> io::Result<()> {
         if let Some(local) = &mut self.local {
-            local.tell(&caught.to_string());
+            local.tell(&format!("{caught}; the connection was ended"));
         }
         self.end(1, out)
     }

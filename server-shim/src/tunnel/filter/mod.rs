@@ -7,6 +7,8 @@
 //! Nothing is kept beyond one packet and one line.
 
 mod answers;
+#[cfg(test)]
+mod answers_tests;
 mod exchanges;
 mod messages;
 mod names;
@@ -22,7 +24,7 @@ use streams::Streams;
 
 /// Why a stream is ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; the connection was ended")]
+#[error("{0}")]
 pub struct Caught(String);
 
 impl Caught {
