@@ -70,7 +70,7 @@ mod tests {
     fn the_head_of_a_list_says_when_it_was_made() {
         let at = |seconds, nanoseconds| SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
         for (case, head, expected) in [
-            ("whole", &b"GNU tar-1.35-2\n1700000000\x00123\x000\0002049"[..], Some(at(1_700_000_000, 123))),
+            ("whole", &b"GNU tar-1.35-2\n1700000000\x00123\x000\x002049"[..], Some(at(1_700_000_000, 123))),
             ("zero", b"GNU tar-1.20-2\n0\x000\0", Some(at(0, 0))),
             ("another format", b"GNU tar-1.15-1\n1700000000\x00123\0", None),
             ("no head", b"1700000000\n", None),
