@@ -26,6 +26,7 @@ impl Watch for Log {
     fn estimating(&self, disk: &DiskName, level: u8) {
         eprintln!("estimating {disk:?} {level}");
     }
+    fn estimated(&self, _: &DiskName) {}
     fn dumping(&self, disk: &DiskName, level: u8) {
         eprintln!("dumping {disk:?} {level}");
     }

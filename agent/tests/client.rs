@@ -519,6 +519,7 @@ fn sizes_are_found_without_reading_and_refused_one_by_one() {
     assert_eq!(&ours.size, &full.size);
     assert_eq!(theirs.size, Size::Unknown);
     server.close().expect("served");
+    assert_eq!(laptop.heard.estimates.load(std::sync::atomic::Ordering::Relaxed), 0, "each has ended");
     assert!(laptop.state.pending().is_empty());
     assert_eq!(fs::read_dir(laptop.state.root().join("pending")).expect("made").count(), 0);
 }

@@ -87,7 +87,11 @@ fn disk(client: &Client, request: &DleRequest, children: &Children) -> Vec<SizeL
         let found = allowed.as_ref().map_err(Clone::clone).and_then(|grant| match method(&request.estimates, asked) {
             Method::Server => Ok(Size::Unknown),
             Method::Nobody => Ok(Size::Impossible),
-            Method::Tar => size(client, grant.disk, request, level, children).map(Size::Kib),
+            Method::Tar => {
+                let size = size(client, grant.disk, request, level, children).map(Size::Kib);
+                client.watch.estimated(&grant.disk.name);
+                size
+            }
         });
         match found {
             Ok(size) => lines.push(line(level, size)),

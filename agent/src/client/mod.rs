@@ -61,6 +61,8 @@ pub fn tar(rules: &Rules) -> Result<String, allow::Refusal> {
 pub trait Watch: Send + Sync {
     /// A size is being estimated.
     fn estimating(&self, disk: &DiskName, level: u8);
+    /// The estimate has ended, well or not.
+    fn estimated(&self, disk: &DiskName);
     /// A dump begins.
     fn dumping(&self, disk: &DiskName, level: u8);
     /// A dump has come this far: bytes out of tar, bytes sent, files.

@@ -11,6 +11,7 @@ pub mod first_full;
 pub mod look;
 pub mod served;
 pub mod visit;
+mod watching;
 
 use wire::{DiskName, Exit};
 

@@ -1,41 +1,25 @@
-//! Amanda's client inside a session: who answers when the server's Amanda comes through, what a person sees of it, and what
-//! becomes of its incremental state when the receipts are there.
+//! Amanda's client inside a session: who answers when the server's Amanda comes through, and what becomes of its incremental state
+//! when the receipts are there. What a person sees of it is in [`super::watching`].
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
 use wire::{ConfigName, DiskName, HostName, Receipt};
 
+use super::watching::Seen;
 use crate::client::state::{Fate, State, fate, proof};
 use crate::client::{self, Client, Disk, Kind, Out, Rules, Watch};
 use crate::config::{ClientKind, Config};
 use crate::history::store::file_name;
-use crate::inhibit::Inhibitor;
 use crate::report::progress::Reading;
 use crate::report::show;
 use crate::session::tunnel::{Answer, Input, Output};
-
-/// Words that are kept for the end of the visit.
-const MOST_WORDS: usize = 50;
 
 /// The client of one visit.
 pub struct Served {
     client: Arc<Client>,
     seen: Arc<Seen>,
     amandates: Option<PathBuf>,
-}
-
-/// What goes on, shared with the threads that serve.
-#[derive(Default)]
-struct Seen(Mutex<Now>);
-
-#[derive(Default)]
-struct Now {
-    readings: BTreeMap<DiskName, (Reading, Instant)>,
-    words: Vec<String>,
-    awake: Option<Inhibitor>,
 }
 
 impl Served {
@@ -52,13 +36,12 @@ impl Served {
 
     /// Returns what is being read now.
     pub fn readings(&self) -> Vec<Reading> {
-        let now = self.seen.lock();
-        now.readings.values().map(|(reading, since)| Reading { since: since.elapsed(), ..reading.clone() }).collect()
+        self.seen.readings()
     }
 
     /// Takes the sentences for people that have come up: refusals, and what went wrong on a connection.
     pub fn words(&self) -> Vec<String> {
-        std::mem::take(&mut self.seen.lock().words)
+        self.seen.words()
     }
 
     /// Takes in all that the server has restated, and what it can restore now: nothing builds on a dump that it has no more.
@@ -110,61 +93,6 @@ impl Answer for Served {
 impl Out for Output {
     fn send(&self, frame: Vec<u8>) -> std::io::Result<()> {
         Output::send(self, frame)
-    }
-}
-
-impl Seen {
-    fn lock(&self) -> MutexGuard<'_, Now> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn say(&self, words: &str) {
-        let mut now = self.lock();
-        let words = show(words);
-        if now.words.len() < MOST_WORDS && !now.words.contains(&words) {
-            now.words.push(words);
-        }
-    }
-
-    fn began(&self, disk: &DiskName, doing: &'static str, level: u8) {
-        let reading = Reading { disk: disk.clone(), doing, level, raw: 0, sent: 0, files: 0, since: std::time::Duration::ZERO };
-        self.lock().readings.insert(disk.clone(), (reading, Instant::now()));
-    }
-}
-
-impl Watch for Seen {
-    fn estimating(&self, disk: &DiskName, level: u8) {
-        self.began(disk, "estimating", level);
-    }
-
-    fn dumping(&self, disk: &DiskName, level: u8) {
-        self.began(disk, "dumping", level);
-        let mut now = self.lock();
-        if now.awake.is_none() {
-            now.awake = Inhibitor::hold();
-        }
-    }
-
-    fn moved(&self, disk: &DiskName, raw: u64, sent: u64, files: u64) {
-        if let Some((reading, _)) = self.lock().readings.get_mut(disk) {
-            (reading.raw, reading.sent, reading.files) = (raw, sent, files);
-        }
-    }
-
-    fn ended(&self, disk: &DiskName, _: &str) {
-        let mut now = self.lock();
-        now.readings.remove(disk);
-        if !now.readings.values().any(|(reading, _)| reading.doing == "dumping") {
-            now.awake = None;
-        }
-    }
-
-    fn remarked(&self, what: &str) {
-        self.say(what);
-    }
-
-    fn refused(&self, what: &str) {
-        self.say(&format!("refused to the server's Amanda: {what}"));
     }
 }
 

@@ -45,10 +45,17 @@ pub struct Heard {
     pub remarked: Mutex<Vec<String>>,
     pub ended: Mutex<Vec<String>>,
     pub files: AtomicUsize,
+    /// Those that go on.
+    pub estimates: AtomicUsize,
 }
 
 impl Watch for Heard {
-    fn estimating(&self, _: &DiskName, _: u8) {}
+    fn estimating(&self, _: &DiskName, _: u8) {
+        self.estimates.fetch_add(1, Ordering::Relaxed);
+    }
+    fn estimated(&self, _: &DiskName) {
+        self.estimates.fetch_sub(1, Ordering::Relaxed);
+    }
     fn dumping(&self, _: &DiskName, _: u8) {}
     fn moved(&self, _: &DiskName, _: u64, _: u64, files: u64) {
         self.files.store(usize::try_from(files).expect("few"), Ordering::Relaxed);
