@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STATE/queue/            the shim's account: tickets, HOST@ID.json; set-gid to the dump user's group, who may remove them
+//!     .check-HOST@ID.json  requests of laptops to be checked, answered like tickets
 //! STATE/runner/           the dump user's; set-gid to the shim's group, who may read
 //!     runs/ID.json        runs that have not been settled
 //!     results/HOST@ID.json  receipts of settled tickets, kept for a week; +ID.json for orders
@@ -20,6 +21,9 @@ use std::path::{Path, PathBuf};
 use wire::HostName;
 
 use crate::queue::ticket::{Ticket, TicketId};
+
+/// What the name of a request for a check begins with.
+pub const CHECK: &str = ".check-";
 
 /// The paths of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,10 @@ impl Layout {
     /// Records of runs that have not been settled.
     pub fn runs(&self) -> PathBuf {
         self.runner().join("runs")
+    }
+    /// One laptop's request to be checked, hidden beside the tickets: the queue passes it over.
+    pub fn check_request(&self, ticket: &Ticket) -> PathBuf {
+        self.queue().join(format!("{CHECK}{}", ticket.file_name()))
     }
     /// Receipts by ticket.
     pub fn results(&self) -> PathBuf {

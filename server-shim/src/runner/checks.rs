@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use super::record::Settled;
 use crate::child;
 use crate::durable;
 use crate::engine::Engine;
-use crate::layout::Layout;
+use crate::layout::{CHECK, Layout};
 use crate::queue::ticket::Ticket;
 
 /// The longest that amcheck may take; it waits half a minute for a laptop that does not answer.
@@ -33,16 +32,9 @@ pub struct Checks {
     running: Vec<(Ticket, Receiver<Settled>)>,
 }
 
-/// What a request's name begins with; the queue passes hidden files over.
-const PREFIX: &str = ".check-";
-
-fn path(layout: &Layout, ticket: &Ticket) -> PathBuf {
-    layout.queue().join(format!("{PREFIX}{}", ticket.file_name()))
-}
-
 /// Asks for a check; the answer comes as [`Layout::result`] of the same ticket.
 pub fn request(layout: &Layout, ticket: &Ticket) -> io::Result<()> {
-    durable::publish_json(&path(layout, ticket), ticket, 0o640)
+    durable::publish_json(&layout.check_request(ticket), ticket, 0o640)
 }
 
 /// Lists the requests; what is none is taken away.
@@ -51,7 +43,7 @@ fn list(layout: &Layout) -> Vec<Ticket> {
     let mut tickets = Vec::new();
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(name) = name.strip_prefix(PREFIX) else { continue };
+        let Some(name) = name.strip_prefix(CHECK) else { continue };
         match durable::read_small(&entry.path()).map_err(|error| error.to_string()).and_then(|text| Ticket::parse(name, &text)) {
             Ok(ticket) => tickets.push(ticket),
             Err(why) => {
@@ -115,7 +107,7 @@ impl Checks {
 
 fn answer(layout: &Layout, ticket: &Ticket, settled: &Settled) -> io::Result<()> {
     durable::publish_json(&layout.result(ticket), settled, 0o640)?;
-    durable::discard(&path(layout, ticket))
+    durable::discard(&layout.check_request(ticket))
 }
 
 /// Turns what amcheck printed into an answer.

@@ -9,7 +9,7 @@ use super::{LOOK, Session, Stop, protocol, tell_caught};
 use crate::authorise::{CHECKS_WINDOW, Checked, Refusal, may_check};
 use crate::door;
 use crate::durable;
-use crate::layout::Layout;
+use crate::layout::{CHECK, Layout};
 use crate::queue::ticket::{Ticket, TicketId};
 use crate::runner::record::Settled;
 use crate::runner::{checks, clock};
@@ -69,7 +69,7 @@ fn lately(layout: &Layout, host: &HostName, now: i64) -> Checked {
     };
     let within = |window: Duration| move |age: &i64| u64::try_from(*age).is_ok_and(|age| age < window.as_secs());
     Checked {
-        waiting: ages(layout.queue(), ".check-").iter().any(within(PATIENCE)),
+        waiting: ages(layout.queue(), CHECK).iter().any(within(PATIENCE)),
         done: ages(layout.results(), "").into_iter().filter(within(CHECKS_WINDOW)).count(),
     }
 }
