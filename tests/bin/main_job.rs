@@ -70,7 +70,7 @@ fn build(own: &Path) -> Result<(), Box<dyn Error>> {
     let (Some(profile), Some(target)) = (own.parent(), own.parent().and_then(Path::parent)) else {
         return Err("this program has no directory".into());
     };
-    let programs = ["asyncamanda", "asyncamanda-shim", "aa-amandad-proxy"];
+    let programs = ["asyncamanda", "asyncamanda-shim", "aa-amandad-proxy", "aa-plug"];
     let there = || programs.iter().all(|program| profile.join(program).exists());
     let under_cargo = std::env::var_os("CARGO");
     if under_cargo.is_none() && there() {
@@ -125,22 +125,29 @@ fn leave_it_to_the_signal() {
 }
 
 fn show() -> Result<(), Box<dyn Error>> {
-    println!("An overdue laptop gets itself backed up: a real sshd, a real Amanda, all of it on this machine. About 10 s.");
+    println!(
+        "An overdue laptop that nothing can reach gets itself backed up: a real sshd, a real Amanda, all of it on this machine. About 10 s."
+    );
     step(1, "Make a throw-away Amanda server and a laptop that was last backed up 8 days ago.");
-    let world = World::new(Plan::default());
+    let world = World::new(Plan { far_away: vec![0], ..Plan::default() });
     let host = &world.hosts[0];
     let laptop = world.laptop(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     fs::write(&laptop.amandates, format!("{} 0 {}\n", laptop.disk.display(), now - 8 * 86_400))?;
     say(&format!("everything lies in        {}", world.dir.display()));
-    say(&format!("sshd for laptops          127.0.0.1, port {}; a key may start asyncamanda-shim and nothing else", world.door.port));
+    let cable = host.cable.as_ref().ok_or("the laptop has no network")?;
+    say(&format!(
+        "sshd for laptops          {}, port {}; a key may start asyncamanda-shim and nothing else",
+        cable.server, world.door.port
+    ));
     say(&format!("Amanda's configuration    {}, with a holding disk and tapes in directories", world.amanda.dir(&world.name).display()));
     say(&format!("the laptop                {}, with the disk {}", host.name, host.disk.display()));
+    say("                          behind everything: nothing listens on it, and its name resolves nowhere");
 
     step(2, "Ask the laptop whether a backup is due.");
     tell("asyncamanda why", &laptop.ask(&["why"]), 0)?;
 
-    step(3, "Let it back itself up. A scheduler calls this as often as it likes; -v makes it talk.");
+    step(3, "Let it back itself up, through its own session. A scheduler calls this as often as it likes; -v makes it talk.");
     let run = laptop.ask(&["-v", "run"]);
     tell("asyncamanda -v run", &run, 0)?;
     say(&format!("({:.1} s, of which Amanda's own timers need 3 to 4)", run.took.as_secs_f64()));
@@ -170,7 +177,7 @@ fn show() -> Result<(), Box<dyn Error>> {
 
     step(6, "Restore the backup with Amanda's amfetchdump and GNU tar, and compare it with the laptop's disk.");
     let restored = world.restore(&world.name, host);
-    let differences = tree::differences(&host.disk, &restored);
+    let differences = tree::differences(&host.tree, &restored);
     if !differences.is_empty() {
         return Err(format!("the restored tree is not its source:\n{}", differences.join("\n")).into());
     }
