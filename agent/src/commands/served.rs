@@ -1,5 +1,5 @@
 //! Amanda's client inside a session: who answers when the server's Amanda comes through, and what becomes of its incremental state
-//! when the receipts are there. What a person sees of it is in [`super::watching`].
+//! when the receipts are there. What a person sees of it is in `watching`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
