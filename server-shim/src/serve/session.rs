@@ -1,4 +1,4 @@
-//! The conversation with an agent: hello, what do you have of mine, back these up, the receipts. [`check`] is the one about a check.
+//! The conversation with an agent: hello, what do you have of mine, back these up, the receipts. `check` is the one about a check.
 
 mod check;
 

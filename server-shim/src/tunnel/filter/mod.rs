@@ -1,9 +1,9 @@
 //! What of an Amanda connection may pass: a dump is data, and what it says about itself chooses no program on the server.
 //!
-//! Amanda's requests pass and are read: they tell which handles are in use, and what the dumptype implies ([`exchanges`]); a
-//! check is asked for in lines ([`plain`]). What the laptop says passes only on those handles and on the streams that its answer
-//! to a request for a dump names. Answers are read and printed anew ([`answers`]). The dump's own bytes go through as they came,
-//! without being copied; its names ([`names`]) and the lines of its message stream ([`messages`]) are looked at one by one.
+//! Amanda's requests pass and are read: they tell which handles are in use, and what the dumptype implies (`exchanges`); a
+//! check is asked for in lines (`plain`). What the laptop says passes only on those handles and on the streams that its answer
+//! to a request for a dump names. Answers are read and printed anew (`answers`). The dump's own bytes go through as they came,
+//! without being copied; its names (`names`) and the lines of its message stream (`messages`) are looked at one by one.
 //! Nothing is kept beyond one packet and one line.
 
 mod answers;

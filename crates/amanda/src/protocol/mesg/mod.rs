@@ -24,7 +24,7 @@ pub enum Line<'a> {
     Strange(&'a [u8]),
     /// The dump begins: `sendbackup: start [host:disk level N]`.
     Start(&'a [u8]),
-    /// Something for the dump's header. Which of these a server should believe, [`implied`] says.
+    /// Something for the dump's header. Which of these a server should believe, [`implied()`] says.
     Info {
         /// What it is.
         key: &'a [u8],
