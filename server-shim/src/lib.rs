@@ -141,12 +141,15 @@ fn show_check(config: &Config, host: Option<&wire::HostName>, json: bool) -> Res
                 amanda::escape::printable(finding.mend.as_bytes())
             ));
         }
-        let verdict = match (serious, found.len()) {
-            (0, 0) => "Nothing was found that would keep a laptop from being backed up.".to_owned(),
-            (0, _) => "Laptops can be backed up.".to_owned(),
-            (1, _) => "One thing keeps laptops from being backed up.".to_owned(),
-            (count, _) => format!("{count} things keep laptops from being backed up."),
-        };
+        let verdict =
+            match (serious, found.len()) {
+                (0, 0) => "Nothing was found that would keep a laptop from being backed up. (Its key's line and sshd were not looked at.)"
+                    .to_owned(),
+                (0, _) => "Nothing was found that would keep a laptop from being backed up. (Its key's line and sshd were not looked at.)"
+                    .to_owned(),
+                (1, _) => "One thing keeps laptops from being backed up.".to_owned(),
+                (count, _) => format!("{count} things keep laptops from being backed up."),
+            };
         print(&format!("{verdict}\n"));
     }
     Ok(if serious == 0 { Exit::Done } else { Exit::Config })

@@ -111,7 +111,7 @@ fn failed(answers: &[Answered<'_>]) -> Problem {
     let failures = tables::failures(answers);
     Problem::new(Exit::Failed, format!("{} of {} disks not backed up", failures.len(), answers.len()))
         .because(failures.join("\n           "))
-        .hint("the next call tries again; if it goes on, ask the operator to look at the server's report")
+        .hint("the next call tries again; if it goes on, the operator's `asyncamanda-shim check` and Amanda's report say more")
 }
 
 fn tell_json(voice: &Voice, result: &str, verdict: &Verdict, answers: &[Answered<'_>], exit: Exit) {

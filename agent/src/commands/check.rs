@@ -28,6 +28,8 @@ struct Step {
 /// What was tried so far.
 struct Steps {
     steps: Vec<Step>,
+    /// Only amcheck was not asked, which `run` does not do.
+    later: bool,
     voice: Voice,
 }
 
@@ -66,7 +68,10 @@ impl Steps {
             "amcheck",
             Problem::new(Exit::Failed, "the server's Amanda cannot back this laptop up")
                 .because(because)
-                .hint(format!("mend what it names; the operator sees the same with `amcheck -c {what}` while this laptop is connected")),
+                .hint(format!(
+                    "mend what it names; where it names nothing of this laptop, Amanda did not come to this session: the operator's `asyncamanda-shim check` says why. \
+                     By hand, while `asyncamanda now` runs: runuser -u backup -- env SHELL=/bin/sh amcheck -c {what}"
+                )),
         );
     }
 
@@ -126,7 +131,7 @@ impl Steps {
 
 /// `check`.
 pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
-    let mut steps = Steps { steps: Vec::new(), voice: *voice };
+    let mut steps = Steps { later: false, steps: Vec::new(), voice: *voice };
     steps.good("configuration", config.destination.from.to_string());
     let store = store(config);
     let ours = disks(config);
@@ -183,6 +188,11 @@ pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
         let records = std::mem::take(&mut visit.records);
         match called {
             Ok(()) => verdict = visit.verdict.take().unwrap_or(verdict),
+            // A server that does not check now may well back up.
+            Err(error @ session::SessionError::Abort { code: wire::AbortCode::Later, .. }) if server.is_some() => {
+                steps.later = true;
+                steps.bad("amcheck", problems::session(error, &way));
+            }
             Err(error) => steps.bad("server", problems::session(error, &way)),
         }
         if let Some((ok, lines)) = checked {
@@ -200,7 +210,7 @@ pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
         voice
             .json(&json!({ "exit": exit.code(), "steps": steps.steps, "server": server, "due": verdict.is_due(), "disks": verdict.disks }));
     } else {
-        out(&would(&verdict, exit));
+        out(&would(&verdict, if steps.later { Exit::Done } else { exit }));
     }
     Ok(exit)
 }

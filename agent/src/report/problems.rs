@@ -11,7 +11,7 @@ use crate::history::{BeliefError, StoreError};
 use crate::session::key::KeyError;
 use crate::session::{Login, SessionError, SshFailure, Way};
 
-const EXAMPLE: &str = "interval = \"1 day\"\n        [server]\n        destination = \"asyncamanda@amanda.example.com\"";
+const EXAMPLE: &str = "interval = \"1 day\"\n        [server]\n        destination = \"asyncamanda@amanda.example.com\"\n        [[disk]]\n        path = \"/home\"";
 
 fn cause(error: &dyn Error) -> String {
     error.source().map(|source| show(source.to_string())).unwrap_or_default()

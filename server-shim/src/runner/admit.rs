@@ -170,10 +170,7 @@ fn admit_ticket(config: &Config, layout: &Layout, surveys: &Surveys<'_>, ticket:
     if disks.is_empty() {
         return Ok(Err(Trouble::config(
             format!("the disklist of {} has {} for {} that a laptop may ask for", survey.config, wanted(asked), ticket.host),
-            format!(
-                "add a line such as `{} /home some-dumptype` to the disklist, with the laptop's name exactly so, and a dumptype that is not `ignore`; `asyncamanda-shim check {}` says more",
-                ticket.host, ticket.host
-            ),
+            format!("{}; `asyncamanda-shim check {}` says more", what_to_add(&survey, &ticket.host, asked), ticket.host),
         )));
     }
     let waiting = Waiting {
@@ -185,6 +182,19 @@ fn admit_ticket(config: &Config, layout: &Layout, surveys: &Surveys<'_>, ticket:
         placed: ticket.id.nanoseconds().unwrap_or_default() as f64 / 1e9,
     };
     Ok(Ok((waiting, Part { host: ticket.host.clone(), disks, ticket: Some(ticket.id.clone()), holds_back: ticket.holds_back })))
+}
+
+/// Says how the laptop and the disklist would come together.
+fn what_to_add(survey: &Survey, host: &HostName, asked: &[DiskName]) -> String {
+    let shown = |disk: &DiskName| amanda::escape::printable(disk.as_bytes());
+    let there: Vec<String> = survey.disks_of(host).map(|rule| shown(&rule.disk)).take(5).collect();
+    if !there.is_empty() {
+        return format!("ask for what the disklist has for it ({}), or add the disk there", there.join(", "));
+    }
+    let disk = asked.first().map_or_else(|| "/home".to_owned(), shown);
+    format!(
+        "add a line such as `{host} {disk} some-dumptype` to the disklist, with the laptop's name exactly so, and a dumptype that is not `ignore`"
+    )
 }
 
 /// Names the disks that were asked for, in words.

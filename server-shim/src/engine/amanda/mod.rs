@@ -178,6 +178,25 @@ impl AmandaEngine {
     }
 }
 
+/// Says which holding disk is missing: not mounted, most of the time.
+fn holding_is_there(survey: &Survey) -> Result<(), Trouble> {
+    use nix::unistd::{AccessFlags, access};
+    for directory in &survey.holding {
+        let problem = if !directory.is_dir() {
+            "is not there"
+        } else if access(directory, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+            "cannot be written to by Amanda's account"
+        } else {
+            continue;
+        };
+        return Err(Trouble::config(
+            format!("the holding disk {} of {} {problem}", directory.display(), survey.config),
+            "mount it, or make it and give it to Amanda's account; or take it out of amanda.conf",
+        ));
+    }
+    Ok(())
+}
+
 /// Looks at the holding-disk files of every dump that this run says it made.
 fn stored_by(
     log: &RunLog,
@@ -203,6 +222,8 @@ impl Engine for AmandaEngine {
 
     fn start(&self, record: &RunRecord, survey: &Survey, _lock: &Guard) -> Result<Identity, Trouble> {
         if matches!(record.kind, Kind::Laptops { .. }) {
+            // Without it Amanda would fail with other words, and every dump that lies there would look as if it were gone for good.
+            holding_is_there(survey)?;
             self.mind_the_bases(record)?;
         }
         let (program, arguments) = amdump::argv(record, survey);
