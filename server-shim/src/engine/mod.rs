@@ -1,9 +1,10 @@
 //! Engines: ways of making dumps. The runner decides whose turn it is and proves that nothing else lives; an engine
 //! starts a run, looks at it, and says what it brought.
 //!
-//! [`amanda`] drives the installed Amanda. [`none`] makes no dumps; it measures the way there and back.
+//! [`amanda`] drives the installed Amanda; [`embedded`] is a small Amanda server in this process. [`none`] makes no dumps; it measures the way there and back.
 
 pub mod amanda;
+pub mod embedded;
 pub mod none;
 
 use std::path::{Path, PathBuf};

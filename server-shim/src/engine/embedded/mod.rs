@@ -1,0 +1,56 @@
+//! A small Amanda server in this process, for those who have none: it works on Amanda's own files.
+//!
+//! A run takes disks, chooses a level for each with a reason, has the host's client dump them, and puts the dumps on volumes:
+//!
+//! ```text
+//! site ── catalog ── plan ── dump ──────────── taper ────────────────── receipts
+//! amanda.conf        level   dialogue with the   holding disk -> volume,
+//! disklist           and     client; holding     log, tapelist, curinfo
+//!                    reason  disk, index
+//! ```
+//!
+//! What is on the volumes and on the holding disk is the truth; log, tapelist and curinfo are made right from it after a crash.
+//! Nothing here knows how a client is reached: a [`Link`] is given. The agent gives one into itself, for a local vault; the
+//! runner gives one through a laptop's session.
+
+use std::io::{self, BufRead, Write};
+
+use wire::{DiskName, HostName, Outcome};
+
+/// A connection to a host's Amanda client: what `ssh HOST amandad -auth=ssh` would be. It is closed when both ends are dropped.
+pub struct Connection {
+    /// What the client says.
+    pub from: Box<dyn BufRead + Send>,
+    /// What is said to it. Closed by dropping it.
+    pub to: Box<dyn Write + Send>,
+}
+
+/// A way to hosts' Amanda clients.
+pub trait Link: Sync {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// When the host is not there now, in words that a report can show.
+    fn connect(&self, host: &HostName) -> io::Result<Connection>;
+}
+
+/// What a run is asked for: disks of one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The host.
+    pub host: HostName,
+    /// Its disks; all that the disklist has for it when none is named.
+    pub disks: Vec<DiskName>,
+}
+
+/// Hears how a run goes; called from several threads.
+pub trait Watch: Sync {
+    /// A level was chosen, for a reason; the size before compression in bytes, where one is known.
+    fn planned(&self, host: &HostName, disk: &DiskName, level: u8, reason: &str, estimate: Option<u64>);
+    /// So many bytes of the dump have come.
+    fn moved(&self, host: &HostName, disk: &DiskName, bytes: u64);
+    /// A disk has had its last word.
+    fn ended(&self, host: &HostName, disk: &DiskName, outcome: Outcome);
+    /// Something that the administrator should know.
+    fn noted(&self, what: &str);
+}
