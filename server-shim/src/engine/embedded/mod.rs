@@ -14,6 +14,10 @@
 //! runner gives one through a laptop's session.
 
 pub mod catalog;
+mod files;
+mod history;
+mod holding;
+mod locks;
 pub mod make;
 pub mod mend;
 pub mod plan;
