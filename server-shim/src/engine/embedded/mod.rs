@@ -13,6 +13,11 @@
 //! Nothing here knows how a client is reached: a [`Link`] is given. The agent gives one into itself, for a local vault; the
 //! runner gives one through a laptop's session.
 
+pub mod dialogue;
+pub mod dump;
+pub mod estimate;
+pub mod selfcheck;
+
 use std::io::{self, BufRead, Write};
 
 use wire::{DiskName, HostName, Outcome};
