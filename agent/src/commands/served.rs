@@ -1,6 +1,7 @@
 //! Amanda's client inside a session: who answers when the server's Amanda comes through, and what becomes of its incremental state
 //! when the receipts are there. What a person sees of it is in `watching`.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::config::{ClientKind, Config};
 use crate::history::store::file_name;
 use crate::report::progress::Reading;
 use crate::report::show;
-use crate::session::tunnel::{Answer, Input, Output};
+use crate::session::tunnel::Answer;
 
 /// The client of one visit.
 pub struct Served {
@@ -78,7 +79,7 @@ impl Served {
 }
 
 impl Answer for Served {
-    fn answer(&self, input: Input, output: Arc<Output>) {
+    fn answer(&self, input: Box<dyn Read + Send>, output: Arc<dyn Out>) {
         if let Err(error) = client::serve(input, output, Arc::clone(&self.client)) {
             self.seen.say(&error.to_string());
         }
@@ -87,12 +88,6 @@ impl Answer for Served {
     /// What applications of the installed client keep of their own cannot be put back.
     fn holds_back(&self) -> bool {
         self.client.rules.kind == Kind::Native
-    }
-}
-
-impl Out for Output {
-    fn send(&self, frame: Vec<u8>) -> std::io::Result<()> {
-        Output::send(self, frame)
     }
 }
 

@@ -3,8 +3,9 @@
 //! [`ssh`] starts the program and [`ssh_words`] reads what it says; [`key`] looks at the private key first; [`talk`] is
 //! the conversation, [`outgoing`] what it sends, [`tunnel`] Amanda's connections inside it, [`measure`]
 //! how fast the line is; [`plain`] is a command on a server
-//! without a shim.
+//! without a shim. `vault` is the same for a directory: the engine in this process is the server.
 
+mod come;
 pub mod key;
 pub mod measure;
 pub mod outgoing;
