@@ -97,9 +97,7 @@ fn flags(cli: &Cli, home: Option<&Path>) -> Result<Layer, ConfigError> {
         state: setting("state", cli.state.as_deref().map(Path::as_os_str), flag("--state"), |text| ways.path(text))?,
         destination: match &cli.command {
             // Typed as a directory, so no host's name is looked for in it.
-            Some(Command::Now { to: Some(to), .. }) => {
-                setting("destination", Some(to.as_os_str()), flag("--to"), |text| ways.vault(text))?
-            }
+            Some(Command::Now { to: Some(to), .. }) => setting("destination", Some(to.as_os_str()), flag("--to"), |text| ways.vault(text))?,
             _ => setting("destination", cli.destination.as_deref(), flag("--destination"), |text| ways.destination(text))?,
         },
         ..Layer::default()

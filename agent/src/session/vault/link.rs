@@ -4,7 +4,6 @@
 //! small pipe. When the engine drops its end the client hears that the server has gone, and ends its programs; when the client has
 //! said everything the engine reads the end.
 
-use std::collections::VecDeque;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

