@@ -11,7 +11,7 @@ use crate::due::{DiskRecord, Known, Reason, Verdict};
 pub type Answered<'a> = (&'a DiskName, Option<&'a Receipt>);
 
 /// What is said of a disk that the server is silent about.
-pub const NO_SUCH_DISK: &str = "the disklist has no such disk";
+pub const NO_SUCH_DISK: &str = "the server's disklist has no such disk";
 
 fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
@@ -129,6 +129,6 @@ mod tests {
         bad.reason = "data timeout".into();
         let silent = DiskName::new("/srv").expect("a name");
         let sentences = failures(&[(&good.disk, Some(&good)), (&bad.disk, Some(&bad)), (&silent, None)]);
-        assert_eq!(sentences, ["/etc: PARTIAL, data timeout", "/srv: the disklist has no such disk"]);
+        assert_eq!(sentences, ["/etc: PARTIAL, data timeout", "/srv: the server's disklist has no such disk"]);
     }
 }
