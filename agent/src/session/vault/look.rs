@@ -3,12 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use amanda::conf::disklist::Disk;
+use asyncamanda_shim::engine::embedded::dialogue::Patience;
 use asyncamanda_shim::engine::embedded::site::Site;
-use wire::DiskName;
+use asyncamanda_shim::engine::embedded::{Link as _, selfcheck};
+use wire::{AbortCode, DiskName};
 
+use super::link::InProcess;
 use super::standing::{self, Act, May};
 use super::{Look, Room, VaultError, Way};
-use crate::session::{Caller, SessionError};
+use crate::report::show;
+use crate::session::{Caller, News, SessionError};
 
 /// Opens a vault that is there.
 fn open(directory: &Path) -> Result<Site, VaultError> {
@@ -60,8 +65,29 @@ pub fn file_of(directory: &Path, place: &str) -> Option<PathBuf> {
     volume.files().ok()?.into_iter().find(|file| file.number == number).map(|file| file.path)
 }
 
-/// Asks this laptop's client whether it could be dumped.
+/// Asks this laptop's client whether the vault's disks could be dumped.
 pub fn check(site: &Site, way: &Way, caller: &mut dyn Caller) -> Result<(), SessionError> {
-    let _ = (site, way, caller);
-    Ok(())
+    let Some(client) = caller.client() else { return Err(SessionError::OutOfTurn("a check without a client")) };
+    let asked = |disk: &&Disk| way.disks.iter().any(|(name, _)| name.as_os_str() == disk.dle.disk);
+    let listed: Vec<_> = site.disks_of(&way.host).filter(asked).collect();
+    let disks: Vec<_> = listed.iter().filter_map(|disk| Some((*disk, disk.how(site.config())?))).collect();
+    let link = InProcess::new(way.host.clone(), client);
+    let connection = link.connect(&way.host).map_err(|error| failed(&error.to_string()))?;
+    let found = selfcheck::selfcheck(connection, &way.host, site.name(), &disks, Patience::of(site.config()));
+    link.settle();
+    let found = found.map_err(|broken| failed(&broken.to_string()))?;
+    let faults: Vec<String> = found.into_iter().filter(|(ok, _)| !ok).map(|(_, words)| show(words)).collect();
+    let news = match (faults.is_empty(), way.disks.len() - listed.len()) {
+        (false, _) => News::Checked { ok: false, lines: faults },
+        (true, 0) => News::Checked { ok: true, lines: vec![format!("{} can be read", listed.len())] },
+        (true, new) => {
+            News::Checked { ok: true, lines: vec![format!("{} can be read; {new} will be added by the next backup", listed.len())] }
+        }
+    };
+    caller.heard(news)?;
+    caller.heard(News::End)
+}
+
+fn failed(why: &str) -> VaultError {
+    VaultError::Engine { code: AbortCode::Failed, message: format!("this laptop's client gives no answer: {why}"), hint: String::new() }
 }
