@@ -4,6 +4,7 @@
 //! The place comes first and not last: what there is must not change, and nobody else's dump be under way, while it is decided what the
 //! next dump builds on. A look takes no place and changes nothing.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use amanda::dle::Dle;
 use asyncamanda_shim::engine::Trouble;
 use asyncamanda_shim::engine::embedded::site::Site;
 use asyncamanda_shim::engine::embedded::{Order, make, restate, run};
+use nix::fcntl::{Flock, FlockArg};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use wire::{DiskName, Exit, PROTOCOL_VERSION, Receipt};
@@ -73,8 +75,22 @@ fn enter(way: &Way) -> Result<Site, SessionError> {
     let found = standing::look(&way.directory, Site::is_vault, is_half_made)?;
     Ok(match standing::decide(&way.directory, &found, way.known, way.may)? {
         Act::Open => Site::open(&way.directory, None)?,
-        Act::Make => make::make(&way.directory, &make::Plan::default())?,
+        Act::Make => {
+            let _alone = alone(&way.directory)?;
+            // Somebody else may have made it in the meantime.
+            match Site::is_vault(&way.directory) {
+                true => Site::open(&way.directory, None)?,
+                false => make::make(&way.directory, &make::Plan::default())?,
+            }
+        }
     })
+}
+
+/// Keeps others from making the same vault: what is made is locked by nothing of its own yet, so its parent is.
+fn alone(directory: &Path) -> Result<Flock<File>, VaultError> {
+    let failed = |source| VaultError::Locked { path: directory.to_path_buf(), source };
+    let parent = File::open(directory.parent().unwrap_or(directory)).map_err(failed)?;
+    Flock::lock(parent, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))
 }
 
 fn is_half_made(directory: &Path) -> bool {
