@@ -93,7 +93,8 @@ fn alone(directory: &Path) -> Result<Flock<File>, VaultError> {
     Flock::lock(parent, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))
 }
 
-fn is_half_made(directory: &Path) -> bool {
+/// Tells what a killed call left of a vault in the making.
+pub fn is_half_made(directory: &Path) -> bool {
     directory.join(".asyncamanda").is_dir()
 }
 
@@ -120,7 +121,8 @@ async fn turn(site: &Site, way: &Way, caller: &mut dyn Caller, stop: &mut Stop) 
     let who = Who { host: way.host.to_string(), pid: std::process::id(), since: clock::now() };
     let ticket = Ticket::draw(&own, &who).map_err(locked)?;
     let mut told: Option<(u32, String)> = None;
-    let mut waiting: Option<(Ahead, oneshot::Receiver<()>)> = None;
+    // Who is right before us, none for a holder of the lock without a number; and what hears of his going.
+    let mut waiting: Option<(Option<Ahead>, oneshot::Receiver<()>)> = None;
     loop {
         let ahead = ticket.ahead().map_err(locked)?;
         let news = match ahead.first() {
@@ -135,24 +137,25 @@ async fn turn(site: &Site, way: &Way, caller: &mut dyn Caller, stop: &mut Stop) 
             caller.heard(News::Queued { ticket: ticket.name(), joined: false, position, waits_for })?;
             told = Some(news);
         }
-        // The one right before us; or, when there is none, whoever has the lock without a number.
-        let gone = match (ahead.last(), &mut waiting) {
-            (Some(last), Some((before, gone))) if *before == *last => gone,
-            (Some(last), waiting) => &mut waiting.insert((last.clone(), last.gone())).1,
-            (None, waiting) => {
-                *waiting = None;
-                let mut free = Writing::free(&own);
-                tokio::select! {
-                    _ = timeout(LOOK, &mut free) => {}
-                    () = stop.wanted() => return Err(SessionError::Interrupted { queued: false }),
-                }
-                continue;
-            }
-        };
+        let before = ahead.last().cloned();
+        if waiting.as_ref().is_none_or(|(of, _)| *of != before) {
+            let gone = before.as_ref().map_or_else(|| Writing::free(&own), Ahead::gone);
+            waiting = Some((before, gone));
+        }
+        let Some((_, gone)) = &mut waiting else { continue };
         // Our place changes with each that goes, and not only with the one before us.
-        tokio::select! {
-            _ = timeout(LOOK, gone) => {}
+        let heard = tokio::select! {
+            heard = timeout(LOOK, gone) => heard,
             () = stop.wanted() => return Err(SessionError::Interrupted { queued: false }),
+        };
+        match heard {
+            Ok(Ok(())) => waiting = None,
+            // It cannot be waited for; so it is looked at.
+            Ok(Err(_)) => {
+                waiting = None;
+                tokio::time::sleep(LOOK).await;
+            }
+            Err(_) => {}
         }
     }
 }

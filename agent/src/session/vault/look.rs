@@ -9,6 +9,7 @@ use asyncamanda_shim::engine::embedded::site::Site;
 use asyncamanda_shim::engine::embedded::{Link as _, selfcheck};
 use wire::{AbortCode, DiskName};
 
+use super::call::is_half_made;
 use super::link::InProcess;
 use super::standing::{self, Act, May};
 use super::{Look, Room, VaultError, Way};
@@ -17,7 +18,7 @@ use crate::session::{Caller, News, SessionError};
 
 /// Opens a vault that is there.
 fn open(directory: &Path) -> Result<Site, VaultError> {
-    let found = standing::look(directory, Site::is_vault, |_| false)?;
+    let found = standing::look(directory, Site::is_vault, is_half_made)?;
     match standing::decide(directory, &found, false, May::Look)? {
         Act::Open => Ok(Site::open(directory, None)?),
         Act::Make => Err(VaultError::NoneYet { path: directory.to_path_buf() }),

@@ -49,14 +49,12 @@ pub fn decide(path: &Path, found: &Found, known: bool, may: May) -> Result<Act, 
     let path = path.to_path_buf();
     match (found, known, may) {
         (Found::Vault, _, _) => Ok(Act::Open),
-        // What a killed call left behind is nobody's yet.
-        (Found::HalfMade, _, May::Make) => Ok(Act::Make),
-        (Found::HalfMade, _, _) => Err(VaultError::NoneYet { path }),
         (Found::Other(what), false, _) => Err(VaultError::NotAVault { path, what: what.clone() }),
         (_, true, _) => Err(VaultError::NotThere { path }),
         (Found::NoParent(nearest), false, May::Make) => Err(VaultError::NoParent { path, nearest: nearest.clone() }),
-        (Found::NoParent(_) | Found::Nothing, false, May::Look | May::Write) => Err(VaultError::NoneYet { path }),
-        (Found::Nothing, false, May::Make) => Ok(Act::Make),
+        (_, false, May::Look | May::Write) => Err(VaultError::NoneYet { path }),
+        // What a killed call left behind is nobody's yet.
+        (Found::Nothing | Found::HalfMade, false, May::Make) => Ok(Act::Make),
     }
 }
 
@@ -119,6 +117,7 @@ mod tests {
             (other(), false, May::Write, "not a vault"),
             // The drive is not plugged in, or another one is.
             (Nothing, true, May::Make, "not there"),
+            (HalfMade, true, May::Make, "not there"),
             (Nothing, true, May::Write, "not there"),
             (no_parent(), true, May::Make, "not there"),
             (other(), true, May::Make, "not there"),
