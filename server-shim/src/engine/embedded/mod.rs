@@ -14,12 +14,21 @@
 //! runner gives one through a laptop's session.
 
 pub mod catalog;
+mod damaged;
 pub mod dialogue;
 pub mod dump;
 pub mod estimate;
+mod files;
+mod forget;
+mod history;
+mod holding;
+mod latest;
+mod locks;
+mod logs;
 pub mod make;
 pub mod mend;
 pub mod plan;
+mod receipts;
 pub mod restate;
 pub mod run;
 pub mod selfcheck;
