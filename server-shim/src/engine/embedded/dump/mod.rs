@@ -13,6 +13,8 @@ mod draft;
 mod header;
 mod heard;
 mod receive;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
