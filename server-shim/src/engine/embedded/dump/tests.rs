@@ -21,8 +21,7 @@ fn dumped(script: &Script, settings: &str) -> (tempfile::TempDir, Result<Made, D
     let (config, disk) = config(settings);
     let (host, name) = ("localhost".parse().expect("name"), "daily".parse().expect("name"));
     let how = disk.how(&config).expect("defined");
-    let patience = Patience { data: Duration::from_millis(300), ..Patience::default() };
-    let ask = Ask { host: &host, config: &name, disk: &disk, how, level: 0, stamp: STAMP, patience };
+    let ask = Ask { host: &host, config: &name, disk: &disk, how, level: 0, stamp: STAMP, patience: Patience::default() };
     let (holding, indexdir) = (directory.path().join("holding").join(STAMP), directory.path().join("index"));
     let (connection, kept) = script.connection();
     let moved = AtomicU64::new(0);
