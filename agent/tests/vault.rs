@@ -102,7 +102,7 @@ fn a_drive_that_is_not_plugged_in_is_later_and_nothing_is_made_in_its_place() {
         vaults.ran(&["now", &vaults.name("docs"), "--to", &vaults.name("mnt/vault")]).says(75, &["not plugged in"]);
         assert_eq!(names(&vaults.path("mnt")), if empty { vec!["vault"] } else { vec![] });
         let status = vaults.ran(&["status"]);
-        assert!(status.status == 0 && status.out.contains("is not there") && status.out.contains("docs"), "{}", status.out);
+        assert!(status.status == 0 && status.out.contains("(not there now)") && status.out.contains("docs"), "{}", status.out);
     }
     fs::remove_dir_all(vaults.path("mnt")).expect("removed");
     fs::rename(vaults.path("away"), vaults.path("mnt")).expect("plugged in");
@@ -151,10 +151,17 @@ fn an_interrupted_call_keeps_nothing_half_and_the_next_one_succeeds() {
         let left = vaults.files("vault/holding").into_iter().filter(|path| path.to_string_lossy().contains(".tmp")).count();
         assert_eq!(left, 0);
     }
+    vaults.close_gate();
+    let mut child = vaults.world.command(&["now"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("starts");
+    vaults.world.wait_for("it dumps", || vaults.at_gate());
+    child.kill().expect("killed");
+    child.wait().expect("ends");
+    vaults.open_gate();
     fs::write(vaults.path("docs/new"), "new\n").expect("written");
     vaults.ran(&["now"]).says(0, &[]);
     vaults.restore("vault", "docs", "back");
     assert_eq!(vaults.tree("back"), vaults.tree("docs"));
+    assert_eq!(vaults.files("vault/holding").len(), 0, "{:?}", vaults.files("vault/holding"));
 }
 
 #[test]

@@ -38,6 +38,11 @@ pub fn bytes(bytes: Option<u64>) -> String {
     bytes.map_or_else(|| "-".to_owned(), |bytes| indicatif::HumanBytes(bytes).to_string())
 }
 
+/// Returns a number of volumes for people.
+pub fn volumes(volumes: usize) -> String {
+    format!("{volumes} volume{}", if volumes == 1 { "" } else { "s" })
+}
+
 /// Returns what came of a backup.
 pub fn receipts(answers: &[Answered<'_>]) -> String {
     let mut table = table(&["disk", "outcome", "level", "bytes", "where", "when"]);
