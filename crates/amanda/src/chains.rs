@@ -60,6 +60,9 @@ pub fn chains(rows: &[Found]) -> BTreeMap<Dle, Vec<Restorable>> {
     let mut restorable = BTreeMap::new();
     for (dle, dumps) in disks {
         let dumps: Vec<_> = dumps.into_iter().map(|((datestamp, level), rows)| Dump { datestamp, level, copies: copies(&rows) }).collect();
+        // By level, in the order of their datestamps.
+        let mut levels: BTreeMap<u8, Vec<&Dump<'_>>> = BTreeMap::new();
+        dumps.iter().for_each(|dump| levels.entry(dump.level).or_default().push(dump));
         let whole: Vec<_> = dumps
             .iter()
             .filter(|dump| dump.is_whole())
@@ -67,7 +70,7 @@ pub fn chains(rows: &[Found]) -> BTreeMap<Dle, Vec<Restorable>> {
                 level: dump.level,
                 datestamp: dump.datestamp.to_owned(),
                 places: dump.copies.clone(),
-                bases: bases(dump, &dumps),
+                bases: bases(dump, &levels),
             })
             .collect();
         if !whole.is_empty() {
@@ -114,16 +117,17 @@ fn copies(rows: &[&Found]) -> Vec<Vec<Place>> {
 }
 
 /// Follows a dump down to its level 0.
-fn bases(dump: &Dump<'_>, dumps: &[Dump<'_>]) -> Bases {
+fn bases(dump: &Dump<'_>, levels: &BTreeMap<u8, Vec<&Dump<'_>>>) -> Bases {
     let mut bases = Vec::new();
     let mut broken = None;
     let mut above = dump;
     while let Some(level) = above.level.checked_sub(1) {
-        let before = |base: &&Dump<'_>| base.level == level && base.datestamp < above.datestamp;
-        let Some(base) = dumps.iter().filter(before).rfind(|base| base.is_whole()) else {
+        let same = levels.get(&level).map_or(&[][..], Vec::as_slice);
+        let before = &same[..same.partition_point(|base| base.datestamp < above.datestamp)];
+        let Some(base) = before.iter().rfind(|base| base.is_whole()) else {
             return Bases::Missing { level };
         };
-        let newest = dumps.iter().rfind(before);
+        let newest = before.last();
         broken = broken.or_else(|| newest.filter(|newest| !newest.is_whole()).map(|newest| newest.datestamp.to_owned()));
         bases.push(base.datestamp.to_owned());
         above = base;

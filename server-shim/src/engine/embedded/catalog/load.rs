@@ -39,7 +39,7 @@ pub fn load(site: &Site) -> Result<Catalog, Trouble> {
     let logged = logs(site, &catalog.tapelist)?;
     let mut shelf = Shelf { storage: site.shelf(), rows: Vec::new(), dumps: BTreeMap::new(), lost: Vec::new() };
     for (mut volume, files) in volumes {
-        shelf.look(&mut volume, &files, &logged, &mut catalog.notes);
+        shelf.look(&mut volume, &files, &logged, &catalog.tapelist, &mut catalog.notes);
         catalog.volumes.push(volume);
     }
     shelf.count_parts(&logged);
@@ -124,7 +124,7 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn look(&mut self, volume: &mut Shelved, files: &[VolumeFile], logged: &Contents, notes: &mut Vec<String>) {
+    fn look(&mut self, volume: &mut Shelved, files: &[VolumeFile], logged: &Contents, tapelist: &Tapelist, notes: &mut Vec<String>) {
         volume.bytes = files.iter().map(|file| file.bytes).sum();
         volume.files = files.iter().filter(|file| file.number > 0).count();
         let label = match (&volume.label, &volume.odd) {
@@ -135,8 +135,10 @@ impl Shelf {
             (None, None) => return,
             (Some(label), None) => label.clone(),
         };
+        // A log of another date than the label's may be of what was on the volume before.
+        let is_its = tapelist.get(&label).is_some_and(|tape| tape.datestamp == volume.date);
         let mut said: BTreeMap<u64, &Piece> = BTreeMap::new();
-        for piece in logged.pieces.iter().filter(|piece| piece.part.label == label.as_bytes()) {
+        for piece in logged.pieces.iter().filter(|piece| is_its && piece.part.label == label.as_bytes()) {
             said.insert(piece.part.file, piece);
         }
         for file in files.iter().filter(|file| file.number > 0) {
@@ -275,12 +277,19 @@ fn key(part: &Part) -> Key {
     (part.dle.clone(), part.datestamp.clone(), part.level)
 }
 
-/// A cheap look at what a log has: the file has the name and the length that it says.
+/// A cheap look at what a log has: the file has the name and the length that it says. Where a block was filled up behind it, its
+/// header is asked.
 fn is_there(piece: &Piece, file: &VolumeFile) -> bool {
     let part = &piece.part;
     let named = file.path.file_name() == Some(&*name::part(file.number, &part.dle, part.level));
     let body = file.bytes.checked_sub(HEADER_BYTES as u64);
-    named && body.is_some_and(|body| piece.bytes.is_none_or(|bytes| body >= bytes && body - bytes < PADDING))
+    let Some(body) = body.filter(|_| named) else { return false };
+    let is_same = || matches!(file.read(), Ok(Block::Dump(header)) if (&header.dle, header.datestamp.as_str()) == (&part.dle, part.datestamp.as_str()));
+    match piece.bytes {
+        Some(bytes) if body == bytes => true,
+        Some(bytes) => body > bytes && body - bytes < PADDING && is_same(),
+        None => is_same(),
+    }
 }
 
 /// Says whether a file that no log has is a dump: a part of a larger one cannot be told to be whole.

@@ -87,11 +87,11 @@ impl Shelves {
                 _ => Standing::Kept,
             };
             let times = || shelved.dumps.iter().filter_map(|key| stamp::seconds(&key.1));
-            // Parts of one dump on several volumes are listed together or not at all; such a volume gets nothing more.
-            let spans = shelved.dumps.iter().any(|key| catalog.dumps.get(key).is_some_and(|dump| dump.files.iter().any(|file| !file.starts_with(shelved.volume.directory()))));
+            // Only a log tells that parts of a dump are all of it: such a volume gets nothing more, and keeps its log.
+            let in_parts = shelved.dumps.iter().any(|key| catalog.dumps.get(key).is_some_and(|dump| dump.files.len() > 1));
             Volume {
                 standing,
-                bytes: if spans { u64::MAX } else { shelved.bytes },
+                bytes: if in_parts { u64::MAX } else { shelved.bytes },
                 files: shelved.files,
                 first: times().min().unwrap_or(now),
                 last: times().max().unwrap_or(0),
