@@ -75,10 +75,12 @@ impl Dumper for Tar {
         let mut header = Header::new(dle.clone(), task.stamp, task.level).compressed(Compression::ClientCustom(b"/usr/bin/zstd"));
         header.orig_kb = Some(archive.len() as u64 / 1024);
         (header.native, header.client, header.server) = (Some(crc(&archive)), Some(crc(&stored)), Some(crc(&stored)));
-        header.dle_xml = Some(format!("<dle>\n  <program>GNUTAR</program>\n  <disk>{}</disk>\n</dle>", task.disk.directory().display()).into());
+        header.dle_xml =
+            Some(format!("<dle>\n  <program>GNUTAR</program>\n  <disk>{}</disk>\n</dle>", task.disk.directory().display()).into());
         let directory = self.indexdir.join(index::directory(dle));
         fs::create_dir_all(&directory).expect("made");
-        fs::write(directory.join(index::header_name(task.stamp, task.level)), header.beside_index().text().expect("prints")).expect("written");
+        fs::write(directory.join(index::header_name(task.stamp, task.level)), header.beside_index().text().expect("prints"))
+            .expect("written");
         let mut names = index::Writer::new(Vec::new());
         let listed = piped("/usr/bin/tar", &["-tf-"], &archive);
         listed.split(|byte| *byte == b'\n').filter_map(index::line).for_each(|line| names.add(line).expect("added"));

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use amanda::dle::Dle;
 use amanda::holding;
 use asyncamanda_shim::engine::embedded::make::Plan;
-use asyncamanda_shim::engine::embedded::run::{Dumper, Task};
+use asyncamanda_shim::engine::embedded::run::{Dumper as _, Task};
 use asyncamanda_shim::engine::embedded::{stamp, verify};
 use proptest::prelude::*;
 use vault::{DAY, Ears, FakeAt, Next, World, check, dle, host, is_whole, world_of};

@@ -7,10 +7,10 @@ use std::io::ErrorKind;
 use amanda::admin::{Found, Place};
 use amanda::chains::chains;
 use amanda::header::{Block, HEADER_BYTES, Header, Kind};
+use amanda::run_log::Part;
 use amanda::run_log::contents::{Contents, Piece, contents};
 use amanda::run_log::write::{Sums, file_name};
 use amanda::tapelist::{self, Tapelist};
-use amanda::run_log::Part;
 use amanda::vtape::{VolumeFile, name};
 
 use super::{Catalog, Dump, Lost, Shelved};
@@ -165,7 +165,8 @@ impl Shelf {
         }
         volume.misses |= !said.is_empty();
         for piece in said.into_values() {
-            let path = volume.volume.directory().join(name::part(u32::try_from(piece.part.file).unwrap_or(0), &piece.part.dle, piece.part.level));
+            let path =
+                volume.volume.directory().join(name::part(u32::try_from(piece.part.file).unwrap_or(0), &piece.part.dle, piece.part.level));
             self.lost.push(Lost { key: Some(key(&piece.part)), path, what: "the log has it, and it is gone".to_owned() });
         }
         volume.dumps.sort();
@@ -201,7 +202,7 @@ impl Shelf {
         self.row(label, &key, file, 1, true);
         let dump = self.dumps.entry(key.clone()).or_default();
         if dump.files.is_empty() {
-            dump.from_header(header);
+            dump.fill_from(header);
             dump.files.push(file.path.clone());
         }
         volume.unlogged.push((file.number, key.clone()));
@@ -251,7 +252,7 @@ impl Shelf {
         });
         let dump = self.dumps.entry(key).or_default();
         if dump.files.is_empty() {
-            dump.from_header(header);
+            dump.fill_from(header);
             dump.files.push(held.path.clone());
         }
     }
@@ -266,7 +267,7 @@ impl Shelf {
 }
 
 impl Dump {
-    fn from_header(&mut self, header: &Header) {
+    fn fill_from(&mut self, header: &Header) {
         self.sums = Sums { native: header.native, client: header.client, server: header.server };
         self.orig_kb = header.orig_kb.unwrap_or(0);
         self.bytes = header.server.map_or(0, |crc| crc.bytes);

@@ -27,9 +27,24 @@ fn runs_share_a_volume_for_its_period_and_then_go_on() {
         ("longer than a volume: one of its own", &[current], 5_000, Choice::New),
         ("longer than a volume: an empty one", &[current, EMPTY], 5_000, Choice::Append(1)),
         ("longer than a volume: an old one", &[current, volume(Reusable, 9, 2, 9)], 5_000, Choice::Erase(1)),
-        ("a full period gives way", &[volume(Kept, 500, 60, 70), volume(Kept, 500, 70, 80), volume(Kept, 999, 80, 90), volume(Kept, 999, 90, 91)], 10, Choice::Append(1)),
-        ("all are full", &[volume(Kept, 999, 60, 70), volume(Kept, 999, 70, 80), volume(Kept, 999, 80, 90), volume(Kept, 999, 90, 91)], 10, Choice::Nowhere),
-        ("all are full but one that is locked", &[volume(Kept, 999, 60, 70), volume(Kept, 999, 70, 80), volume(Kept, 999, 80, 90), volume(Locked, 0, 90, 91)], 10, Choice::Nowhere),
+        (
+            "a full period gives way",
+            &[volume(Kept, 500, 60, 70), volume(Kept, 500, 70, 80), volume(Kept, 999, 80, 90), volume(Kept, 999, 90, 91)],
+            10,
+            Choice::Append(1),
+        ),
+        (
+            "all are full",
+            &[volume(Kept, 999, 60, 70), volume(Kept, 999, 70, 80), volume(Kept, 999, 80, 90), volume(Kept, 999, 90, 91)],
+            10,
+            Choice::Nowhere,
+        ),
+        (
+            "all are full but one that is locked",
+            &[volume(Kept, 999, 60, 70), volume(Kept, 999, 70, 80), volume(Kept, 999, 80, 90), volume(Locked, 0, 90, 91)],
+            10,
+            Choice::Nowhere,
+        ),
         ("a clock that went back", &[volume(Kept, 100, 300, 300)], 10, Choice::Append(0)),
     ] {
         assert_eq!(choose(volumes, &RULES, bytes), expected, "{case}");
