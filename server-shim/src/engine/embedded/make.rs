@@ -90,7 +90,8 @@ fn is_free(directory: &Path) -> Result<(), Trouble> {
     // The top of a file system.
     names.retain(|name| name != "lost+found");
     let ours = directory.join(".asyncamanda");
-    let begun = ours.join(MAKING).exists() || (names == [OsStr::new(".asyncamanda")] && fs::read_dir(&ours).is_ok_and(|mut list| list.next().is_none()));
+    let begun = ours.join(MAKING).exists()
+        || (names == [OsStr::new(".asyncamanda")] && fs::read_dir(&ours).is_ok_and(|mut list| list.next().is_none()));
     if names.is_empty() || begun {
         return Ok(());
     }
