@@ -13,6 +13,18 @@
 //! Nothing here knows how a client is reached: a [`Link`] is given. The agent gives one into itself, for a local vault; the
 //! runner gives one through a laptop's session.
 
+pub mod catalog;
+pub mod make;
+pub mod mend;
+pub mod plan;
+pub mod restate;
+pub mod run;
+pub mod site;
+pub mod stamp;
+pub mod taper;
+pub mod verify;
+pub mod volumes;
+
 use std::io::{self, BufRead, Write};
 
 use wire::{DiskName, HostName, Outcome};

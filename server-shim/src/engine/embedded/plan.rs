@@ -1,0 +1,1 @@
+//! To come: which level a disk is dumped at, and why.
