@@ -14,11 +14,15 @@
 //! runner gives one through a laptop's session.
 
 pub mod catalog;
+pub mod dialogue;
+pub mod dump;
+pub mod estimate;
 pub mod make;
 pub mod mend;
 pub mod plan;
 pub mod restate;
 pub mod run;
+pub mod selfcheck;
 pub mod site;
 pub mod stamp;
 pub mod taper;
