@@ -59,11 +59,36 @@ pub enum Command {
     },
     /// Start runs for the tickets that wait: the door's other side
     Runner,
+    /// Be a run of the embedded engine: started by the runner
+    #[command(hide = true)]
+    Dumper {
+        /// What to do
+        #[command(subcommand)]
+        command: DumperCommand,
+    },
     /// Answer ssh's questions: for ssh_config on this server
     Tunnel {
         /// The question
         #[command(subcommand)]
         command: TunnelCommand,
+    },
+}
+
+/// What the runner starts.
+#[derive(Debug, Subcommand)]
+pub enum DumperCommand {
+    /// Make the dumps of a run
+    Run {
+        /// The run
+        id: String,
+    },
+    /// Look at a laptop on the way a dump would take
+    Check {
+        /// The config
+        #[arg(id = "CONFIG", value_name = "CONFIG")]
+        name: ConfigName,
+        /// The laptop
+        host: HostName,
     },
 }
 

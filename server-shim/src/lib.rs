@@ -39,8 +39,9 @@ pub mod tunnel;
 
 use std::io::{self, Write as _};
 
-use cli::{Cli, Command, TunnelCommand};
+use cli::{Cli, Command, DumperCommand, TunnelCommand};
 use config::Config;
+use engine::dumper;
 use report::Words;
 use runner::order::What;
 use wire::Exit;
@@ -69,6 +70,13 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
         }
         Command::Check { host, json } => show_check(&config, host.as_ref(), json),
         Command::Runner => be_the_runner(&config),
+        Command::Dumper { command: DumperCommand::Run { id } } => dumper::process::work(&config, &id),
+        Command::Dumper { command: DumperCommand::Check { name, host } } => {
+            runner::start::become_dump_user(&config)?;
+            let looked = dumper::check::look(&config, &name, &host);
+            looked.lines.iter().for_each(|line| print(&format!("{line}\n")));
+            Ok(looked.exit)
+        }
         Command::Tunnel { command: TunnelCommand::Knows { host } } => {
             Ok(if tunnel::ask::knows(&config, &host) { Exit::Done } else { Exit::Failed })
         }

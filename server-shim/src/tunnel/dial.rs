@@ -61,7 +61,7 @@ impl Link for Sessions<'_> {
             None => return Err(io::Error::new(io::ErrorKind::NotFound, format!("shim.toml has no {}", Config::heading(host)))),
         }
         let socket = ask::reach(self.config, host).map_err(|error| absent(host, &error))?;
-        open(socket, host, self.config.limits.stall)
+        open(socket, host)
     }
 }
 
@@ -75,11 +75,11 @@ fn absent(host: &HostName, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), words)
 }
 
-/// Opens a connection to Amanda's client through a control socket. One on which nothing comes for as long as `silence` has ended.
+/// Opens a connection to Amanda's client through a control socket. How long the client may be silent is its user's business.
 ///
 /// # Errors
 /// When whoever is behind the socket refuses, in his words.
-pub fn open(mut socket: UnixStream, host: &HostName, silence: Duration) -> io::Result<Connection> {
+pub fn open(mut socket: UnixStream, host: &HostName) -> io::Result<Connection> {
     let failed = |error: io::Error| io::Error::new(error.kind(), format!("the session of {host} did not take the connection: {error}"));
     let (input, to) = pipe_with(PipeFlags::CLOEXEC)?;
     let (from, output) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -89,7 +89,7 @@ pub fn open(mut socket: UnixStream, host: &HostName, silence: Duration) -> io::R
     // Their ends are the session's alone now, or an end would never be seen.
     drop((input, output, far_errors));
     let end = Arc::new(Mutex::new(End { host: host.clone(), session, socket, answers, errors: errors.into(), known: None }));
-    let from = Listening { pipe: from.into(), silence, end: end.clone() };
+    let from = Listening { pipe: from.into(), end: end.clone() };
     Ok(Connection { from: Box::new(BufReader::with_capacity(BUFFER, from)), to: Box::new(Speaking { pipe: to.into(), end }) })
 }
 
@@ -234,16 +234,11 @@ fn ask_why(end: &Mutex<End>) -> Option<String> {
 /// What the client says.
 struct Listening {
     pipe: File,
-    silence: Duration,
     end: Arc<Mutex<End>>,
 }
 
 impl Read for Listening {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if !comes(&self.pipe, self.silence)? {
-            let why = format!("nothing has come for {}", humantime::format_duration(self.silence));
-            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
-        }
         match self.pipe.read(bytes) {
             Ok(0) if !bytes.is_empty() => match ask_why(&self.end) {
                 Some(why) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, why)),

