@@ -71,6 +71,9 @@ impl Vault {
         line(&[b"    retention-days ", &number(self.retention_days.into())]);
         line(&[b"}\n\ndefine changer vtapes {"]);
         line(&[b"    tpchanger ", &always_quoted(&prefixed("chg-disk:", &self.directory.join("vtapes")))]);
+        // Slots are made when they are needed, by Amanda too.
+        line(&[b"    property \"num-slot\" \"", &number(self.volumes.into()), b"\""]);
+        line(&[b"    property \"auto-create-slot\" \"yes\""]);
         line(&[b"}\n\ndefine storage ", &name, b" {"]);
         line(&[b"    tpchanger \"vtapes\""]);
         line(&[b"    policy \"vault\""]);

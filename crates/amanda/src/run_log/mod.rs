@@ -9,6 +9,7 @@
 
 pub mod attempts;
 mod carried;
+pub mod contents;
 mod line;
 pub mod write;
 
