@@ -13,6 +13,10 @@
 mod broken;
 mod peer;
 mod pulse;
+#[cfg(test)]
+pub(super) mod scripted;
+#[cfg(test)]
+mod tests;
 mod wish;
 
 use std::time::Duration;

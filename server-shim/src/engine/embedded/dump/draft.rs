@@ -74,7 +74,9 @@ impl Draft {
             return Err(failed("make", &name, io::ErrorKind::AlreadyExists.into()));
         }
         let directory = place.indexdir.join(index::directory(&header.dle));
-        make_directory(&directory).map_err(|error| failed("make", &directory, error))?;
+        for directory in [place.holding, &directory] {
+            make_directory(directory).map_err(|error| failed("make", directory, error))?;
+        }
         let beside = directory.join(index::header_name(&header.datestamp, header.level));
         let (dump, path) = create(&name)?;
         let mut draft = Self { dump, name, index: None, beside, traces: vec![path.clone()], written_out: AtomicU64::new(0) };

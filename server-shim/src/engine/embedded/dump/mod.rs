@@ -12,8 +12,9 @@
 mod draft;
 mod header;
 mod heard;
-mod holding;
 mod receive;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -28,7 +29,6 @@ use super::dialogue::{self, Asker, Broken, Patience, Unserved, Wish};
 
 pub use draft::StoreError;
 pub use heard::Unproven;
-pub use holding::HoldingRun;
 
 /// What is to be dumped, and how.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ impl<'a> Ask<'a> {
 /// Where a dump goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// The run's directory on the holding disk: `HOLDING/STAMP`; there already ([`HoldingRun`]).
+    /// The run's directory on the holding disk: `HOLDING/STAMP`. Who runs has marked it as in use.
     pub holding: &'a Path,
     /// The config's `indexdir`.
     pub indexdir: &'a Path,
