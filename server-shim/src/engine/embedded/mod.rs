@@ -17,6 +17,8 @@ pub mod catalog;
 pub mod dialogue;
 pub mod dump;
 pub mod estimate;
+mod files;
+mod locks;
 pub mod make;
 pub mod mend;
 pub mod plan;

@@ -62,7 +62,7 @@ impl Rules {
 }
 
 /// What there is of a disk.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Known<'a> {
     /// Its whole dumps, oldest first.
     pub dumps: &'a [Restorable],

@@ -117,7 +117,7 @@ impl Site {
     pub fn is_vault(directory: &Path) -> bool {
         let conf = directory.join(CONF);
         let mut beginning = [0; MARK.len()];
-        let marked = || File::open(&conf).and_then(|mut file| file.read_exact(&mut beginning)).is_ok_and(|()| beginning == MARK);
+        let mut marked = || File::open(&conf).and_then(|mut file| file.read_exact(&mut beginning)).is_ok_and(|()| beginning == MARK);
         fs::metadata(&conf).is_ok_and(|metadata| metadata.is_file()) && (directory.join(OWN).is_dir() || marked())
     }
 
