@@ -290,6 +290,12 @@ fn parse_bytes(text: &str) -> Option<u64> {
     number.checked_mul(unit)
 }
 
+/// Returns what holds where there is no shim.toml: every key has a default.
+pub fn usual() -> Config {
+    let config = parse("").expect("an empty file is valid");
+    Config { file: DEFAULT_FILE.into(), ..config }
+}
+
 /// Reads shim.toml, refusing one that others may write.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let read = |source| ConfigError::Read { path: path.to_owned(), source };

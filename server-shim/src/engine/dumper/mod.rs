@@ -22,7 +22,7 @@ use std::process::{Command, Stdio};
 
 use wire::{ConfigName, DiskName, HostName, Receipt};
 
-use super::embedded::{Watch, mend, restate};
+use super::embedded::{Watch, mend, restate, stamp};
 use super::{Engine, Observation, Survey, Trouble, Verdicts};
 use crate::config::Config;
 use crate::durable;
@@ -84,7 +84,7 @@ impl<'a> DumperEngine<'a> {
         log(&format!("event=dumper_died run={} printed={:?}", record.id, self.printed(record)));
         let site = survey::open(self.config, &record.config)?;
         mend::mend(&site, &Notes, clock() as i64)?;
-        let begin = survey::stamp(record.started);
+        let begin = stamp::of(record.started);
         let mut brought = Brought::default();
         for part in &record.parts {
             let there = restate::restate(&site, &part.host)?;

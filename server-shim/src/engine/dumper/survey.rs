@@ -48,9 +48,3 @@ fn rule(site: &Site, disk: &Disk) -> Option<DiskRule> {
         ignored: how.ignore() || how.strategy() == Strategy::Skip,
     })
 }
-
-/// Returns a time as Amanda's datestamps have it: local.
-pub fn stamp(seconds: i64) -> String {
-    let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
-    time.with_timezone(&chrono::Local).format("%Y%m%d%H%M%S").to_string()
-}

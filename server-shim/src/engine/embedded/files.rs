@@ -30,7 +30,8 @@ fn beside(path: &Path) -> PathBuf {
 pub fn replace(path: &Path, bytes: &[u8], sure: Sure) -> io::Result<()> {
     let beside = beside(path);
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(&beside)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(&beside)?;
         file.write_all(bytes)?;
         if sure == Sure::Durable {
             file.sync_all()?;

@@ -32,13 +32,7 @@ pub struct Held {
 }
 
 fn whole_file() -> libc::flock {
-    libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    }
+    libc::flock { l_type: libc::F_WRLCK as libc::c_short, l_whence: libc::SEEK_SET as libc::c_short, l_start: 0, l_len: 0, l_pid: 0 }
 }
 
 fn open(path: &Path, create: bool) -> io::Result<File> {
@@ -67,7 +61,8 @@ pub fn disk(site: &Site, dle: &Dle) -> io::Result<Option<Guard>> {
     // Two disks that Amanda takes for the same file share a lock, too. Names are as long as paths, and a file's may not be.
     let name = sanitise(&[dle.host.as_bytes(), b".", dle.disk_bytes()].concat());
     let name = name.as_bytes();
-    let short = if name.len() <= 200 { name.to_vec() } else { [&name[..180], format!(".{:08x}", crc32c::crc32c(name)).as_bytes()].concat() };
+    let short =
+        if name.len() <= 200 { name.to_vec() } else { [&name[..180], format!(".{:08x}", crc32c::crc32c(name)).as_bytes()].concat() };
     let mut path = directory.into_os_string();
     path.push("/");
     path.push(std::ffi::OsStr::from_bytes(&short));

@@ -13,6 +13,7 @@
 //! Nothing here knows how a client is reached: a [`Link`] is given. The agent gives one into itself, for a local vault; the
 //! runner gives one through a laptop's session.
 
+pub mod adopted;
 pub mod catalog;
 pub mod dialogue;
 pub mod dump;

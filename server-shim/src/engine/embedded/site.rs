@@ -132,6 +132,7 @@ impl Site {
             let error = io::Error::from(Errno::EROFS);
             return Err(failed("cannot write to", directory, &error));
         }
+        super::adopted::refuse(directory, &self.own())?;
         if metadata.uid() != geteuid().as_raw() {
             return Err(Trouble::config(
                 format!("{} belongs to {}, and this runs as {}", directory.display(), account(metadata.uid()), account(geteuid().as_raw())),
@@ -152,7 +153,8 @@ impl Site {
             }
             files::make_directory(path).map_err(|error| failed("cannot make", path, &error))?;
         }
-        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(|error| failed("cannot look at", path, &error));
+        let device =
+            |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(|error| failed("cannot look at", path, &error));
         if device(&self.holding)? != device(self.changer.directory())? {
             return Err(refused::other_file_system(&self.holding, self.changer.directory()));
         }
@@ -247,6 +249,18 @@ impl Site {
     /// # Errors
     /// When the disklist cannot be written, or would not be one any more.
     pub fn add_disk(&mut self, dle: &Dle, device: Option<&Path>) -> Result<(), Trouble> {
+        self.add(dle, device, "vault")
+    }
+
+    /// Adds a disk of a host that calls in, likewise.
+    ///
+    /// # Errors
+    /// As [`Self::add_disk`].
+    pub fn add_laptops_disk(&mut self, dle: &Dle, device: Option<&Path>) -> Result<(), Trouble> {
+        self.add(dle, device, "laptop")
+    }
+
+    fn add(&mut self, dle: &Dle, device: Option<&Path>, dumptype: &str) -> Result<(), Trouble> {
         if let Some(disk) = self.disk(dle) {
             let same = device.is_none_or(|device| disk.directory() == device);
             return if same { Ok(()) } else { Err(taken(dle, disk)) };
@@ -263,7 +277,7 @@ impl Site {
         if !text.is_empty() && !text.ends_with(b"\n") {
             text.push(b'\n');
         }
-        let line = disklist([(dle, device)], "vault");
+        let line = disklist([(dle, device)], dumptype);
         text.extend(line.split_inclusive(|&byte| byte == b'\n').skip(1).flatten());
         // Only what is still a disklist replaces the old one.
         let mut config = self.config.clone();
@@ -282,7 +296,10 @@ impl Site {
 
 fn taken(dle: &Dle, disk: &Disk) -> Trouble {
     Trouble::config(
-        format!("{dle} stands in the disklist already, for the directory {}", amanda::escape::printable(disk.directory().as_os_str().as_bytes())),
+        format!(
+            "{dle} stands in the disklist already, for the directory {}",
+            amanda::escape::printable(disk.directory().as_os_str().as_bytes())
+        ),
         format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.line),
     )
 }

@@ -93,7 +93,10 @@ pub fn choose(volumes: &[Volume], rules: &Rules, bytes: u64) -> Choice {
     if rules.can_label && volumes.len() < rules.most {
         return Choice::New;
     }
-    all().filter(|(_, volume)| fits(volume)).max_by_key(|(at, volume)| (volume.last, *at)).map_or(Choice::Nowhere, |(at, _)| Choice::Append(at))
+    all()
+        .filter(|(_, volume)| fits(volume))
+        .max_by_key(|(at, volume)| (volume.last, *at))
+        .map_or(Choice::Nowhere, |(at, _)| Choice::Append(at))
 }
 
 /// Returns the dumps that are kept, whatever volume they are on: those that are younger than the retention, the last restorable one of

@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn paths_go_where_the_vault_went() {
-        let text = b"logdir \"/mnt/a/v/log\"\ntpchanger \"chg-disk:/mnt/a/v/vtapes\"\nx \"/mnt/a/v2/log\"\n# /mnt/a/v/log\ny \"/b/mnt/a/v/\"\n";
+        let text =
+            b"logdir \"/mnt/a/v/log\"\ntpchanger \"chg-disk:/mnt/a/v/vtapes\"\nx \"/mnt/a/v2/log\"\n# /mnt/a/v/log\ny \"/b/mnt/a/v/\"\n";
         let new = moved(text, Path::new("/mnt/a/v"), Path::new("/media/my \"drive\"/v"));
         let expected = "logdir \"/media/my \\\"drive\\\"/v/log\"\ntpchanger \"chg-disk:/media/my \\\"drive\\\"/v/vtapes\"\n\
                         x \"/mnt/a/v2/log\"\n# /mnt/a/v/log\ny \"/b/mnt/a/v/\"\n";

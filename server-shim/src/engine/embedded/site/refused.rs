@@ -19,11 +19,8 @@ fn place(setting: &Setting) -> String {
 }
 
 /// Refuses a setting of a config, with the words for it.
-const CONFIG: &[(&str, &str)] = &[
-    ("taperscan", "volumes chosen by a taperscan"),
-    ("meta-autolabel", "meta labels"),
-    ("vault-storage", "vaulting to another storage"),
-];
+const CONFIG: &[(&str, &str)] =
+    &[("taperscan", "volumes chosen by a taperscan"), ("meta-autolabel", "meta labels"), ("vault-storage", "vaulting to another storage")];
 
 /// The same in a storage.
 const STORAGE: &[(&str, &str)] = &[
@@ -92,7 +89,10 @@ pub(super) fn check(config: &Config, disks: &[Disk]) -> Result<(PathBuf, ChgDisk
 }
 
 fn each(settings: &Settings, names: &[(&str, &str)]) -> Result<(), Trouble> {
-    let said = |setting: &Setting| !matches!(&setting.value, Value::Str(text) if text.is_empty()) && !matches!(&setting.value, Value::List(values) if values.is_empty());
+    let said = |setting: &Setting| {
+        !matches!(&setting.value, Value::Str(text) if text.is_empty())
+            && !matches!(&setting.value, Value::List(values) if values.is_empty())
+    };
     for (name, what) in names {
         if let Some(setting) = settings.get(name).filter(|setting| said(setting)) {
             return Err(no(&place(setting), what));
