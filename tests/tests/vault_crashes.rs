@@ -5,7 +5,6 @@
 //! chooses it). Calls that fail are in `vault_faults.rs`.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use asyncamanda_tests::faults::{Fault, seed};
 use asyncamanda_tests::ordeal::Ordeal;
@@ -26,7 +25,7 @@ fn die_at(ordeal: &mut Ordeal, moments: u64, salt: u64) {
     for moment in 0..moments {
         let (from, until) = (moment * calls / moments, (moment + 1) * calls / moments);
         let at = from + 1 + chance.draw() % (until - from).max(1);
-        let fault = if chance.draw() % 3 == 0 { Fault::Torn(at) } else { Fault::Kill(at) };
+        let fault = if chance.draw().is_multiple_of(3) { Fault::Torn(at) } else { Fault::Kill(at) };
         println!("moment {moment}: {fault:?} of {calls}");
         ordeal.put_back();
         let before = ordeal.vault().identities();
@@ -35,13 +34,13 @@ fn die_at(ordeal: &mut Ordeal, moments: u64, salt: u64) {
         println!("  the last calls: {:?}", ordeal.faults.calls().iter().rev().take(3).collect::<Vec<_>>());
         // Threads do not always come in the same order: near the end a run may have made less calls than the counted one.
         if ended.signal == Some(9) {
-            killed += 1
+            killed += 1;
         } else {
             ended.expect_code(0);
         }
         ordeal.nothing_is_lost(&before);
         // What killed the first may kill the one that mends, too.
-        if chance.draw() % 4 == 0 {
+        if chance.draw().is_multiple_of(4) {
             ordeal.live();
             ordeal.back_up(Fault::Kill(1 + chance.draw() % calls));
             println!("  and once more: {:?}", ordeal.faults.calls().last());
@@ -76,39 +75,27 @@ fn a_backup_that_dies_takes_nothing_with_it() {
 fn a_volume_that_is_taken_again_goes_only_with_what_is_old() {
     let mut ordeal = Ordeal::new(&["Documents"]);
     ordeal.back_up(Fault::None).expect_code(0);
-    // Few volumes and full ones each time, so that the oldest has to be taken when its time has come.
-    let tapecycle = |text: &str| text.lines().find(|line| line.starts_with("tapecycle ")).expect("it has one").to_owned();
-    let conf = fs::read_to_string(ordeal.vault().0.join("amanda.conf")).expect("it has one");
-    ordeal.vault().edit(&tapecycle(&conf), "tapecycle 5 tapes");
-    // A volume is written to for a fourth of the retention, 30 days.
-    while ordeal.vault().labels().len() < 5 || ordeal.now < 45 * DAY {
+    // More days than those for which a volume is written to. The last run is the one that takes a volume again.
+    let dumps = loop {
         ordeal.now += 9 * DAY;
         ordeal.live();
+        ordeal.keep();
+        let before = ordeal.vault().dumps();
         ordeal.back_up(Fault::None).expect_code(0);
-        assert!(ordeal.now < 200 * DAY, "volumes are not filled: {:?}", ordeal.vault().labels());
-    }
-    ordeal.now += 9 * DAY;
-    // Nothing of the newest chain and nothing younger than 30 days may go, nor what such a dump builds on.
-    let dumps = ordeal.vault().dumps();
+        let after = ordeal.vault().identities();
+        if before.iter().any(|dump| !after.contains(&dump.identity())) {
+            break before;
+        }
+        assert!(ordeal.now < 100 * DAY, "no volume is taken again: {:?}", ordeal.vault().labels());
+    };
+    ordeal.put_back();
+    // Nothing of the newest chain may go, nothing younger than 30 days, nor what such a dump builds on.
     let young = stamp(ordeal.now - 30 * DAY);
-    let needed: BTreeSet<Identity> = dumps
-        .iter()
-        .filter(|dump| dump.datestamp >= young)
-        .map(|dump| dump.datestamp.clone())
-        .chain(dumps.last().map(|dump| dump.datestamp.clone()))
-        .flat_map(|at| ordeal.vault().chain(&ordeal.disks[0], Some(&at)))
-        .map(|dump| dump.identity())
-        .collect();
+    let kept = dumps.iter().filter(|dump| dump.datestamp >= young).chain(dumps.last());
+    let needed: BTreeSet<Identity> =
+        kept.flat_map(|dump| ordeal.vault().chain(&ordeal.disks[0], Some(&dump.datestamp))).map(|dump| dump.identity()).collect();
     ordeal.may_go = dumps.iter().map(Dump::identity).filter(|dump| !needed.contains(dump)).collect();
     assert!(!ordeal.may_go.is_empty(), "nothing is old: {dumps:#?}");
-    ordeal.keep();
-    ordeal.live();
-    let labels = ordeal.vault().labels();
-    ordeal.back_up(Fault::None).expect_code(0);
-    assert!(
-        ordeal.vault().identities().intersection(&ordeal.may_go).count() < ordeal.may_go.len(),
-        "no volume was taken again: {labels:?}"
-    );
     die_at(&mut ordeal, 30, 3);
 }
 

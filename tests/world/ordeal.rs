@@ -81,7 +81,9 @@ impl Ordeal {
 
     /// Keeps vault and client's state as they are now.
     pub fn keep(&self) {
-        torture::save(&self.home.dir, &self.home.beside.join("kept"));
+        let place = self.home.beside.join("kept");
+        let _not_there = fs::remove_dir_all(&place);
+        torture::save(&self.home.dir, &place);
     }
 
     /// Puts vault and client's state back to what was kept.
@@ -114,7 +116,8 @@ impl Ordeal {
     pub fn goes_on(&self, before: &BTreeSet<Identity>, moment: u64) {
         self.back_up(Fault::None).expect_code(0);
         self.nothing_is_lost(before);
-        assert_eq!(self.vault().unfinished(), [PathBuf::new(); 0], "left lying");
+        let left = self.vault().unfinished();
+        assert!(left.is_empty(), "left lying: {left:?}");
         self.gives_back(moment);
         // The program says so too.
         self.home.shim(&["verify", &self.vault().0.display().to_string()]).expect_code(0);
