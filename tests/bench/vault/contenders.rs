@@ -3,56 +3,47 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use asyncamanda_tests::{World, child, system};
+use asyncamanda_tests::{Laptop, World, child, system};
 
 /// One way to back a tree up.
-pub struct Contender {
+pub struct Contender<'a> {
     /// Its name in the table.
     pub name: &'static str,
     /// Makes room for a first backup; not measured.
-    fresh: String,
-    /// A first, full backup; a backup of what has not changed.
-    runs: [String; 2],
+    pub fresh: Script<'a>,
+    /// A first, full backup.
+    pub full: Script<'a>,
+    /// A backup of what has not changed.
+    pub again: Script<'a>,
     /// What is measured afterwards.
     pub stored: Vec<PathBuf>,
-    home: PathBuf,
 }
+
+/// Makes a command, each time anew.
+pub type Script<'a> = Box<dyn Fn() -> Command + 'a>;
 
 /// Where `cargo install --root` may have put bupstash.
 const BUPSTASH: [&str; 3] = ["/usr/bin/bupstash", "/root/.cargo/bin/bupstash", "/var/cache/asyncamanda-bench/bin/bupstash"];
 
-impl Contender {
-    /// Returns the command that makes room.
-    pub fn fresh(&self) -> Command {
-        self.shell(&self.fresh)
-    }
-
-    /// Returns the command of a full backup.
-    pub fn full(&self) -> Command {
-        self.shell(&self.runs[0])
-    }
-
-    /// Returns the command of a backup of what has not changed.
-    pub fn again(&self) -> Command {
-        self.shell(&self.runs[1])
-    }
-
-    fn shell(&self, script: &str) -> Command {
+fn shell<'a>(home: &Path, script: String) -> Script<'a> {
+    let home = home.to_owned();
+    Box::new(move || {
         let mut shell = child::program("sh");
-        shell.args(["-euc", script]).env("HOME", &self.home);
+        shell.args(["-euc", &script]).env("HOME", &home);
         shell
-    }
+    })
 }
 
 /// Returns the contenders that are installed, ours first, and tells what is missing.
-pub fn contenders(dir: &Path, tree: &Path, ours: &Path) -> Vec<Contender> {
+pub fn contenders<'a>(dir: &Path, tree: &Path, ours: &Path) -> Vec<Contender<'a>> {
     let (d, t) = (dir.display(), tree.display());
-    let make = |name, fresh: String, full: String, again: String, stored: &[&str]| Contender {
+    let home = dir.join("home");
+    let make = |name, fresh, full, again, stored: &[&str]| Contender {
         name,
-        fresh,
-        runs: [full, again],
+        fresh: shell(&home, fresh),
+        full: shell(&home, full),
+        again: shell(&home, again),
         stored: stored.iter().map(|name| dir.join(name)).collect(),
-        home: dir.join("home"),
     };
     let now = format!("exec {} now {t} --to {d}/vault", ours.display());
     let tar = |list: &str| format!("tar -C {t} --create --file - --one-file-system --sparse --listed-incremental={d}/{list} .");
@@ -95,20 +86,34 @@ pub fn contenders(dir: &Path, tree: &Path, ours: &Path) -> Vec<Contender> {
 }
 
 /// Returns Debian's amdump of a world whose first host's tree is the one.
-pub fn amdump(world: &World, dir: &Path) -> Contender {
+pub fn amdump<'a>(world: &World, dir: &Path) -> Contender<'a> {
     let (root, host) = (world.amanda.root.display(), &world.hosts[0]);
-    let as_amanda = format!("runuser -u {} --", system::DUMP_USER);
+    let (as_amanda, home) = (format!("runuser -u {} --", system::DUMP_USER), dir.join("home"));
     let run = format!("cd {root}; exec {as_amanda} /usr/sbin/amdump {} --no-taper --from-client {}", world.name, host.name);
+    let forget = format!("cd {root}; rm -rf hold/* gnutar-lists/* info/* index/* log/*");
+    let force = format!("{as_amanda} amadmin {} force {} {} >/dev/null", world.name, host.name, host.disk.display());
     Contender {
         name: "amdump",
-        fresh: format!(
-            "cd {root}; rm -rf hold/* gnutar-lists/* info/* index/* log/*; {as_amanda} amadmin {} force {} {} >&2 2>/dev/null",
-            world.name,
-            host.name,
-            host.disk.display()
-        ),
-        runs: [run.clone(), run],
+        fresh: shell(&home, format!("{forget}; {force}")),
+        full: shell(&home, run.clone()),
+        again: shell(&home, run),
         stored: vec![world.amanda.root.join("hold")],
-        home: dir.join("home"),
+    }
+}
+
+/// Returns ours to a server with the embedded engine, over a real sshd.
+pub fn over_sshd<'a>(world: &World, laptop: &'a Laptop, dir: &Path) -> Contender<'a> {
+    let root = world.amanda.root.display();
+    let forget = format!(
+        "cd {root}; rm -rf hold/* info/* index/* log/* vtapes/slot*/* vtapes/data vtapes/state; : > tapelist; chown {user}: tapelist; rm -rf {}",
+        laptop.state().display(),
+        user = system::DUMP_USER
+    );
+    Contender {
+        name: "asyncamanda, sshd",
+        fresh: shell(&dir.join("home"), forget),
+        full: Box::new(|| laptop.agent(&["now"])),
+        again: Box::new(|| laptop.agent(&["now"])),
+        stored: vec![world.amanda.root.join("vtapes"), world.amanda.root.join("hold")],
     }
 }

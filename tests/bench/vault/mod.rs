@@ -7,7 +7,7 @@ mod tree;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use asyncamanda_tests::{Plan, World, child};
@@ -54,9 +54,13 @@ fn measure(table: &mut Table, size: Size, what: &str, memory: u64) -> Measured {
     tree::plant(&tree, size, SEED)?;
     let own = std::env::current_exe()?;
     let ours = own.parent().map(|dir| dir.join("asyncamanda")).filter(|path| path.exists()).ok_or("asyncamanda is not built")?;
+    let server = server(&tree)?;
+    let laptop = server.laptop(0);
+    let meter = Meter::new()?;
     let mut all = contenders::contenders(dir.path(), &tree, &ours);
     all.push(contenders::amdump(&world, dir.path()));
-    let meter = Meter::new()?;
+    meter.take(server.door.pid().ok_or("no sshd")?)?;
+    all.insert(1, contenders::over_sshd(&server, &laptop, dir.path()));
     let results = take_turns(&meter, &all)?;
     print!("{}", overview(what, &all, &results));
     aims(table, what, memory, &all, &results);
@@ -66,10 +70,27 @@ fn measure(table: &mut Table, size: Size, what: &str, memory: u64) -> Measured {
 /// Returns an Amanda with room for it all.
 fn world() -> std::result::Result<World, Box<dyn Error>> {
     let world = World::new(Plan { engine: "none", bulk: 1000, ..Plan::default() });
+    make_room(&world);
+    Ok(world)
+}
+
+/// Returns a server with the embedded engine, and a laptop whose disk is that tree.
+fn server(tree: &Path) -> std::result::Result<World, Box<dyn Error>> {
+    let compress = "client custom\n client_custom_compress \"/usr/bin/zstd\"";
+    let world = World::new(Plan { engine: "embedded", far_away: vec![0], compress, bulk: 1000, gather: "0 s", ..Plan::default() });
+    make_room(&world);
+    world.edit_shim_toml("[limits]\n", "[limits]\nruns_per_day = 1000000\n");
+    // The same files, and no second copy of them.
+    let mut mount = child::program("mount");
+    mount.arg("--bind").arg(tree).arg(&world.hosts[0].tree);
+    child::must(mount);
+    Ok(world)
+}
+
+fn make_room(world: &World) {
     for (from, to) in [("use 500 Mb", "use 20 Gb"), ("chunksize 1 Mb", "chunksize 1 Gb"), ("length 200 mbytes", "length 200 gbytes")] {
         world.amanda.edit(from, to);
     }
-    Ok(world)
 }
 
 fn take_turns(meter: &Meter, all: &[Contender]) -> std::result::Result<Vec<Result>, Box<dyn Error>> {
@@ -80,14 +101,14 @@ fn take_turns(meter: &Meter, all: &[Contender]) -> std::result::Result<Vec<Resul
     for round in 0..=ROUNDS {
         for (at, contender) in all.iter().enumerate() {
             eprintln!("bench: round {round}: {}", contender.name);
-            quiet(contender.fresh())?;
+            quiet((contender.fresh)())?;
             if round == 0 {
-                memory[at] = meter.watch(contender.full())?;
+                memory[at] = meter.watch((contender.full)())?;
                 continue;
             }
-            costs[at][0].push(meter.run(settled(contender.full())?)?);
+            costs[at][0].push(meter.run(settled((contender.full)())?)?);
             stored[at] = bytes_of(&contender.stored)?;
-            costs[at][1].push(meter.run(settled(contender.again())?)?);
+            costs[at][1].push(meter.run(settled((contender.again)())?)?);
         }
     }
     let results = costs.into_iter().zip(stored).zip(memory);
