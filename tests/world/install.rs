@@ -36,7 +36,8 @@ impl World {
         system::directory(&run.join("locks"), DUMP_USER, LOGIN, 0o2750);
         // What the shim binds here belongs to the dump user's group.
         system::directory(&run.join("hosts"), LOGIN, DUMP_USER, 0o2750);
-        if self.hosts.iter().any(|host| host.cable.is_some()) {
+        // An office needs none: nothing there starts an ssh.
+        if !self.plan.office && self.hosts.iter().any(|host| host.cable.is_some()) {
             self.write_drop_in();
         }
         self.write_shim_toml("");

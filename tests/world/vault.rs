@@ -132,8 +132,16 @@ impl Vault {
     /// # Panics
     /// When a dump of the chain is not there, or not whole.
     pub fn chain(&self, disk: &Path, at: Option<&str>) -> Vec<Dump> {
+        self.chain_of(None, disk, at)
+    }
+
+    /// Returns the same of one host's disk; other hosts may have a disk of that name.
+    ///
+    /// # Panics
+    /// As [`Vault::chain`].
+    pub fn chain_of(&self, host: Option<&str>, disk: &Path, at: Option<&str>) -> Vec<Dump> {
         let mut chain: Vec<Dump> = Vec::new();
-        for dump in self.dumps() {
+        for dump in self.dumps().into_iter().filter(|dump| host.is_none_or(|host| dump.host == host)) {
             let is_its = dump.disk.trim_matches('"') == disk.to_string_lossy();
             if is_its && at.is_none_or(|at| dump.datestamp.as_str() <= at) {
                 chain.retain(|have| have.level < dump.level);

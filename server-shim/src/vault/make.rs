@@ -34,9 +34,10 @@ impl FromStr for NewDisk {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (host, rest) = text.split_once(':').ok_or("write it as HOST:PATH, or HOST:NAME=PATH")?;
-        let (disk, device) = match rest.split_once('=') {
-            Some((disk, device)) if !rest.starts_with('/') => (disk, Some(PathBuf::from(device))),
-            _ => (rest, None),
+        // A path may have an equals sign in it, and hardly one with a slash behind it.
+        let (disk, device) = match rest.rsplit_once("=/") {
+            Some((disk, device)) => (disk, Some(PathBuf::from(format!("/{device}")))),
+            None => (rest, None),
         };
         if disk.is_empty() {
             return Err("there is no disk behind the colon".to_owned());
@@ -182,7 +183,8 @@ mod tests {
         assert_eq!(disk("laptop1:/home"), ok("laptop1", "/home", None));
         assert_eq!(disk("laptop1:/a=b"), ok("laptop1", "/a=b", None));
         assert_eq!(disk("laptop1:pictures=/srv/p"), ok("laptop1", "pictures", Some("/srv/p")));
-        for bad in ["/home", "laptop1:", "laptop1:home", "laptop1:p=q", "-x:/home", ":/home", "laptop1:=/x"] {
+        assert_eq!(disk("laptop1:/pictures=/srv/p"), ok("laptop1", "/pictures", Some("/srv/p")));
+        for bad in ["/home", "laptop1:", "laptop1:home", "laptop1:p=q", "laptop1:p", "-x:/home", ":/home", "laptop1:=/x"] {
             assert!(disk(bad).is_err(), "{bad}");
         }
     }
