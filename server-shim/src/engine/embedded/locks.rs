@@ -5,9 +5,10 @@
 //! - One for each disk, held from the moment its level is chosen until its dump is on a volume.
 //! - One for a run's directory on the holding disk, the file `pid` in it: while it is held, what is unfinished there is being made.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -32,7 +33,13 @@ pub struct Held {
 }
 
 fn whole_file() -> libc::flock {
-    libc::flock { l_type: libc::F_WRLCK as libc::c_short, l_whence: libc::SEEK_SET as libc::c_short, l_start: 0, l_len: 0, l_pid: 0 }
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
 }
 
 fn open(path: &Path, create: bool) -> io::Result<File> {
@@ -58,16 +65,19 @@ pub fn tapelist(site: &Site) -> io::Result<Held> {
 pub fn disk(site: &Site, dle: &Dle) -> io::Result<Option<Guard>> {
     let directory = site.own().join("disks");
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-    // Two disks that Amanda takes for the same file share a lock, too. Names are as long as paths, and a file's may not be.
+    // Two disks that Amanda takes for the same file share a lock, too.
+    let path = directory.join(short_name(dle, ".lock"));
+    lock::try_take(&path, "", 0)
+}
+
+/// Names a file of a disk. Disks' names are as long as paths, and a file's may not be.
+pub fn short_name(dle: &Dle, suffix: &str) -> OsString {
     let name = sanitise(&[dle.host.as_bytes(), b".", dle.disk_bytes()].concat());
     let name = name.as_bytes();
-    let short =
+    let mut short =
         if name.len() <= 200 { name.to_vec() } else { [&name[..180], format!(".{:08x}", crc32c::crc32c(name)).as_bytes()].concat() };
-    let mut path = directory.into_os_string();
-    path.push("/");
-    path.push(std::ffi::OsStr::from_bytes(&short));
-    path.push(".lock");
-    lock::try_take(Path::new(&path), "", 0)
+    short.extend(suffix.as_bytes());
+    OsString::from_vec(short)
 }
 
 /// Marks a run's directory as its own. Nobody else may look for dead runs meanwhile: hold the tapelist's lock.

@@ -13,13 +13,20 @@
 //! Nothing here knows how a client is reached: a [`Link`] is given. The agent gives one into itself, for a local vault; the
 //! runner gives one through a laptop's session.
 
+mod damaged;
+mod files;
+mod forget;
+mod history;
+mod holding;
+mod latest;
+mod locks;
+mod logs;
+mod receipts;
 pub mod adopted;
 pub mod catalog;
 pub mod dialogue;
 pub mod dump;
 pub mod estimate;
-mod files;
-mod locks;
 pub mod make;
 pub mod mend;
 pub mod plan;

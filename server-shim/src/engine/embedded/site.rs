@@ -116,8 +116,10 @@ impl Site {
     /// Says whether a directory is a vault. One that is being made is none yet.
     pub fn is_vault(directory: &Path) -> bool {
         let conf = directory.join(CONF);
-        let mut beginning = [0; MARK.len()];
-        let mut marked = || File::open(&conf).and_then(|mut file| file.read_exact(&mut beginning)).is_ok_and(|()| beginning == MARK);
+        let marked = || {
+            let mut beginning = [0; MARK.len()];
+            File::open(&conf).and_then(|mut file| file.read_exact(&mut beginning)).is_ok_and(|()| beginning == MARK)
+        };
         fs::metadata(&conf).is_ok_and(|metadata| metadata.is_file()) && (directory.join(OWN).is_dir() || marked())
     }
 
@@ -153,8 +155,7 @@ impl Site {
             }
             files::make_directory(path).map_err(|error| failed("cannot make", path, &error))?;
         }
-        let device =
-            |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(|error| failed("cannot look at", path, &error));
+        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(|error| failed("cannot look at", path, &error));
         if device(&self.holding)? != device(self.changer.directory())? {
             return Err(refused::other_file_system(&self.holding, self.changer.directory()));
         }
@@ -296,10 +297,7 @@ impl Site {
 
 fn taken(dle: &Dle, disk: &Disk) -> Trouble {
     Trouble::config(
-        format!(
-            "{dle} stands in the disklist already, for the directory {}",
-            amanda::escape::printable(disk.directory().as_os_str().as_bytes())
-        ),
+        format!("{dle} stands in the disklist already, for the directory {}", amanda::escape::printable(disk.directory().as_os_str().as_bytes())),
         format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.line),
     )
 }
