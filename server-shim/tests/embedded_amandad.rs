@@ -220,9 +220,9 @@ fn debians_amandad_dumps_a_tree_at_two_levels_and_tar_restores_it() {
         for name in ["x.iso", "left out"] {
             let path = world.path("source").join(name);
             if path.is_dir() {
-                fs::remove_dir_all(path).expect("ours")
+                fs::remove_dir_all(path).expect("ours");
             } else if path.exists() {
-                fs::remove_file(path).expect("ours")
+                fs::remove_file(path).expect("ours");
             }
         }
         world.same();

@@ -10,6 +10,9 @@ use super::dump::Ask;
 /// Sizes from here on (KiB) are none that a host has: 1 EiB.
 const BIGGEST: u64 = 1 << 50;
 
+/// By level, the size in bytes or why there is none.
+pub type Sizes = Vec<(u8, Result<u64, String>)>;
+
 /// Why there is no estimate.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -26,7 +29,7 @@ pub enum AskError {
 ///
 /// # Errors
 /// When there is no answer.
-pub fn estimate(connection: Connection, ask: &Ask<'_>, levels: &[u8]) -> Result<Vec<(u8, Result<u64, String>)>, AskError> {
+pub fn estimate(connection: Connection, ask: &Ask<'_>, levels: &[u8]) -> Result<Sizes, AskError> {
     let dle = ask.wish().estimate(levels)?;
     let (asker, patience) = (ask.asker(), ask.patience);
     let levels = levels.to_vec();

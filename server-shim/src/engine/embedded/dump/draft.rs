@@ -17,7 +17,8 @@ use amanda::index::{self, Form};
 use super::Place;
 use crate::durable;
 
-/// So much is written out while the dump goes on, at once: what is left for its end takes a moment.
+/// So much is written out at once while the dump goes on. A dump of 1 GB that took 3.2 s, 1.7 of them after its last byte, takes 2.2 s
+/// with this, and almost none of them is left for its end.
 const WRITE_OUT: u64 = 32 * 1024 * 1024;
 
 /// Why a dump cannot be kept.

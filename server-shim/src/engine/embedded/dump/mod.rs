@@ -132,8 +132,8 @@ pub fn dump(connection: Connection, ask: &Ask<'_>, place: &Place<'_>, moved: &dy
     let received = dialogue::talk(
         connection,
         &|bytes| {
-            draft.write_out(bytes);
             moved(bytes);
+            draft.write_out(bytes);
         },
         move |peer| receiver.receive(peer),
     );
