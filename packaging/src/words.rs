@@ -44,6 +44,10 @@ pub fn agent() -> Words {
              what agent.toml or the dumptype excludes, and runs only the programs that agent.toml lists. What the next incremental dump \
              builds on moves only when the server's receipt says that it has the dump. With client = \"amandad\" the installed amandad \
              answers instead, for dumptypes with applications, scripts or encryption on the client.",
+            "A directory may stand for the server: a local vault, which is a config of Amanda with its volumes. Then everything goes on in this \
+             program, and no server, no ssh and no Amanda is needed. now DIR... --to VAULT makes a vault with its first backup and adds to it later, \
+             also without a configuration file; what is in it is restored by dd, zstd and tar, or by Amanda. A vault that has answered before and is \
+             not there now is a drive that is not plugged in: status 75, and nothing is written in its place. run makes no vault.",
             "A backup is due when the oldest disk is as old as the interval. A disk without a backup, with a last receipt that is not a backup, \
              with a date in the future or with a record that cannot be read is due as well.",
             "Settings are taken from flags, then from the environment, then from the configuration file, then from defaults. show-config prints \
@@ -61,10 +65,13 @@ pub fn agent() -> Words {
             (Exit::Unreachable, "The server cannot be reached. run says so only when it has lasted for more than three intervals."),
             (
                 Exit::Later,
-                "Busy, queued, interrupted or cut off: the same command will do later. run says so only when it has lasted for more than three intervals.",
+                "Busy, queued, interrupted, cut off, or a vault's drive is not plugged in: the same command will do later. run says so only when it has lasted for more than three intervals.",
             ),
             (Exit::Protocol, "What answers is not an asyncamanda-shim, or not one of this version."),
-            (Exit::Refused, "The server refused the key or the request, or it is not the server that was pinned."),
+            (
+                Exit::Refused,
+                "The server refused the key or the request, or it is not the server that was pinned; or a directory is not a vault, or somebody else's.",
+            ),
             (Exit::Config, "The configuration is wrong, here or on the server."),
         ]),
         environment: items(&[
@@ -88,7 +95,7 @@ pub fn agent() -> Words {
             ),
             (
                 "/var/lib/asyncamanda/client/",
-                "What incremental dumps build on, for each server and config: lists/ for dumps that the server has, pending/ for those that \
+                "What incremental dumps build on, for each server or vault and config: lists/ for dumps that the server has, pending/ for those that \
                  wait for its word.",
             ),
             (
@@ -99,6 +106,10 @@ pub fn agent() -> Words {
         examples: vec![
             ("Try everything but the backup:", "asyncamanda check"),
             ("Back up now, and watch:", "asyncamanda now"),
+            (
+                "Back two directories up into a directory, and later all that is in it, whenever a day has passed:",
+                "asyncamanda now ~/Documents ~/Pictures --to /media/usb/vault\nasyncamanda run --destination /media/usb/vault",
+            ),
             ("A disk in agent.toml, and what is left out of it:", "[[disk]]\npath = \"/home\"\nexclude = [\"*.iso\", \"./ada/.cache\"]"),
             ("In /etc/anacrontab, every day, 20 minutes after the start:", "1  20  asyncamanda.daily  /usr/bin/asyncamanda run"),
             (

@@ -114,8 +114,9 @@ pub fn dle<'a>(rules: &'a Rules, request: &DleRequest) -> Result<Grant<'a>, Refu
     if request.data_path != DataPath::Amanda {
         return only_amandad("this client opens no connections of its own (DIRECTTCP)");
     }
+    // "local" is what a vault's dumptype says: its server is in this program.
     if let Some(auth) = &request.auth
-        && !auth.eq_ignore_ascii_case(b"ssh")
+        && ![&b"ssh"[..], b"local"].iter().any(|known| auth.eq_ignore_ascii_case(known))
     {
         return Err(Refusal::new(format!("the dumptype says auth {:?}, and this client is reached by \"ssh\"", printable(auth))));
     }

@@ -5,9 +5,11 @@
 //! reading the whole archive a second time.
 
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use super::patterns::Files;
 
@@ -31,6 +33,18 @@ pub struct Tar {
     acls: bool,
 }
 
+/// Tells one file from another that took its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp([i64; 5]);
+
+impl Stamp {
+    fn of(program: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(program).ok()?;
+        let number = |number: u64| i64::try_from(number).ok();
+        Some(Self([number(meta.dev())?, number(meta.ino())?, number(meta.size())?, meta.ctime(), meta.ctime_nsec()]))
+    }
+}
+
 /// What one run of tar is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
@@ -45,21 +59,40 @@ pub struct Run<'a> {
 }
 
 impl Tar {
-    /// Looks at a tar: whether it is GNU tar, and what it can keep.
+    /// Looks at a tar: whether it is GNU tar, and what it can keep. The same file is looked at once.
     pub fn probe(program: &Path) -> Result<Self, String> {
-        let said = bare(program).arg("--version").output().map_err(|error| format!("{} cannot be run: {error}", program.display()))?;
-        if !said.stdout.starts_with(b"tar (GNU tar)") {
+        static KNOWN: Mutex<Vec<(PathBuf, Stamp, Tar)>> = Mutex::new(Vec::new());
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = Stamp::of(program);
+        let before = |(path, seen, tar): &(PathBuf, Stamp, Self)| (path == program && Some(seen) == stamp.as_ref()).then(|| tar.clone());
+        if let Some(tar) = known().iter().find_map(before) {
+            return Ok(tar);
+        }
+        let tar = Self::look(program)?;
+        if let Some(stamp) = stamp {
+            known().push((program.to_path_buf(), stamp, tar.clone()));
+        }
+        Ok(tar)
+    }
+
+    fn look(program: &Path) -> Result<Self, String> {
+        let start = |arguments: &[&str]| {
+            let started = bare(program).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+            started.map_err(|error| format!("{} cannot be run: {error}", program.display()))
+        };
+        let tries = |options: &[&str]| {
+            start(&[&["--create", "--file=/dev/null", "--format=posix"], options, &["--files-from", "/dev/null"]].concat())
+        };
+        let knows = |child: Child| child.wait_with_output().is_ok_and(|tried| tried.status.success() && tried.stderr.is_empty());
+        // Side by side: most tars know everything, and then that was all there is to wait for.
+        let (version, all) = (start(&["--version"])?, tries(&[XATTRS[0], XATTRS[1], ACLS])?);
+        let is_gnu = version.wait_with_output().is_ok_and(|said| said.stdout.starts_with(b"tar (GNU tar)"));
+        let all = knows(all);
+        if !is_gnu {
             return Err(format!("{} is not GNU tar", program.display()));
         }
-        let knows = |options: &[&str]| {
-            let tried = bare(program)
-                .args(["--create", "--file=/dev/null", "--format=posix"])
-                .args(options)
-                .args(["--files-from", "/dev/null"])
-                .output();
-            tried.is_ok_and(|tried| tried.status.success() && tried.stderr.is_empty())
-        };
-        Ok(Self { program: program.to_path_buf(), xattrs: knows(&XATTRS), acls: knows(&[ACLS]) })
+        let (xattrs, acls) = if all { (true, true) } else { (knows(tries(&XATTRS)?), knows(tries(&[ACLS])?)) };
+        Ok(Self { program: program.to_path_buf(), xattrs, acls })
     }
 
     /// Returns its path.
@@ -135,6 +168,32 @@ mod tests {
             "--create --file /dev/null --format=posix --blocking-factor=64 --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
              --ignore-failed-read --totals --exclude-from /state/exclude --null --verbatim-files-from --files-from /state/include"
         );
+    }
+
+    #[test]
+    fn a_tar_is_looked_at_once_and_again_when_it_is_another() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a directory");
+        let (program, count) = (dir.path().join("tar"), dir.path().join("count"));
+        let write = |knows: &str| {
+            let new = dir.path().join("new");
+            // It knows its version, and may or may not know ACLs.
+            let text = format!(
+                "#!/bin/sh\necho >> {}\ncase \"$*\" in *--version*) echo 'tar (GNU tar) 1.0';; *--acls*) {knows};; esac\n",
+                count.display()
+            );
+            std::fs::write(&new, text).expect("written");
+            std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).expect("ours");
+            std::fs::rename(&new, &program).expect("ours");
+        };
+        let ran = || std::fs::read(&count).map_or(0, |lines| lines.len());
+        write("true");
+        let tar = Tar::probe(&program).expect("a tar");
+        assert!((tar.xattrs, tar.acls, ran()) == (true, true, 2), "{tar:?} {}", ran());
+        assert_eq!((Tar::probe(&program).expect("a tar"), ran()), (tar, 2));
+        write("exit 2");
+        let tar = Tar::probe(&program).expect("a tar");
+        assert!((tar.xattrs, tar.acls, ran()) == (true, false, 6), "{tar:?} {}", ran());
     }
 
     #[test]

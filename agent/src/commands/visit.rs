@@ -62,6 +62,8 @@ pub struct Visit<'a> {
     pub receipts: Vec<Receipt>,
     /// Sentences for people: what was passed over.
     pub warnings: Vec<String>,
+    /// Sentences for the curious: why a level was chosen, what was mended.
+    pub notes: Vec<String>,
     /// The first receipt that could not be stored.
     pub unstored: Option<StoreError>,
 }
@@ -96,6 +98,7 @@ impl<'a> Visit<'a> {
             checked: None,
             receipts: Vec::new(),
             warnings: Vec::new(),
+            notes: Vec::new(),
             unstored: None,
         }
     }
@@ -282,6 +285,10 @@ impl Caller for Visit<'_> {
 
     fn client(&mut self) -> Option<Arc<dyn Answer>> {
         self.served().map(|served| served as Arc<dyn Answer>)
+    }
+
+    fn noted(&mut self, words: &str) {
+        self.notes.push(words.to_owned());
     }
 
     fn look(&mut self) {

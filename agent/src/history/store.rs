@@ -54,12 +54,21 @@ struct Record {
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    /// The config that is known to be there now, whichever answered last.
+    present: Option<ConfigName>,
 }
 
 impl Store {
     /// Names the store of a destination; nothing is opened.
     pub fn at(state: &Path, destination: &str) -> Self {
-        Self { root: state.join("receipts").join(file_name(destination.as_bytes())) }
+        Self { root: state.join("receipts").join(file_name(destination.as_bytes())), present: None }
+    }
+
+    /// Speaks of this config alone, since it is known to be there: a vault can be looked at before it is called, and another drive
+    /// at the same path is another vault.
+    pub fn of_present(mut self, config: Option<ConfigName>) -> Self {
+        self.present = config;
+        self
     }
 
     /// Returns its directory.
@@ -88,6 +97,9 @@ impl Store {
 
     /// Returns the directory of the config in force: the one that answered last, or the only one there is.
     fn config(&self) -> Option<PathBuf> {
+        if let Some(present) = &self.present {
+            return Some(self.root.join(file_name(present.as_str().as_bytes())));
+        }
         if let Some(peer) = self.peer() {
             return Some(self.root.join(file_name(peer.config.as_str().as_bytes())));
         }
@@ -109,6 +121,9 @@ impl Store {
             if known != Known::Nothing {
                 return known;
             }
+        }
+        if self.present.is_some() {
+            return Known::Nothing;
         }
         // Dumped into another config of this destination: that is no backup here, but amandates speaks of it.
         let elsewhere = self.configs().into_iter().map(|config| config.join(&name)).find(|path| path.exists());

@@ -72,7 +72,7 @@ pub fn failures(answers: &[Answered<'_>]) -> Vec<String> {
 /// Returns the record of all disks.
 pub fn status(records: &[DiskRecord], verdict: &Verdict) -> String {
     if records.is_empty() {
-        return "No disk is known yet; the server's disklist will tell with the first backup.".to_owned();
+        return "No disk is known yet; the disklist will tell with the first backup.".to_owned();
     }
     let mut table = table(&["disk", "last backup", "level", "outcome", "next due"]);
     for (record, disk) in records.iter().zip(&verdict.disks) {
