@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use asyncamanda_tests::laptop::{PATIENCE, assert_backed_up, receipts};
-use asyncamanda_tests::procs::Process;
+use asyncamanda_tests::procs::{self, Process};
 use asyncamanda_tests::wait::{until, until_true};
 use asyncamanda_tests::{Laptop, Plan, World, child, life};
 
@@ -100,6 +100,12 @@ fn the_administrator_is_told_what_is_missing_and_that_there_is_nothing_to_order(
     assert_eq!(refused.code, Some(78), "{refused}");
 }
 
+/// Returns the runner.
+fn runner(world: &World) -> Process {
+    let pid = world.status()["runner"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    pid.and_then(procs::read).expect("it follows the run")
+}
+
 /// Waits until a dumper works on the first laptop's gated dump.
 fn gated(world: &World, laptop: &Laptop) -> (asyncamanda_tests::Background, Process) {
     world.hosts[0].gate.as_ref().expect("planned").close();
@@ -142,7 +148,7 @@ fn a_killed_runner_is_followed_by_one_that_finds_its_dumper() {
     let world = office(1, Plan { gated: vec![0], ..Plan::default() });
     let laptop = world.laptop(0);
     let (trigger, dumper) = gated(&world, &laptop);
-    let runner = world.processes().into_iter().find(|process| process.args.last().is_some_and(|arg| arg == "runner")).expect("it runs");
+    let runner = runner(&world);
     runner.kill_9();
     until_true("another runner", MINUTE, || {
         world.status()["runner"]["pid"].as_i64().is_some_and(|pid| pid != i64::from(runner.pid))
@@ -160,7 +166,7 @@ fn both_killed_is_no_more_than_that() {
     let world = office(1, Plan { gated: vec![0], ..Plan::default() });
     let laptop = world.laptop(0);
     let (trigger, dumper) = gated(&world, &laptop);
-    let runner = world.processes().into_iter().find(|process| process.args.last().is_some_and(|arg| arg == "runner")).expect("it runs");
+    let runner = runner(&world);
     runner.kill_9();
     dumper.kill_9();
     world.hosts[0].gate.as_ref().expect("planned").open();
@@ -194,10 +200,11 @@ fn a_backup_that_is_gone_from_its_volume_is_made_anew_in_full() {
     // Another laptop's run is enough for the server to notice.
     assert_backed_up(&laptops[1].back_up(), &world.hosts[1]);
     until_true("the runner to end", MINUTE, || world.status()["runner"]["alive"] == serde_json::Value::Bool(false));
-    let status = laptops[0].ask(&["run", "--json"]);
-    assert_eq!(status.code, Some(0), "{status}");
-    let anew = world.last_receipt(&world.hosts[0]).expect("it was dumped");
-    assert_eq!(anew.level, Some(0), "{anew:#?}");
+    let known = world.published(&world.hosts[0]);
+    assert!(!known[0].is_backup() && known[0].reason.contains("nothing of it is left"), "{known:#?}");
+    let anew = laptops[0].back_up();
+    assert_backed_up(&anew, &world.hosts[0]);
+    assert_eq!(anew[0].level, Some(0), "{anew:#?}");
     world.assert_vault_restores(&world.hosts[0]);
     assert_at_rest(&world);
 }
@@ -215,11 +222,11 @@ fn a_flipped_bit_is_found_and_named_and_mended_by_the_next_backup() {
     std::fs::write(&dump.path, bytes).expect("root may");
     let found = verify().expect_code(1);
     assert!(found.stdout.contains(&host.name) && found.stdout.contains("level 0") && found.stdout.contains("next dump is a full one"), "{found}");
-    // The laptop is told with its next call, whether or not it is due.
-    let run = laptop.ask(&["run"]);
-    assert_eq!(run.code, Some(0), "{run}");
-    let anew = world.last_receipt(host).expect("it was dumped");
-    assert!(anew.is_backup() && anew.level == Some(0), "{anew:#?}");
+    // The laptop is told with its next call.
+    assert!(!world.published(host)[0].is_backup());
+    let anew = laptop.back_up();
+    assert_backed_up(&anew, host);
+    assert_eq!(anew[0].level, Some(0), "{anew:#?}");
     world.assert_vault_restores(host);
     assert_at_rest(&world);
 }

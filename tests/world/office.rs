@@ -11,6 +11,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use wire::Receipt;
+
 use crate::child;
 use crate::compare;
 use crate::procs::{self, Process};
@@ -44,6 +46,29 @@ impl World {
             vault.arg("--disk").arg(format!("{}:{}{directory}", host.name, host.disk.display()));
         }
         child::must(vault);
+        for host in self.hosts.iter().filter(|host| host.gate.is_some()) {
+            self.put_behind_its_gate(host);
+        }
+    }
+
+    /// Gives a host a dumptype of its own, as the administrator's editor would.
+    fn put_behind_its_gate(&self, host: &Host) {
+        let gate = host.gate.as_ref().expect("it has one").program().display().to_string();
+        let change = |file: &str, change: &dyn Fn(String) -> String| {
+            let path = self.amanda.root.join(file);
+            let text = fs::read_to_string(&path).expect("a vault has one");
+            fs::write(&path, change(text)).expect("root may");
+        };
+        change("amanda.conf", &|text| {
+            format!("{text}define dumptype gated-{} {{\n \"laptop\"\n compress client custom\n client-custom-compress \"{gate}\"\n}}\n", host.index)
+        });
+        change("disklist", &|text| {
+            let gated = |line: &str| match line.strip_suffix(" laptop").filter(|_| line.starts_with(&format!("{} ", host.name))) {
+                Some(line) => format!("{line} gated-{}\n", host.index),
+                None => format!("{line}\n"),
+            };
+            text.lines().map(gated).collect()
+        });
     }
 
     /// Returns the office's vault.
@@ -57,6 +82,16 @@ impl World {
         let mut command = child::program("nsenter");
         command.args(["--mount", "--target", &pid.to_string(), "--"]).arg(program);
         command
+    }
+
+    /// Returns what the server would tell a laptop of its backups now.
+    ///
+    /// # Panics
+    /// When the server has published something else.
+    pub fn published(&self, host: &Host) -> Vec<Receipt> {
+        let text = fs::read(self.dir.join("state/runner/latest").join(format!("{}.json", host.name))).expect("it has been dumped");
+        let latest: serde_json::Value = serde_json::from_slice(&text).expect("written by the runner");
+        serde_json::from_value(latest["last"].clone()).expect("receipts")
     }
 
     /// Returns the processes of runs that go on.

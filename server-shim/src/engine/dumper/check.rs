@@ -1,5 +1,6 @@
 //! What would make a laptop's dump fail, and how to mend it: for the administrator, and for a laptop that asks.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Instant;
 
@@ -24,7 +25,7 @@ const LITTLE_ROOM: u64 = 1024;
 pub fn findings(config: &Config, name: &ConfigName, hosts: &[HostName]) -> Vec<Finding> {
     let site = match survey::open(config, name) {
         Ok(site) => site,
-        Err(trouble) => return vec![unreadable(config, trouble)],
+        Err(trouble) => return vec![not_its_own(config, name).unwrap_or_else(|| unreadable(config, trouble))],
     };
     let mut found: Vec<Finding> = site.for_writing().err().map(Finding::from).into_iter().collect();
     found.extend(room(name, &site.holding()));
@@ -32,6 +33,19 @@ pub fn findings(config: &Config, name: &ConfigName, hosts: &[HostName]) -> Vec<F
         found.extend(of_host(config, &site, host));
     }
     found
+}
+
+/// Tells whose a config is that the dump user cannot even look into.
+fn not_its_own(config: &Config, name: &ConfigName) -> Option<Finding> {
+    let directory = config.config_directory(name);
+    let owner = std::fs::metadata(&directory).ok()?.uid();
+    let account = nix::unistd::User::from_uid(owner.into()).ok().flatten().map_or_else(|| owner.to_string(), |user| user.name);
+    (Some(owner) != config.dump_uid()).then(|| {
+        Finding::serious(
+            format!("{} belongs to {account}, and it has to belong to {}", directory.display(), config.dump_user),
+            format!("chown -R {}: {}", config.dump_user, directory.display()),
+        )
+    })
 }
 
 fn unreadable(config: &Config, trouble: Trouble) -> Finding {

@@ -14,7 +14,8 @@ use crate::engine::{DiskRule, Survey, Trouble};
 /// When there is none, or it has something that only Amanda itself can do.
 pub fn open(config: &Config, name: &ConfigName) -> Result<Site, Trouble> {
     let directory = config.config_directory(name);
-    if !directory.join("amanda.conf").exists() {
+    let conf = std::fs::metadata(directory.join("amanda.conf"));
+    if conf.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Err(Trouble::config(
             format!("there is no config {name}: {} has no amanda.conf", directory.display()),
             format!("make one: asyncamanda-shim vault {name} --disk HOST:PATH"),
