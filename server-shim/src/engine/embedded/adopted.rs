@@ -11,7 +11,7 @@ use super::files::{self, Sure};
 use super::site::Site;
 use super::{Watch, locks, mend};
 use crate::engine::Trouble;
-use crate::lock::Guard;
+use crate::lock::{self, Guard};
 
 /// The file in `.asyncamanda` that names Amanda's config.
 pub const MARKER: &str = "adopted";
@@ -19,13 +19,33 @@ pub const MARKER: &str = "adopted";
 /// More than a config's name.
 const LONGEST: u64 = 1024;
 
-/// Returns the config of Amanda's that a vault has become; none when it is still a vault.
+/// What a mark says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The config of Amanda's that the vault has become.
+    pub config: String,
+    /// Amanda has all of it.
+    pub whole: bool,
+}
+
+impl Mark {
+    /// Prints it.
+    #[must_use]
+    pub fn print(&self) -> String {
+        format!("{}\n{}", self.config, if self.whole { "whole\n" } else { "" })
+    }
+}
+
+/// Returns what a vault has become; none when it is still one.
 ///
 /// # Errors
 /// When that cannot be read.
-pub fn read(own: &Path) -> io::Result<Option<String>> {
-    let text = files::read(&own.join(MARKER), LONGEST)?;
-    Ok(text.map(|text| String::from_utf8_lossy(&text).trim().to_owned()))
+pub fn read(own: &Path) -> io::Result<Option<Mark>> {
+    let Some(text) = files::read(&own.join(MARKER), LONGEST)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&text);
+    let mut lines = text.lines();
+    let config = lines.next().unwrap_or_default().trim().to_owned();
+    Ok(Some(Mark { config, whole: lines.next() == Some("whole") }))
 }
 
 /// Refuses a vault that is Amanda's.
@@ -35,7 +55,7 @@ pub fn read(own: &Path) -> io::Result<Option<String>> {
 pub fn refuse(directory: &Path, own: &Path) -> Result<(), Trouble> {
     match read(own) {
         Ok(None) => Ok(()),
-        Ok(Some(config)) => Err(Trouble {
+        Ok(Some(Mark { config, .. })) => Err(Trouble {
             code: AbortCode::Refused,
             message: format!(
                 "{} was handed to Amanda as its config {config}, and nothing of ours writes into it any more",
@@ -65,18 +85,21 @@ impl Watch for Silent {
 pub fn hand_over(site: &Site, name: &ConfigName, now: i64) -> Result<(), Trouble> {
     site.for_writing()?;
     let failed = |path: &Path, error: &io::Error| super::site::failed("cannot write to", path, error);
-    // A run has a disk from the moment its level is chosen until its dump is on a volume.
-    let mut held: Vec<Guard> = Vec::new();
+    let busy = |what: String| {
+        Trouble::later(
+            format!("{what} into {}", site.directory().display()),
+            "wait until that is done, and give the same command again",
+        )
+    };
+    // A person's run, which others wait for, and any run: it has a disk from the moment its level is chosen until its dump is on a volume.
+    let run = site.own().join("run.lock");
+    let run = lock::try_take(&run, "", now).map_err(|error| failed(&run, &error))?;
+    let mut held: Vec<Guard> = vec![run.ok_or_else(|| busy("somebody's backup goes".to_owned()))?];
     let mut names = BTreeSet::new();
     for disk in site.disks().iter().filter(|disk| names.insert(disk.dle.clone())) {
         match locks::disk(site, &disk.dle).map_err(|error| failed(&site.own(), &error))? {
             Some(guard) => held.push(guard),
-            None => {
-                return Err(Trouble::later(
-                    format!("{} is being backed up into {}", disk.dle, site.directory().display()),
-                    "wait until that is done, and give the same command again",
-                ));
-            }
+            None => return Err(busy(format!("{} is being backed up", disk.dle))),
         }
     }
     mend::mend(site, &Silent, now)?;
@@ -89,7 +112,8 @@ pub fn hand_over(site: &Site, name: &ConfigName, now: i64) -> Result<(), Trouble
     }
     drop(lock);
     let marker = site.own().join(MARKER);
-    files::replace(&marker, format!("{name}\n").as_bytes(), Sure::Durable).map_err(|error| failed(&marker, &error))?;
+    let mark = Mark { config: name.to_string(), whole: false };
+    files::replace(&marker, mark.print().as_bytes(), Sure::Durable).map_err(|error| failed(&marker, &error))?;
     drop(held);
     Ok(())
 }
@@ -116,7 +140,11 @@ mod tests {
         let directory = tempfile::tempdir().expect("directory");
         assert_eq!(read(directory.path()).expect("none"), None);
         assert_eq!(refuse(Path::new("/v"), directory.path()), Ok(()));
-        std::fs::write(directory.path().join(MARKER), "daily\n").expect("write");
+        for whole in [false, true] {
+            let mark = Mark { config: "daily".to_owned(), whole };
+            std::fs::write(directory.path().join(MARKER), mark.print()).expect("write");
+            assert_eq!(read(directory.path()).expect("readable"), Some(mark));
+        }
         let refused = refuse(Path::new("/v"), directory.path()).expect_err("it is Amanda's");
         assert_eq!(refused.code, AbortCode::Refused);
         assert!(refused.message.contains("Amanda as its config daily"), "{refused:?}");

@@ -93,6 +93,11 @@ impl Site {
     /// # Errors
     /// When a file cannot be read or is wrong, and when the config has something that only Amanda itself can do.
     pub fn open(directory: &Path, name: Option<&ConfigName>) -> Result<Self, Trouble> {
+        // Whoever had it before it was handed to Amanda may read no more than that.
+        Self::read(directory, name).map_err(|trouble| super::adopted::refuse(directory, &directory.join(OWN)).err().unwrap_or(trouble))
+    }
+
+    fn read(directory: &Path, name: Option<&ConfigName>) -> Result<Self, Trouble> {
         let directory = directory.canonicalize().map_err(|error| failed("cannot open", directory, &error))?;
         let conf = directory.join(CONF);
         let mut config = Config::load(&directory, &Files { instead: None }).map_err(|error| wrong(&error))?;

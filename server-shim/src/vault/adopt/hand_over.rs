@@ -90,6 +90,10 @@ impl Giver {
                 self.inside(inside.as_fd(), path, depth + 1)?;
                 self.give(inside.as_fd(), &stat, if is_public(path) { 0o711 } else { 0o700 }).map_err(here)
             }
+            // What a call of ours was writing when it was cut off.
+            FileType::RegularFile if name.to_bytes().starts_with(b".asyncamanda-") => {
+                rustix::fs::unlinkat(directory, name, AtFlags::empty()).map_err(errno)
+            }
             FileType::RegularFile => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 let file = openat(directory, name, flags, Mode::empty()).map_err(errno)?;

@@ -113,6 +113,8 @@ pub fn is_ours(path: &Path, what: What) -> bool {
         ([b"vtapes", name], What::File) => [&b"state"[..], b"state.lock"].contains(name) || is_draft(name),
         ([b"vtapes", name], What::Link) => *name == b"data" || is_draft(name),
         ([b"vtapes", slot, name], What::File) => is_slot(slot) && (is_volumes_file(name) || is_draft(name)),
+        // What Amanda's own programs leave for people.
+        ([b"log", name], What::Link) => *name == b"log" || name.starts_with(b"amdump"),
         ([b"vtapes", ..] | [b"lost+found", ..] | [], _) | (_, What::Link) => false,
         ([b"curinfo" | b"index" | b"log" | b"holding" | b".asyncamanda", ..], _) => true,
         _ => false,
@@ -234,6 +236,7 @@ mod tests {
             ("vtapes/slot1/more", Directory, false),
             ("log/log.20261122000000.0", File, true),
             ("log/evil", Link, false),
+            ("log/amdump.1", Link, true),
             ("holding/20261122000000/a._home.0.tmp", File, true),
             ("curinfo/a/_home/info", File, true),
             (".asyncamanda/disks/x.lock", File, true),

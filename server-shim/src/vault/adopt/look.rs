@@ -32,6 +32,8 @@ pub struct Looked {
     pub states: Vec<PathBuf>,
     /// It has not been marked yet.
     pub is_new: bool,
+    /// Amanda has it: there is nothing left to do.
+    pub is_done: bool,
     /// Amanda has no such config yet.
     pub needs_config: bool,
     /// It has disks of hosts that call in.
@@ -68,7 +70,8 @@ pub fn look(amanda: &Installed, wish: &Wish) -> Result<Looked, Words> {
     let owner = owner_of(&directory).map_err(unreadable)?;
     let marked = adopted::read(&site.own()).map_err(unreadable)?;
     let mut no = Vec::new();
-    if let Some(other) = marked.as_ref().filter(|other| **other != wish.name.as_str()) {
+    let is_done = marked.as_ref().is_some_and(|mark| mark.whole && mark.config == wish.name.as_str());
+    if let Some(other) = marked.as_ref().map(|mark| &mark.config).filter(|other| **other != wish.name.as_str()) {
         no.push(No::new(format!("it is Amanda's config {other} already"), format!("use that one: amcheck {other}")));
     }
     let config = amanda.config_dir.join(wish.name.as_str());
@@ -89,7 +92,8 @@ pub fn look(amanda: &Installed, wish: &Wish) -> Result<Looked, Words> {
     }
     no.extend(hosts(&site));
     no.extend(way(amanda, &directory).map_err(unreadable)?);
-    if !no.is_empty() {
+    // What Amanda has made of it since is Amanda's business.
+    if !no.is_empty() && !is_done {
         return Err(refusal(&directory, &no));
     }
     let has_laptops = site.disks().iter().any(|disk| auth(&site, disk) == "ssh");
@@ -98,7 +102,7 @@ pub fn look(amanda: &Installed, wish: &Wish) -> Result<Looked, Words> {
         None => usual_states(owner.0),
     };
     let name = site.name().clone();
-    Ok(Looked { directory, name, owner, states, is_new: marked.is_none(), needs_config, has_laptops })
+    Ok(Looked { directory, name, owner, states, is_new: marked.is_none(), is_done, needs_config, has_laptops })
 }
 
 fn refusal(directory: &Path, no: &[No]) -> Words {

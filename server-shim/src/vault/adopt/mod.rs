@@ -14,7 +14,7 @@ pub mod look;
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,6 +25,7 @@ use wire::{ConfigName, Exit};
 
 use crate::child;
 use crate::config::Config;
+use crate::engine::embedded::adopted::{MARKER, Mark};
 use crate::engine::embedded::site::Site;
 use crate::report::Words;
 use crate::runner::start;
@@ -60,6 +61,9 @@ pub fn adopt(config: &Config, wish: &Wish) -> Result<Vec<String>, Words> {
     }
     let amanda = Installed::find(config)?;
     let looked = look::look(&amanda, wish)?;
+    if looked.is_done {
+        return Ok(vec![format!("{} is Amanda's config {} already.", looked.directory.display(), wish.name)]);
+    }
     if looked.is_new {
         put_right(config, &looked, &wish.name)?;
     }
@@ -77,6 +81,7 @@ pub fn adopt(config: &Config, wish: &Wish) -> Result<Vec<String>, Words> {
     for dle in continued.iter().filter(|disk| !disk.goes_on).map(|disk| &disk.dle) {
         amanda.force_full(&wish.name, dle)?;
     }
+    mark_as_whole(&amanda, &looked, &wish.name).map_err(|error| failed("it cannot be written down that Amanda has all of it", &error))?;
     let listed = amanda.count_dumps(&wish.name)?;
     Ok(report(&amanda, &looked, wish, &continued, listed))
 }
@@ -119,7 +124,8 @@ fn put_right(config: &Config, looked: &Looked, name: &ConfigName) -> Result<(), 
         return Ok(());
     }
     let exit = if output.status.code() == Some(Exit::Later.code().into()) { Exit::Later } else { Exit::Failed };
-    let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let words = String::from_utf8_lossy(&output.stderr);
+    let words = words.trim().trim_start_matches("asyncamanda-shim: ");
     Err(Words::new(exit, format!("{} was left as it was", looked.directory.display())).because(words.replace('\n', "; ")))
 }
 
@@ -148,6 +154,19 @@ fn write_config(amanda: &Installed, looked: &Looked, name: &ConfigName) -> io::R
     let flags = rustix::fs::RenameFlags::NOREPLACE;
     rustix::fs::renameat_with(rustix::fs::CWD, &beside, rustix::fs::CWD, amanda.config_dir.join(name.as_str()), flags)?;
     fs::File::open(&amanda.config_dir)?.sync_all()
+}
+
+/// Writes down that nothing is left to do.
+fn mark_as_whole(amanda: &Installed, looked: &Looked, name: &ConfigName) -> io::Result<()> {
+    let own = looked.directory.join(".asyncamanda");
+    let mut file = tempfile::Builder::new().prefix(".asyncamanda-").tempfile_in(&own)?;
+    file.write_all(Mark { config: name.to_string(), whole: true }.print().as_bytes())?;
+    let (uid, gid) = amanda.owner();
+    fchown(file.as_file(), Some(uid), Some(gid))?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.as_file().sync_all()?;
+    file.persist(own.join(MARKER)).map_err(|error| error.error)?;
+    fs::File::open(&own)?.sync_all()
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
