@@ -92,21 +92,24 @@ fn a_drive_that_is_not_plugged_in_is_later_and_nothing_is_made_in_its_place() {
     vaults.ran(&["now"]).says(0, &[]);
     vaults.ran(&["run"]).is_silent(0);
     fs::rename(vaults.path("mnt"), vaults.path("away")).expect("unplugged");
+    vaults.make_due();
     for empty in [false, true] {
         if empty {
             fs::create_dir_all(vaults.path("mnt/vault")).expect("an empty mount point");
         }
-        vaults.make_due();
         vaults.ran(&["run"]).is_silent(75);
         vaults.ran(&["now"]).says(75, &["not plugged in"]);
         vaults.ran(&["now", &vaults.name("docs"), "--to", &vaults.name("mnt/vault")]).says(75, &["not plugged in"]);
         assert_eq!(names(&vaults.path("mnt")), if empty { vec!["vault"] } else { vec![] });
         let status = vaults.ran(&["status"]);
-        assert!(status.status == 0 && status.out.contains("is not there") && status.out.contains("docs"), "{}", status.out);
+        assert!(status.status == 0 && status.out.contains("(not there now)") && status.out.contains("docs"), "{}", status.out);
     }
     fs::remove_dir_all(vaults.path("mnt")).expect("removed");
     fs::rename(vaults.path("away"), vaults.path("mnt")).expect("plugged in");
+    // What the vault has is younger than this laptop thought.
     vaults.ran(&["run"]).is_silent(0);
+    assert_eq!(vaults.chain("mnt/vault", "docs").0, 0);
+    vaults.ran(&["now"]).says(0, &[]);
     assert_eq!(vaults.chain("mnt/vault", "docs").0, 1);
 }
 
@@ -148,10 +151,17 @@ fn an_interrupted_call_keeps_nothing_half_and_the_next_one_succeeds() {
         let left = vaults.files("vault/holding").into_iter().filter(|path| path.to_string_lossy().contains(".tmp")).count();
         assert_eq!(left, 0);
     }
+    vaults.close_gate();
+    let mut child = vaults.world.command(&["now"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("starts");
+    vaults.world.wait_for("it dumps", || vaults.at_gate());
+    child.kill().expect("killed");
+    child.wait().expect("ends");
+    vaults.open_gate();
     fs::write(vaults.path("docs/new"), "new\n").expect("written");
     vaults.ran(&["now"]).says(0, &[]);
     vaults.restore("vault", "docs", "back");
     assert_eq!(vaults.tree("back"), vaults.tree("docs"));
+    assert_eq!(vaults.files("vault/holding").len(), 0, "{:?}", vaults.files("vault/holding"));
 }
 
 #[test]
@@ -199,6 +209,48 @@ fn two_vaults_in_turn_are_two_chains_also_at_one_path() {
     assert_eq!(vaults.chain("one", "docs").1.len(), 2, "it goes on with its own chain");
     vaults.restore("one", "docs", "back");
     assert_eq!(vaults.tree("back"), vaults.tree("docs"));
+}
+
+#[test]
+fn a_vault_that_is_mounted_elsewhere_goes_on() {
+    let vaults = Vaults::new();
+    vaults.now("vault", &["docs"]);
+    fs::create_dir(vaults.path("mnt")).expect("made");
+    fs::rename(vaults.path("vault"), vaults.path("mnt/elsewhere")).expect("moved");
+    fs::write(vaults.path("docs/new"), "new\n").expect("written");
+    vaults.now("mnt/elsewhere", &[]);
+    assert_eq!(vaults.chain("mnt/elsewhere", "docs").0, 1);
+    vaults.restore("mnt/elsewhere", "docs", "back");
+    assert_eq!(vaults.tree("back"), vaults.tree("docs"));
+}
+
+#[test]
+fn one_disk_that_is_gone_fails_and_stops_no_other() {
+    let vaults = Vaults::new();
+    vaults.now("vault", &["docs", "pictures"]);
+    fs::remove_dir_all(vaults.path("pictures")).expect("removed");
+    fs::write(vaults.path("docs/new"), "new\n").expect("written");
+    let ran = vaults.ran(&["now", "--to", &vaults.name("vault")]);
+    ran.says(1, &["1 of 2 disks not backed up", "pictures", "asyncamanda check"]);
+    assert_eq!(vaults.receipts("vault")["/pictures"]["outcome"], "FAILED");
+    vaults.restore("vault", "docs", "back");
+    assert_eq!(vaults.tree("back"), vaults.tree("docs"));
+}
+
+#[test]
+fn agent_toml_leaves_out_of_a_directory_what_it_leaves_out_of_its_disk() {
+    let vaults = Vaults::new();
+    let docs = vaults.name("docs");
+    vaults.world.write(
+        "agent.toml",
+        format!("state = \"state\"\n[server]\ndestination = \"me@server\"\n[[disk]]\npath = \"home\"\ndevice = \"{docs}\"\nexclude = [\"./deep\"]\n"),
+    );
+    let ran = vaults.now("vault", &["docs"]);
+    vaults.shell(ran.out.lines().rev().find_map(|line| line.strip_prefix("Get back: ")).expect("a command"));
+    assert!(vaults.path("back/one").exists() && !vaults.path("back/deep").exists());
+    // Without a directory it is what agent.toml lists, by its name there.
+    vaults.ran(&["now", "--to", &vaults.name("other")]).says(0, &[]);
+    assert!(fs::read_to_string(vaults.path("other/disklist")).expect("there").contains(&format!(" home {docs} ")));
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub struct Run<'a> {
     pub files: &'a Files,
     /// Only the size is wanted.
     pub estimate: bool,
+    /// Each name in the list comes with the number of the member's first block: see [`split_number`].
+    pub numbered: bool,
 }
 
 impl Tar {
@@ -117,6 +119,9 @@ impl Tar {
         if !run.estimate {
             add(&["--verbose".as_ref(), format!("--index-file={NAMES}").as_ref()]);
             add(&QUIET.map(AsRef::as_ref));
+            if run.numbered {
+                add(&["--block-number".as_ref()]);
+            }
         }
         if let Some(exclude) = &run.files.exclude {
             add(&["--exclude-from".as_ref(), exclude.as_ref()]);
@@ -137,6 +142,22 @@ impl Tar {
     }
 }
 
+/// The longest that tar prints in front of a name: `block `, a number of 64 bits, `: `.
+pub const LONGEST_NUMBER: usize = 28;
+
+/// Takes what `--block-number` prints in front of a name off a line of the list, `block 12: ./name`. A name may begin in the same way: only
+/// the first one is tar's. No number for a line that does not begin so.
+pub fn split_number(line: &[u8]) -> (Option<u64>, &[u8]) {
+    let number = |rest: &[u8]| {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        std::str::from_utf8(&rest[..digits]).ok()?.parse().ok().filter(|_| rest[digits..].starts_with(b": ")).map(|number| (number, digits))
+    };
+    match line.strip_prefix(b"block ").and_then(|rest| number(rest).map(|(number, digits)| (number, &rest[digits + 2..]))) {
+        Some((number, name)) => (Some(number), name),
+        None => (None, line),
+    }
+}
+
 /// A program with an environment of its own: what tar says must be English, and `TAR_OPTIONS` nobody's.
 pub fn bare(program: &Path) -> Command {
     let mut command = Command::new(program);
@@ -152,19 +173,22 @@ mod tests {
     fn arguments_are_amandas_and_what_this_tar_knows() {
         let tar = |xattrs, acls| Tar { program: "/usr/bin/tar".into(), xattrs, acls };
         let (device, snapshot) = (Path::new("/home"), Path::new("/state/snapshot"));
-        let words = |tar: &Tar, files: &Files, estimate| {
-            let argv = tar.argv(&Run { device, snapshot, files, estimate });
+        let words = |tar: &Tar, files: &Files, estimate, numbered| {
+            let argv = tar.argv(&Run { device, snapshot, files, estimate, numbered });
             argv.iter().map(|word| word.to_str().expect("ours")).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(
-            words(&tar(true, true), &Files::default(), false),
-            "--create --file - --format=posix --blocking-factor=64 --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
+        let whole = |number: &str| {
+            format!(
+                "--create --file - --format=posix --blocking-factor=64 --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
              --ignore-failed-read --totals --xattrs --xattrs-include=* --acls --verbose --index-file=/dev/stdin \
-             --warning=no-new-directory --warning=no-rename-directory --warning=no-xdev ."
-        );
+             --warning=no-new-directory --warning=no-rename-directory --warning=no-xdev {number}."
+            )
+        };
+        assert_eq!(words(&tar(true, true), &Files::default(), false, false), whole(""));
+        assert_eq!(words(&tar(true, true), &Files::default(), false, true), whole("--block-number "));
         let files = Files { exclude: Some("/state/exclude".into()), include: Some("/state/include".into()), remarks: Vec::new() };
         assert_eq!(
-            words(&tar(false, false), &files, true),
+            words(&tar(false, false), &files, true, true),
             "--create --file /dev/null --format=posix --blocking-factor=64 --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
              --ignore-failed-read --totals --exclude-from /state/exclude --null --verbatim-files-from --files-from /state/include"
         );
@@ -194,6 +218,26 @@ mod tests {
         write("exit 2");
         let tar = Tar::probe(&program).expect("a tar");
         assert!((tar.xattrs, tar.acls, ran()) == (true, false, 6), "{tar:?} {}", ran());
+    }
+
+    #[test]
+    fn only_tars_own_number_is_taken_off_a_name() {
+        for (line, number, name) in [
+            ("block 12: ./a", Some(12), "./a"),
+            ("block 0: ./", Some(0), "./"),
+            ("block 3: block 4: a", Some(3), "block 4: a"),
+            ("block 18446744073709551615: ./a", Some(u64::MAX), "./a"),
+            ("block 18446744073709551616: ./a", None, "block 18446744073709551616: ./a"),
+            ("./block 4: a", None, "./block 4: a"),
+            ("block : a", None, "block : a"),
+            ("block 4", None, "block 4"),
+            ("block 4:", None, "block 4:"),
+            ("block +4: a", None, "block +4: a"),
+            ("", None, ""),
+        ] {
+            assert_eq!(split_number(line.as_bytes()), (number, name.as_bytes()), "{line}");
+        }
+        assert_eq!(format!("block {}: ", u64::MAX).len(), LONGEST_NUMBER);
     }
 
     #[test]

@@ -71,6 +71,7 @@ pub fn conclude(visit: &Visit<'_>, verdict: &Verdict, who: Who, voice: &Voice) -
     if exit == Exit::Done {
         let names: Vec<String> = answers.iter().map(|(disk, _)| crate::report::show(disk.as_bytes())).collect();
         voice.note(&format!("backed up: {}", names.join(", ")));
+        visit.receipts.iter().filter_map(tables::strange).for_each(|strange| voice.note(&strange));
     } else {
         err(&failed(&answers, who).to_string());
     }
@@ -164,6 +165,7 @@ pub fn now(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     let answers = answers(&asked, &receipts);
     if !voice.json && !receipts.is_empty() {
         out(&tables::receipts(&answers));
+        receipts.iter().filter_map(tables::strange).for_each(|strange| voice.warn(&strange));
     }
     called?;
     let exit = outcome(&answers);

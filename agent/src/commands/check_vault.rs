@@ -7,7 +7,7 @@ use super::first_full;
 use super::job::Job;
 use crate::config::Config;
 use crate::due::{DiskRecord, Known};
-use crate::report::{Problem, problems};
+use crate::report::{Problem, problems, tables};
 use crate::session::vault::{self, Way};
 
 /// One thing that was tried, and what was found.
@@ -20,7 +20,7 @@ pub fn look(job: &Job, way: &Way, records: &[DiskRecord]) -> Vec<Look> {
         (Some(Err(error)), _) | (_, Err(error)) => return vec![("vault", Err(problems::of_vault(error)))],
         (_, Ok(room)) => *room,
     };
-    let detail = format!("{path} has {} on {} volumes", HumanBytes(room.used), room.volumes);
+    let detail = format!("{path} has {} on {}", HumanBytes(room.used), tables::volumes(room.volumes));
     vec![("vault", Ok(Found { detail, hint: String::new() })), ("room", Ok(space(room.free, next(&job.config, records))))]
 }
 
@@ -38,7 +38,7 @@ fn next(config: &Config, records: &[DiskRecord]) -> u64 {
 }
 
 fn space(free: u64, next: u64) -> Found {
-    let detail = format!("{} are free, and the next backup takes {} or less", HumanBytes(free), HumanBytes(next));
+    let detail = format!("{} are free, and the next backup takes about {}", HumanBytes(free), HumanBytes(next));
     let hint = if next < free {
         String::new()
     } else {
@@ -57,7 +57,7 @@ mod tests {
     fn too_little_room_is_advice_and_no_fault() {
         assert_eq!(space(10 << 30, 1 << 30).hint, "");
         let found = space(1 << 30, 10 << 30);
-        assert_eq!(found.detail, "1.00 GiB are free, and the next backup takes 10.00 GiB or less");
+        assert_eq!(found.detail, "1.00 GiB are free, and the next backup takes about 10.00 GiB");
         assert!(found.hint.contains("make room"));
     }
 }

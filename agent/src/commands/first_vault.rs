@@ -21,7 +21,7 @@ const ZSTD: &str = "zstd";
 /// Returns the lines; none when it cannot be seen what was made.
 pub fn words(job: &Job, receipts: &[Receipt]) -> Vec<String> {
     let Place::Vault(way) = &job.place else { return Vec::new() };
-    let Ok(look) = vault::look(&way.directory) else { return Vec::new() };
+    let Ok(look) = vault::look(&way.directory, way.known) else { return Vec::new() };
     let kept = look.retention_days.map_or_else(String::new, |days| format!("; what is in it is kept for {days} days"));
     let directory = quoted(way.directory.as_os_str().as_bytes());
     let mut lines = vec![format!("Made {directory}: a vault, which is a config of Amanda ({}) with its volumes{kept}.", look.name)];

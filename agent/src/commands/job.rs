@@ -51,9 +51,11 @@ impl Job {
     }
 
     fn of_vault(mut config: Config, directory: PathBuf, named: &[OsString], may: May) -> Result<Self, Problem> {
-        let look = vault::look(&directory);
+        let store = Store::at(&config.state.value, &config.destination.value.to_string());
+        let never = store.peer().is_none();
+        let look = vault::look(&directory, !never);
         let present = look.as_ref().ok().map(|look| look.name.clone());
-        let store = Store::at(&config.state.value, &config.destination.value.to_string()).of_present(present.clone());
+        let store = store.of_present(present.clone());
         let host = host(&config, &store, present.as_ref());
         let listed: Vec<(DiskName, PathBuf)> = look.as_ref().map_or_else(|_| Vec::new(), |look| look.disks_of(&host).collect());
         let configured = config.disks.iter().map(|disk| (disk.value.name.clone(), disk.value.device.clone()));
@@ -69,7 +71,6 @@ impl Job {
         } else {
             listed.clone()
         };
-        let never = store.peer().is_none();
         if disks.is_empty() && may == May::Make && never && !matches!(&look, Err(VaultError::NotAVault { .. } | VaultError::Engine { .. }))
         {
             return Err(Problem::new(Exit::Usage, format!("nothing is named that should be backed up into {}", directory.display()))

@@ -11,7 +11,7 @@ use crate::config::{Config, Destination};
 use crate::due;
 use crate::report::tables::bytes;
 use crate::report::{Problem, Voice, out, problems, tables, verdicts};
-use crate::session::vault;
+use crate::session::vault::{self, VaultError};
 
 /// `status`.
 pub fn status(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
@@ -67,10 +67,10 @@ fn standing(job: &Job, way: &vault::Way) -> Standing {
             let another = another.map_or_else(String::new, |before| format!(", another one than the last backup went to, {before}"));
             Standing {
                 words: format!(
-                    "Vault {path} ({}{another}): {} on {} volumes, {} free",
+                    "Vault {path} ({}{another}): {} on {}, {} free",
                     look.name,
                     bytes(Some(room.used)),
-                    room.volumes,
+                    tables::volumes(room.volumes),
                     bytes(Some(room.free))
                 ),
                 json: json!({
@@ -81,8 +81,9 @@ fn standing(job: &Job, way: &vault::Way) -> Standing {
         }
         (Some(Err(error)), _) | (_, Err(error)) => {
             let problem = problems::of_vault(error);
+            let what = if matches!(error, VaultError::NotThere { .. }) { "not there now".to_owned() } else { problem.what.clone() };
             Standing {
-                words: format!("Vault {path} ({})", problem.what),
+                words: format!("Vault {path} ({what})"),
                 json: json!({ "path": path, "name": before, "host": way.host, "present": false, "problem": problem }),
             }
         }

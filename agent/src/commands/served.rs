@@ -9,7 +9,7 @@ use wire::{ConfigName, DiskName, HostName, Receipt};
 
 use super::watching::Seen;
 use crate::client::state::{Fate, State, fate, proof};
-use crate::client::{self, Client, Disk, Kind, Out, Rules, Watch};
+use crate::client::{self, Client, Disk, Kind, Out, Rules, Watch, allow};
 use crate::config::{ClientKind, Config, Destination};
 use crate::history::store::file_name;
 use crate::report::progress::Reading;
@@ -113,8 +113,8 @@ pub fn rules(config: &Config, host: Option<HostName>) -> Rules {
         host,
         config: None,
         disks: disks.collect(),
-        // The defaults name both homes of a program; a link from one to the other is no second program.
-        programs: config.programs.value.iter().filter(|program| program.exists()).cloned().collect(),
+        // The defaults name both homes of a program; a link from one to the other is no second program. What is built in is not run.
+        programs: config.programs.value.iter().filter(|program| program.exists() || allow::is_built_in(program)).cloned().collect(),
         // The installed client has one state for all destinations, so that a vault's dump would advance a server's chain.
         kind: match config.client.value {
             _ if matches!(config.destination.value, Destination::Directory(_)) => Kind::Native,

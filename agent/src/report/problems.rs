@@ -209,7 +209,7 @@ fn owner(path: &std::path::Path) -> String {
     let Ok(meta) = std::fs::symlink_metadata(path) else { return "run as the user that it belongs to".to_owned() };
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(meta.uid())).ok().flatten();
     let user = user.map_or_else(|| format!("user {}", meta.uid()), |user| show(user.name));
-    format!("it belongs to {user}: run as {user}, or let this user read and write there")
+    format!("it belongs to {user}: run as {user}, since a vault is one account's")
 }
 
 fn convert(error: SessionError) -> Problem {

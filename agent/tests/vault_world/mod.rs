@@ -82,7 +82,8 @@ impl Vaults {
 
     /// Runs the agent as whoever runs the tests.
     pub fn as_root(&self, arguments: &[&str]) -> Ran {
-        let arguments = [arguments, &["--state", &self.name("roots-state")]].concat();
+        let state = self.name("roots-state");
+        let arguments = [arguments, &["--state", &state]].concat();
         let mut command = self.world.command(&arguments);
         Ran::of(command.env_remove("ASYNCAMANDA_CONFIG").output().expect("it starts"))
     }

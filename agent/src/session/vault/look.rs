@@ -17,17 +17,17 @@ use crate::report::show;
 use crate::session::{Caller, News, SessionError};
 
 /// Opens a vault that is there.
-fn open(directory: &Path) -> Result<Site, VaultError> {
+fn open(directory: &Path, known: bool) -> Result<Site, VaultError> {
     let found = standing::look(directory, Site::is_vault, is_half_made)?;
-    match standing::decide(directory, &found, false, May::Look)? {
+    match standing::decide(directory, &found, known, May::Look)? {
         Act::Open => Ok(Site::open(directory, None)?),
         Act::Make => Err(VaultError::NoneYet { path: directory.to_path_buf() }),
     }
 }
 
-/// Says which vault it is and what it has.
-pub fn look(directory: &Path) -> Result<Look, VaultError> {
-    let site = open(directory)?;
+/// Says which vault it is and what it has. `known`: one has answered at this path before.
+pub fn look(directory: &Path, known: bool) -> Result<Look, VaultError> {
+    let site = open(directory, known)?;
     let disks = site.disks().iter().filter_map(|disk| {
         let name = DiskName::new(&*disk.dle.disk).ok()?;
         Some((disk.dle.host.clone(), name, disk.directory().to_path_buf()))
@@ -37,7 +37,7 @@ pub fn look(directory: &Path) -> Result<Look, VaultError> {
 
 /// Says what a vault takes, and what is left for it.
 pub fn room(directory: &Path) -> Result<Room, VaultError> {
-    let site = open(directory)?;
+    let site = open(directory, false)?;
     let unreadable = |source| VaultError::Unreadable { path: directory.to_path_buf(), source };
     let changer = site.changer();
     let slots = changer.slots().map_err(unreadable)?;
@@ -62,7 +62,7 @@ fn bytes_in(directory: &Path) -> u64 {
 pub fn file_of(directory: &Path, place: &str) -> Option<PathBuf> {
     let (label, number) = place.rsplit_once(':')?;
     let number: u32 = number.parse().ok()?;
-    let (_, volume) = open(directory).ok()?.changer().find(label).ok()??;
+    let (_, volume) = open(directory, false).ok()?.changer().find(label).ok()??;
     volume.files().ok()?.into_iter().find(|file| file.number == number).map(|file| file.path)
 }
 

@@ -168,7 +168,7 @@ mod without {
     }
 
     /// Knows no vault.
-    pub fn look(directory: &Path) -> Result<Look, VaultError> {
+    pub fn look(directory: &Path, _: bool) -> Result<Look, VaultError> {
         Err(none(directory))
     }
 

@@ -71,7 +71,7 @@ pub struct Order {
 
 /// Hears how a run goes; called from several threads.
 pub trait Watch: Sync {
-    /// A level was chosen, for a reason; the size before compression in bytes, where one is known.
+    /// A level was chosen, for a reason; the size as it will be stored in bytes, as [`Watch::moved`] counts, where one is known.
     fn planned(&self, host: &HostName, disk: &DiskName, level: u8, reason: &str, estimate: Option<u64>);
     /// So many bytes of the dump have come.
     fn moved(&self, host: &HostName, disk: &DiskName, bytes: u64);

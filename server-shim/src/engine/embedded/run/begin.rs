@@ -41,7 +41,7 @@ pub fn begin(site: &Site, jobs: &mut [Job<'_>], watch: &dyn Watch, started: i64,
     files::sync_parent(&directory).map_err(|error| failed("cannot make", &directory, &error))?;
     for job in jobs.iter() {
         if let Some(plan) = job.plan.as_ref().filter(|_| job.is_open()) {
-            watch.planned(&job.host, &job.name, plan.level, &plan.reason, plan.estimate.map(|estimate| estimate.raw));
+            watch.planned(&job.host, &job.name, plan.level, &plan.reason, plan.estimate.map(|estimate| estimate.stored));
         }
     }
     Ok(Begun { stamp, directory, started, _own: own })
