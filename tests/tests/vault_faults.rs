@@ -138,6 +138,10 @@ fn a_drive_that_is_pulled_out_in_mid_write_is_left_alone_and_is_as_it_was_when_i
     };
     handle(plug, &[&drive, &place]);
     let running = stopped_at(&ordeal, at);
+    // It has mounts of its own.
+    let mut inside = child::program("nsenter");
+    inside.args(["--mount", "--target", &running.pid().to_string(), "umount", "--lazy"]).arg(&place);
+    child::must(inside);
     handle(pull, &[&place]);
     let ended = go_on(running);
     in_words(&ended);
