@@ -113,7 +113,7 @@ fn a_thousand_calls_in_a_day_evict_nothing() {
     }
     let before = ordeal.vault().identities();
     let files = |dir: &str| Vault(ordeal.home.path(dir)).size().1;
-    let state = files(".local");
+    let state = files(".var-lib");
     for _ in 0..1000 {
         ordeal.back_up(Fault::None).expect_code(0);
         ordeal.now += DAY / 1000;
@@ -126,7 +126,7 @@ fn a_thousand_calls_in_a_day_evict_nothing() {
     for dir in ["vault/log", "vault/curinfo", "vault/holding", "vault/.asyncamanda"] {
         assert!(files(dir) < 100, "{dir} has {} files", files(dir));
     }
-    assert!(files(".local") < state + 20, "the client's state has {} files", files(".local"));
+    assert!(files(".var-lib") < state + 20, "the client's state has {} files", files(".var-lib"));
     ordeal.live();
     ordeal.goes_on(&before, 1);
 }

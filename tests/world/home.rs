@@ -17,6 +17,10 @@ use crate::vault::{Vault, give_all};
 
 static NEXT: AtomicUsize = AtomicUsize::new(1);
 
+/// Hides what this machine has of ours, and goes on as another program, in the same process.
+const ALONE: &str =
+    "mount --bind \"$0/home/.var-lib\" /var/lib; [ ! -e /etc/asyncamanda ] || mount --bind \"$0/nothing\" /etc/asyncamanda; exec \"$@\"";
+
 /// Whose home it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
@@ -52,7 +56,9 @@ impl Home {
         // A world's kind of name, so that a later test sweeps it away when this one is killed. Worlds count from 1.
         let root = Path::new("/tmp").join(format!("aa{}x{}", std::process::id(), 1000 + NEXT.fetch_add(1, Ordering::Relaxed)));
         let (dir, bin, beside) = (root.join("home"), root.join("bin"), root.join("beside"));
-        for part in [&root, &dir, &bin, &beside] {
+        // In the home, so that it is kept and put back with it.
+        let (var, nothing) = (dir.join(".var-lib"), root.join("nothing"));
+        for part in [&root, &dir, &bin, &beside, &var, &nothing] {
             system::directory(part, "root", "root", 0o755);
         }
         for program in ["asyncamanda", "asyncamanda-shim"] {
@@ -86,10 +92,11 @@ impl Home {
         self.bin.join(name)
     }
 
-    /// Returns a command that its owner types, without a network.
+    /// Returns a command that its owner types: without a network, and on a machine where /var/lib has nothing in it but what came from here,
+    /// and /etc/asyncamanda nothing at all.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = child::program("unshare");
-        command.args(["--net", "--"]);
+        command.args(["--net", "--mount", "--", "sh", "-ec", ALONE]).arg(&self.root);
         if self.whose == Whose::User {
             command.args(["setpriv", &format!("--reuid={LOGIN}"), &format!("--regid={LOGIN}"), "--init-groups", "--"]);
         }
