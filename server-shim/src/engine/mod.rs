@@ -186,10 +186,10 @@ pub trait Engine {
     /// returns, no later run builds on a dump that the server does not have. May be called again for the same run.
     fn settle(&self, record: &mut RunRecord, survey: &Survey) -> Result<Verdicts, Trouble>;
 
-    /// Says what there is of a host now, where that is cheap to know; called after every run of the config, which may have
+    /// Says what there is of some hosts now, where that is cheap to know; called after every run of the config, which may have
     /// taken away what the last receipts name.
-    fn restate(&self, config: &ConfigName, host: &HostName) -> Result<Option<Vec<Receipt>>, Trouble> {
-        let _ = (config, host);
+    fn restate(&self, config: &ConfigName, hosts: &[HostName]) -> Result<Option<Vec<Receipt>>, Trouble> {
+        let _ = (config, hosts);
         Ok(None)
     }
 }

@@ -113,15 +113,14 @@ fn remember(layout: &Layout, host: &HostName, receipts: &[Receipt], record: &Run
 
 /// Brings the last receipts of all hosts of a config to what its catalog has now: a run may have taken room from old dumps.
 pub fn restate(config: &Config, layout: &Layout, engine: &dyn Engine, of: &ConfigName) {
-    for host in config.hosts.iter().filter(|(_, rule)| rule.config == *of).map(|(host, _)| host) {
-        let now = match engine.restate(of, host) {
-            Ok(Some(now)) => now,
-            Ok(None) => return,
-            Err(trouble) => {
-                super::log(&format!("event=not_restated config={of} host={host} why={trouble:?}"));
-                continue;
-            }
-        };
+    let hosts: Vec<HostName> = config.hosts.iter().filter(|(_, rule)| rule.config == *of).map(|(host, _)| host.clone()).collect();
+    let now = match engine.restate(of, &hosts) {
+        Ok(Some(now)) => now,
+        Ok(None) => return,
+        Err(trouble) => return super::log(&format!("event=not_restated config={of} why={trouble:?}")),
+    };
+    for host in &hosts {
+        let now: Vec<Receipt> = now.iter().filter(|receipt| receipt.host == *host).cloned().collect();
         // The next run of the config does it again.
         if let Err(error) = Latest::change(layout, host, |latest| latest.restated(&now)) {
             super::log(&format!("event=not_restated config={of} host={host} why=\"{error}\""));

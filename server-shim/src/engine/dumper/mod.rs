@@ -86,13 +86,15 @@ impl<'a> DumperEngine<'a> {
         mend::mend(&site, &Notes, clock() as i64)?;
         let begin = stamp::of(record.started);
         let mut brought = Brought::default();
+        let there = restate::restate_all(&site, &record.hosts())?;
         for part in &record.parts {
-            let there = restate::restate(&site, &part.host)?;
-            let of_this_run = |receipt: &Receipt| receipt.is_backup() && receipt.datestamp >= begin && part.disks.contains(&receipt.disk);
-            brought.receipts.extend(there.into_iter().filter(of_this_run).map(|receipt| Receipt {
+            let of_this_run = |receipt: &&Receipt| {
+                receipt.host == part.host && receipt.is_backup() && receipt.datestamp >= begin && part.disks.contains(&receipt.disk)
+            };
+            brought.receipts.extend(there.iter().filter(of_this_run).map(|receipt| Receipt {
                 run: record.id.clone(),
                 started: receipt.started.max(record.started),
-                ..receipt
+                ..receipt.clone()
             }));
         }
         Ok(brought)
@@ -168,8 +170,8 @@ impl Engine for DumperEngine<'_> {
         Ok(verdicts(record, brought, whole, clock()))
     }
 
-    fn restate(&self, config: &ConfigName, host: &HostName) -> Result<Option<Vec<Receipt>>, Trouble> {
-        restate::restate(&survey::open(self.config, config)?, host).map(Some)
+    fn restate(&self, config: &ConfigName, hosts: &[HostName]) -> Result<Option<Vec<Receipt>>, Trouble> {
+        restate::restate_all(&survey::open(self.config, config)?, hosts).map(Some)
     }
 }
 
