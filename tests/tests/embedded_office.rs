@@ -150,9 +150,7 @@ fn a_killed_runner_is_followed_by_one_that_finds_its_dumper() {
     let (trigger, dumper) = gated(&world, &laptop);
     let runner = runner(&world);
     runner.kill_9();
-    until_true("another runner", MINUTE, || {
-        world.status()["runner"]["pid"].as_i64().is_some_and(|pid| pid != i64::from(runner.pid))
-    });
+    until_true("another runner", MINUTE, || world.status()["runner"]["pid"].as_i64().is_some_and(|pid| pid != i64::from(runner.pid)));
     assert!(dumper.is_alive());
     world.hosts[0].gate.as_ref().expect("planned").open();
     let receipts = receipts(&trigger.wait(PATIENCE).expect_code(0));
@@ -221,7 +219,10 @@ fn a_flipped_bit_is_found_and_named_and_mended_by_the_next_backup() {
     *bytes.last_mut().expect("a dump") ^= 1;
     std::fs::write(&dump.path, bytes).expect("root may");
     let found = verify().expect_code(1);
-    assert!(found.stdout.contains(&host.name) && found.stdout.contains("level 0") && found.stdout.contains("next dump is a full one"), "{found}");
+    assert!(
+        found.stdout.contains(&host.name) && found.stdout.contains("level 0") && found.stdout.contains("next dump is a full one"),
+        "{found}"
+    );
     // The laptop is told with its next call.
     assert!(!world.published(host)[0].is_backup());
     let anew = laptop.back_up();

@@ -60,7 +60,10 @@ impl World {
             fs::write(&path, change(text)).expect("root may");
         };
         change("amanda.conf", &|text| {
-            format!("{text}define dumptype gated-{} {{\n \"laptop\"\n compress client custom\n client-custom-compress \"{gate}\"\n}}\n", host.index)
+            format!(
+                "{text}define dumptype gated-{} {{\n \"laptop\"\n compress client custom\n client-custom-compress \"{gate}\"\n}}\n",
+                host.index
+            )
         });
         change("disklist", &|text| {
             let gated = |line: &str| match line.strip_suffix(" laptop").filter(|_| line.starts_with(&format!("{} ", host.name))) {

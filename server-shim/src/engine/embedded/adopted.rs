@@ -86,10 +86,7 @@ pub fn hand_over(site: &Site, name: &ConfigName, now: i64) -> Result<(), Trouble
     site.for_writing()?;
     let failed = |path: &Path, error: &io::Error| super::site::failed("cannot write to", path, error);
     let busy = |what: String| {
-        Trouble::later(
-            format!("{what} into {}", site.directory().display()),
-            "wait until that is done, and give the same command again",
-        )
+        Trouble::later(format!("{what} into {}", site.directory().display()), "wait until that is done, and give the same command again")
     };
     // A person's run, which others wait for, and any run: it has a disk from the moment its level is chosen until its dump is on a volume.
     let run = site.own().join("run.lock");
