@@ -132,7 +132,17 @@ impl Vault {
     /// # Panics
     /// When a dump of the chain is not there, or not whole.
     pub fn chain(&self, disk: &Path, at: Option<&str>) -> Vec<Dump> {
-        chain(&self.dumps(), disk, at)
+        self.chain_of(None, disk, at)
+    }
+
+    /// Returns the same of one host's disk; other hosts may have a disk of that name.
+    ///
+    /// # Panics
+    /// As [`Vault::chain`].
+    pub fn chain_of(&self, host: Option<&str>, disk: &Path, at: Option<&str>) -> Vec<Dump> {
+        let mut dumps = self.dumps();
+        dumps.retain(|dump| host.is_none_or(|host| dump.host == host));
+        chain(&dumps, disk, at)
     }
 
     /// Restores a chain into an empty directory with `zstd -d` and GNU tar.
@@ -142,7 +152,8 @@ impl Vault {
     pub fn restore(&self, chain: &[Dump], target: &Path) {
         for dump in chain {
             let mut shell = child::program("sh");
-            shell.args(["-c", "tail -c +32769 \"$1\" | zstd -dcq", "sh"]).arg(&dump.path);
+            // Of a dump that went through a gate zstd says that it is not its own; with -f it passes it on.
+            shell.args(["-c", "tail -c +32769 \"$1\" | zstd -dcqf", "sh"]).arg(&dump.path);
             unpack(shell, target);
         }
     }
