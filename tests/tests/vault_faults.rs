@@ -117,7 +117,7 @@ fn go_on(running: Background) -> Finished {
 
 /// Says that nothing at all is at a path, or an empty directory.
 #[track_caller]
-fn is_bare(path: &Path) {
+fn nothing_is_at(path: &Path) {
     let mut find = child::program("find");
     find.arg(path).args(["-mindepth", "1"]);
     let found = child::run(find, MINUTE).stdout;
@@ -150,11 +150,11 @@ fn a_drive_that_is_pulled_out_in_mid_write_is_left_alone_and_is_as_it_was_when_i
     let ended = go_on(running);
     in_words(&ended);
     assert_ne!(ended.code, Some(0), "{ended}");
-    is_bare(&place);
+    nothing_is_at(&place);
     // Not there: later, and nothing is made in its place.
     let ended = ordeal.back_up(Fault::None).expect_code(75);
     in_words(&ended);
-    is_bare(&place);
+    nothing_is_at(&place);
     handle(plug, &[&drive, &place]);
     ordeal.nothing_is_lost(&before);
     ordeal.live();
@@ -174,7 +174,7 @@ fn a_vault_that_is_moved_away_in_mid_write_is_as_it_was_when_it_is_back() {
     let ended = go_on(running);
     in_words(&ended);
     assert_ne!(ended.code, Some(0), "{ended}");
-    is_bare(&place);
+    nothing_is_at(&place);
     let _not_there = fs::remove_dir(&place);
     fs::rename(&away, &place).expect("ours");
     ordeal.nothing_is_lost(&before);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::child::{Background, Finished};
 use crate::compare::{self, OURS};
 use crate::faults::{Fault, Faults};
-use crate::home::{Home, Whose};
+use crate::home::Home;
 use crate::laptop::PATIENCE;
 use crate::vault::{Dump, Identity, Vault};
 use crate::{torture, tree};
@@ -31,7 +31,7 @@ pub struct Ordeal {
 impl Ordeal {
     /// Makes one: trees with these names, and no vault yet.
     pub fn new(disks: &[&str]) -> Self {
-        let home = Home::new(Whose::Root);
+        let home = Home::in_memory();
         let faults = Faults::make(&home.beside);
         let disks: Vec<PathBuf> = disks.iter().map(|disk| home.path(disk)).collect();
         for (number, disk) in disks.iter().enumerate() {

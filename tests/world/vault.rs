@@ -140,19 +140,9 @@ impl Vault {
     /// # Panics
     /// As [`Vault::chain`].
     pub fn chain_of(&self, host: Option<&str>, disk: &Path, at: Option<&str>) -> Vec<Dump> {
-        let mut chain: Vec<Dump> = Vec::new();
-        for dump in self.dumps().into_iter().filter(|dump| host.is_none_or(|host| dump.host == host)) {
-            let is_its = dump.disk.trim_matches('"') == disk.to_string_lossy();
-            if is_its && at.is_none_or(|at| dump.datestamp.as_str() <= at) {
-                chain.retain(|have| have.level < dump.level);
-                chain.push(dump);
-            }
-        }
-        assert!(chain.first().is_some_and(|dump| dump.level == 0), "no full dump of {} until {at:?}: {chain:#?}", disk.display());
-        for dump in &chain {
-            assert!(dump.whole, "not whole: {dump:#?}");
-        }
-        chain
+        let mut dumps = self.dumps();
+        dumps.retain(|dump| host.is_none_or(|host| dump.host == host));
+        chain(&dumps, disk, at)
     }
 
     /// Restores a chain into an empty directory with `zstd -d` and GNU tar.
@@ -202,6 +192,26 @@ impl Vault {
         assert!(text.contains(from), "{from:?} does not stand in amanda.conf:\n{text}");
         fs::write(&path, text.replace(from, to)).expect("root may");
     }
+}
+
+/// Returns, out of these dumps, those that give the state of a disk at a time: see [`Vault::chain`].
+///
+/// # Panics
+/// When a dump of the chain is not there, or not whole.
+pub fn chain(dumps: &[Dump], disk: &Path, at: Option<&str>) -> Vec<Dump> {
+    let mut chain: Vec<&Dump> = Vec::new();
+    for dump in dumps {
+        let is_its = dump.disk.trim_matches('"') == disk.to_string_lossy();
+        if is_its && at.is_none_or(|at| dump.datestamp.as_str() <= at) {
+            chain.retain(|have| have.level < dump.level);
+            chain.push(dump);
+        }
+    }
+    assert!(chain.first().is_some_and(|dump| dump.level == 0), "no full dump of {} until {at:?}: {chain:#?}", disk.display());
+    for dump in &chain {
+        assert!(dump.whole, "not whole: {dump:#?}");
+    }
+    chain.into_iter().cloned().collect()
 }
 
 /// Runs what prints an archive and unpacks it over what is there, as incremental dumps want it.
