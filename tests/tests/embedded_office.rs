@@ -208,6 +208,63 @@ fn a_backup_that_is_gone_from_its_volume_is_made_anew_in_full() {
 }
 
 #[test]
+fn a_vault_is_made_once_and_gets_disks_later() {
+    let world = office(1, Plan::default());
+    let vault = |args: &[&str]| child::run(world.shim(&[&["vault", &world.name], args].concat()), MINUTE);
+    let disklist = || std::fs::read_to_string(world.amanda.root.join("disklist")).expect("it has one");
+    let before = disklist();
+    let conf = std::fs::read(world.amanda.root.join("amanda.conf")).expect("it has one");
+    let host = &world.hosts[0];
+    let again = vault(&["--disk", &format!("{}:{}", host.name, host.disk.display())]).expect_code(0);
+    assert!(again.stdout.contains("Nothing had to be done."), "{again}");
+    assert_eq!(disklist(), before);
+    let more = vault(&["--disk", "laptop9:/home", "--disk", "laptop9:pictures=/srv/pictures"]).expect_code(0);
+    assert!(more.stdout.contains("[host.laptop9]") && more.stdout.matches("is in its disklist").count() == 2, "{more}");
+    assert!(disklist().contains("laptop9 pictures /srv/pictures laptop\n"), "{}", disklist());
+    let usage = vault(&["--retention", "7"]).expect_code(2);
+    assert!(usage.stderr.contains("retention-days"), "{usage}");
+    let conflict = vault(&["--disk", "laptop9:pictures=/elsewhere"]).expect_code(78);
+    assert!(conflict.stderr.contains("stands in the disklist already"), "{conflict}");
+    vault(&["--disk", "laptop9"]).expect_code(2);
+    assert_eq!(std::fs::read(world.amanda.root.join("amanda.conf")).expect("it has one"), conf);
+    let stranger = child::run(
+        {
+            let mut command = child::program_as(asyncamanda_tests::system::LOGIN, world.program("asyncamanda-shim"));
+            command.arg("--config").arg(world.shim_toml()).args(["vault", "mine"]);
+            command
+        },
+        MINUTE,
+    );
+    assert_eq!(stranger.code, Some(77), "{stranger}");
+}
+
+#[test]
+fn the_office_gets_an_amanda_and_its_laptops_go_on_with_the_next_level() {
+    let mut world = office(2, Plan::default());
+    let laptops = [world.laptop(0), world.laptop(1)];
+    std::fs::write(world.hosts[0].tree.join("bulk"), vec![7; 400_000]).expect("a tree of our own");
+    for (laptop, host) in laptops.iter().zip(&world.hosts) {
+        assert_backed_up(&laptop.back_up(), host);
+    }
+    let said = world.outgrow();
+    assert!(said.contains("2 dumps are in its catalog") && said.contains("engine = \"amanda\""), "{said}");
+    for level in [1, 1] {
+        let host = &world.hosts[0];
+        std::fs::write(host.tree.join("made since"), format!("{level}\n")).expect("a tree of our own");
+        let receipts = laptops[0].back_up();
+        assert_backed_up(&receipts, host);
+        assert_eq!(receipts[0].level, Some(level), "{receipts:#?}");
+        assert!(receipts[0].bytes < Some(100_000), "{receipts:#?}");
+        assert_eq!(receipts[0].chain.len(), 2, "{receipts:#?}");
+        world.assert_restores(&world.name, host);
+    }
+    // The volumes that the embedded engine has begun are Amanda's to go on with.
+    child::must(world.shim(&["flush", &world.name]));
+    world.hosts.iter().for_each(|host| world.assert_restores(&world.name, host));
+    world.assert_at_rest();
+}
+
+#[test]
 fn a_flipped_bit_is_found_and_named_and_mended_by_the_next_backup() {
     let world = office(1, Plan::default());
     let (laptop, host) = (world.laptop(0), &world.hosts[0]);

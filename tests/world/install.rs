@@ -10,7 +10,7 @@ use crate::world::World;
 
 impl World {
     /// Writes what an administrator of a server with a tunnel has below /etc/ssh, for this world's own shim.
-    fn write_drop_in(&self) {
+    pub(crate) fn write_drop_in(&self) {
         let shim = format!("{} --config {}", self.program("asyncamanda-shim").display(), self.shim_toml().display());
         let text = format!(
             "Match localuser {DUMP_USER} exec \"{shim} tunnel knows %n\"\n    ControlMaster no\n    ControlPath {dir}/run/hosts/%n/mux\n    \

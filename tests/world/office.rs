@@ -74,6 +74,20 @@ impl World {
         });
     }
 
+    /// The office gets an Amanda, and the administrator hands the vault to it, under its own name.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn outgrow(&mut self) -> String {
+        let mut adopt = self.shim(&["adopt"]);
+        adopt.arg(&self.amanda.root).arg(&self.name);
+        let said = child::must(adopt);
+        self.edit_shim_toml("engine = \"embedded\"", "engine = \"amanda\"");
+        self.write_drop_in();
+        self.door.leave_the_office();
+        said
+    }
+
     /// Returns the office's vault.
     pub fn vault(&self) -> Vault {
         Vault(self.amanda.root.clone())

@@ -91,6 +91,16 @@ impl Sshd {
         answers
     }
 
+    /// Starts it again where Amanda is.
+    ///
+    /// # Panics
+    /// When sshd does not come up.
+    pub fn leave_the_office(&mut self) {
+        self.down();
+        self.office = None;
+        assert!(self.up(), "sshd does not come up: {}", self.log());
+    }
+
     /// Returns the daemon's process; none while it is down.
     pub fn pid(&self) -> Option<i32> {
         self.daemon.as_ref().map(Background::pid)
