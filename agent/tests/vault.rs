@@ -258,7 +258,7 @@ fn an_ordinary_user_has_a_vault_and_what_cannot_be_read_is_named() {
     let vaults = Vaults::as_nobody();
     vaults.now("vault", &["docs"]);
     fs::write(vaults.path("docs/secret"), "secret\n").expect("written");
-    fs::set_permissions(vaults.path("docs/secret"), fs::Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(vaults.path("docs/secret"), fs::Permissions::from_mode(0o000)).expect("set");
     fs::write(vaults.path("docs/open"), "open\n").expect("written");
     let ran = vaults.ran(&["now", "--to", &vaults.name("vault")]);
     assert!(ran.status == 0 && ran.out.contains("STRANGE") && ran.err.contains("secret"), "{} {}", ran.out, ran.err);

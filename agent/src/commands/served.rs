@@ -113,8 +113,7 @@ pub fn rules(config: &Config, host: Option<HostName>) -> Rules {
         host,
         config: None,
         disks: disks.collect(),
-        // The defaults name both homes of a program; a link from one to the other is no second program. What is built in is not run.
-        programs: config.programs.value.iter().filter(|program| program.exists() || allow::is_built_in(program)).cloned().collect(),
+        programs: config.programs.value.iter().filter(|program| is_there(program)).cloned().collect(),
         // The installed client has one state for all destinations, so that a vault's dump would advance a server's chain.
         kind: match config.client.value {
             _ if matches!(config.destination.value, Destination::Directory(_)) => Kind::Native,
@@ -127,6 +126,11 @@ pub fn rules(config: &Config, host: Option<HostName>) -> Rules {
             },
         },
     }
+}
+
+/// The defaults name both homes of a program, of which one may be there. A machine without zstd makes dumps with it all the same.
+fn is_there(program: &Path) -> bool {
+    program.exists() || allow::is_built_in(program)
 }
 
 /// Whom the installed amandad runs as: the owner of its lists.
@@ -158,6 +162,20 @@ mod tests {
             user: "backup".to_owned(),
         };
         assert!(!served(dir.path(), stock).holds_back());
+    }
+
+    #[test]
+    fn programs_are_there_or_built_in() {
+        for (program, expected) in [
+            ("/usr/bin/tar", true),
+            ("/none/tar", false),
+            ("/none/gzip", false),
+            ("/none/zstd", true),
+            ("none/zstd", false),
+            ("/none/zstd-1.5", false),
+        ] {
+            assert_eq!(is_there(Path::new(program)), expected, "{program}");
+        }
     }
 
     #[test]

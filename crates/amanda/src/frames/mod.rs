@@ -47,7 +47,7 @@ pub use self::parts::Parts;
 pub use self::read::Found;
 pub use self::table::{Frame, Layout, Table};
 
-/// Bytes of the archive in a data frame. With 4 MiB a source tree takes as much room as in one stream (1 MiB: 14 % more, 2 MiB: 5 %), and
+/// Bytes of the archive in a data frame. With 4 MiB a source tree takes as much room as in one stream (with 1 MiB 14 % more, with 2 MiB 5 %), and
 /// one file is back after the hundredth part of a second that a frame takes.
 pub const FRAME: usize = 4 << 20;
 
