@@ -97,8 +97,11 @@ fn is_free(directory: &Path) -> Result<(), Trouble> {
     // The top of a file system.
     names.retain(|name| name != "lost+found");
     let ours = directory.join(".asyncamanda");
-    let begun = ours.join(MAKING).exists()
-        || (names == [OsStr::new(".asyncamanda")] && fs::read_dir(&ours).is_ok_and(|mut list| list.next().is_none()));
+    let just_begun = || {
+        let ours_alone = |name: &OsString| name.as_encoded_bytes().starts_with(MAKING.as_bytes());
+        names == [OsStr::new(".asyncamanda")] && super::catalog::names(&ours).is_ok_and(|names| names.iter().all(ours_alone))
+    };
+    let begun = ours.join(MAKING).exists() || just_begun();
     if names.is_empty() || begun {
         return Ok(());
     }

@@ -96,6 +96,3 @@ fn strange(site: &Site, disk: &amanda::conf::disklist::Disk, receipt: &mut Recei
         receipt.reason = word.reason.lines().map(str::trim).collect::<Vec<_>>().join("; ");
     }
 }
-
-#[cfg(test)]
-mod tests;
