@@ -60,10 +60,9 @@ impl Scene {
         }
     }
 
-    /// Where the agent keeps its state when nobody says otherwise.
+    /// Where the agent has kept its state. Root's is in the /var/lib of this home.
     fn state(&self) -> PathBuf {
-        let own = self.home.path(".local/state/asyncamanda");
-        if own.exists() { own } else { PathBuf::from("/var/lib/asyncamanda") }
+        self.home.path(if self.whose == Whose::Root { ".var-lib/asyncamanda" } else { ".local/state/asyncamanda" })
     }
 
     /// `asyncamanda-shim adopt`, as root types it.
