@@ -5,8 +5,6 @@
 //! listed although no log has it.
 
 mod load;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -3,22 +3,65 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use amanda::dle::Dle;
 use amanda::index;
+use serde::{Deserialize, Serialize};
+use wire::DiskName;
 
 use super::catalog::{Catalog, names};
 use super::mend::remember;
 use super::site::{Site, failed};
-use super::{files, history, latest};
+use super::files::{self, Sure};
+use super::volumes::Key;
+use super::{history, latest};
+use crate::durable;
 use crate::engine::Trouble;
 
-/// Forgets what was there before and is not any more. Nothing here is needed for a restore, so nothing waits for it; what a crash
-/// leaves goes with the next dump of its disk that is erased.
-pub fn forget(site: &Site, before: &Catalog, after: &Catalog) -> Result<(), Trouble> {
+/// A dump that is to be erased.
+#[derive(Debug, Serialize, Deserialize)]
+struct Named {
+    host: String,
+    disk: DiskName,
+    datestamp: String,
+    level: u8,
+}
+
+fn path(site: &Site) -> PathBuf {
+    site.own().join("erasing.json")
+}
+
+/// Notes what is about to be erased, so that the next run forgets it if this one does not come to it.
+pub fn intend(site: &Site, dumps: &[Key]) -> io::Result<()> {
+    let mut all: Vec<Named> = durable::read_json(&path(site)).ok().flatten().unwrap_or_default();
+    all.extend(dumps.iter().filter_map(|(dle, datestamp, level)| {
+        let disk = DiskName::new(dle.disk.clone()).ok()?;
+        Some(Named { host: dle.host.clone(), disk, datestamp: datestamp.clone(), level: *level })
+    }));
+    files::replace(&path(site), &serde_json::to_vec(&all).map_err(io::Error::other)?, Sure::Cheap)
+}
+
+/// Forgets what a killed run erased.
+pub fn intended(site: &Site, after: &Catalog, now: i64) -> Result<(), Trouble> {
+    if !path(site).exists() {
+        return Ok(());
+    }
+    // What a crash left of the note is no note.
+    let all: Vec<Named> = durable::read_json(&path(site)).ok().flatten().unwrap_or_default();
+    let keys = all.into_iter().map(|named| (Dle::new(named.host, named.disk.as_os_str().to_owned()), named.datestamp, named.level));
+    forget_all(site, &keys.collect::<Vec<_>>(), after, now)
+}
+
+/// Forgets what was there before and is not any more. Nothing here is needed for a restore, so nothing waits for it.
+pub fn forget(site: &Site, before: &Catalog, after: &Catalog, now: i64) -> Result<(), Trouble> {
+    forget_all(site, before.dumps.keys(), after, now)
+}
+
+fn forget_all<'a>(site: &Site, keys: impl IntoIterator<Item = &'a Key>, after: &Catalog, now: i64) -> Result<(), Trouble> {
     // The newest dump of each disk that is gone.
     let mut gone: BTreeMap<&Dle, &str> = BTreeMap::new();
-    for key in before.dumps.keys().filter(|key| !after.dumps.contains_key(*key)) {
+    for key in keys.into_iter().filter(|key| !after.dumps.contains_key(*key)) {
         let newest = gone.entry(&key.0).or_insert(&key.1);
         *newest = (*newest).max(&key.1);
     }
@@ -28,10 +71,10 @@ pub fn forget(site: &Site, before: &Catalog, after: &Catalog) -> Result<(), Trou
             history::forget(site, dle).map_err(|error| failed("cannot remove a history in", &site.config().infofile(), &error))?;
             latest::forget(site, dle).map_err(|error| failed("cannot remove a receipt in", &site.own(), &error))?;
         } else {
-            remember(site, after, dle)?;
+            remember(site, after, dle, now)?;
         }
     }
-    Ok(())
+    files::remove(&path(site)).map_err(|error| failed("cannot remove", &path(site), &error))
 }
 
 /// Removes the indexes of a disk's dumps that are gone; those of dumps that are newer may be of one that is being made.

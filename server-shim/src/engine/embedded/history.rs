@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use amanda::chains::Restorable;
-use amanda::curinfo::{self, Dumped, History, Info, Stats};
+use amanda::curinfo::{self, Dumped, History, Info};
 use amanda::dle::Dle;
 
 use super::catalog::Catalog;
@@ -65,17 +65,8 @@ fn seen<'a>(catalog: &Catalog, dle: &Dle, dump: &'a Restorable) -> Option<Seen<'
 }
 
 impl Seen<'_> {
-    fn is(&self, level: u8, date: i64, kb: i64) -> bool {
-        // A datestamp is local time, perhaps of another zone; a date is not.
-        self.dump.level == level && self.kb == kb && (self.date - date).abs() <= ROUND_THE_WORLD
-    }
-
-    fn is_last(&self, last: &History) -> bool {
-        self.is(last.level, last.date, last.kb)
-    }
-
-    fn is_of(&self, level: u8, stats: &Stats) -> bool {
-        self.is(level, stats.date, stats.kb)
+    fn is(&self, level: u8, date: i64, kb: i64, within: i64) -> bool {
+        self.dump.level == level && self.kb == kb && (self.date - date).abs() <= within
     }
 
     fn place(&self) -> Option<(String, i64)> {
@@ -87,26 +78,45 @@ impl Seen<'_> {
     }
 }
 
-/// Makes what is remembered of a disk agree with what is there.
-pub fn agree(info: &mut Info, catalog: &Catalog, dle: &Dle, compressed: bool) {
-    let dumps: Vec<_> = catalog.of(dle).iter().filter_map(|dump| seen(catalog, dle, dump)).collect();
-    let known = info.history.first().map(|last| {
-        let at = dumps.iter().rposition(|dump| dump.is_last(last));
+/// Returns the dump that is remembered so. A datestamp is local time, perhaps of another zone; a date is not.
+fn find(dumps: &[Seen<'_>], level: u8, date: i64, kb: i64) -> Option<usize> {
+    let at = |within| dumps.iter().rposition(|dump| dump.is(level, date, kb, within));
+    at(0).or_else(|| at(ROUND_THE_WORLD))
+}
+
+/// Notes a dump that was made by the run of this datestamp, with what the catalog does not know of it.
+pub fn dumped(info: &mut Info, catalog: &Catalog, dle: &Dle, stamp: &str, dump: Dumped) {
+    agree_without(info, catalog, dle, dump.compressed, dump.date, Some(stamp));
+    info.dumped(dump);
+}
+
+/// Makes what is remembered of a disk agree with what is there now.
+pub fn agree(info: &mut Info, catalog: &Catalog, dle: &Dle, compressed: bool, now: i64) {
+    agree_without(info, catalog, dle, compressed, now, None);
+}
+
+fn agree_without(info: &mut Info, catalog: &Catalog, dle: &Dle, compressed: bool, now: i64, without: Option<&str>) {
+    let all = catalog.of(dle).iter().filter(|dump| Some(dump.datestamp.as_str()) != without);
+    let dumps: Vec<_> = all.filter_map(|dump| seen(catalog, dle, dump)).collect();
+    let known = info.history.first().map_or(0, |last| {
         // One that is gone was the last one all the same.
-        at.map_or_else(|| dumps.iter().take_while(|dump| dump.date <= last.date + ROUND_THE_WORLD).count(), |at| at + 1)
+        let older = || dumps.iter().take_while(|dump| dump.date <= last.date + ROUND_THE_WORLD).count();
+        find(&dumps, last.level, last.date, last.kb).map_or_else(older, |at| at + 1)
     });
-    for dump in &dumps[known.unwrap_or(0)..] {
+    for dump in &dumps[known..] {
+        // A dump of the future stands behind all others, and was made before the last one.
+        let is_known = |last: &History| dump.is(last.level, last.date, last.kb, ROUND_THE_WORLD) && last.date > now;
+        if dump.date > now + ROUND_THE_WORLD || info.history.iter().any(is_known) {
+            continue;
+        }
         let command = info.command;
         info.dumped(Dumped { level: dump.dump.level, orig_kb: dump.orig_kb, kb: dump.kb, date: dump.date, secs: dump.secs, compressed });
         // Whoever asked for something asked after this dump was made.
         info.command = command;
     }
-    info.stats.retain(|level, stats| dumps.iter().any(|dump| dump.is_of(*level, stats)));
+    info.stats.retain(|level, stats| find(&dumps, *level, stats.date, stats.kb).is_some());
     for (level, stats) in &mut info.stats {
-        let place = dumps.iter().rfind(|dump| dump.is_of(*level, stats)).and_then(Seen::place);
+        let place = find(&dumps, *level, stats.date, stats.kb).and_then(|at| dumps[at].place());
         stats.place = place.map(|(label, file)| curinfo::Place { label, file });
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,12 +17,11 @@ use amanda::run_log::write::Entry;
 
 use super::Watch;
 use super::catalog::{self, Catalog, names};
-use super::forget::forget;
 use super::holding::{Held, RunDirectory};
 use super::locks;
 use super::site::{Site, failed};
 use super::taper::{self, Work};
-use super::{history, logs, stamp};
+use super::{forget, history, logs, stamp};
 use crate::engine::Trouble;
 
 /// Finishes the taping of complete dumps that a killed run left, logs what is on a volume and in no log, and takes away what was
@@ -44,6 +43,8 @@ pub(super) fn lock(site: &Site) -> Result<locks::Held, Trouble> {
 /// The same, for one who holds the tapelist's lock. Returns the catalog as it is then.
 pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Held) -> Result<Catalog, Trouble> {
     let catalog = catalog::load(site)?;
+    catalog.notes.iter().for_each(|note| watch.noted(note));
+    catalog.lost.iter().for_each(|lost| watch.noted(&lost.to_string()));
     let mut dead: Vec<&RunDirectory> = Vec::new();
     for run in &catalog.runs {
         if locks::is_dead(&run.path).map_err(|error| failed("cannot look at", &run.path, &error))? {
@@ -68,17 +69,19 @@ pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Hel
         let dles: BTreeSet<Dle> = catalog.volumes.iter().flat_map(|volume| &volume.unlogged).map(|(_, key)| key.0.clone()).collect();
         let dles = dles.into_iter().chain(dumps.iter().map(|held| held.header.dle.clone())).collect();
         taper::shelve(site, &catalog, &Work { dumps, stamp: &stamp, before, after }, now, watch, lock)?;
-        return after_taping(site, &catalog, &dead, dles);
+        return after_taping(site, &catalog, &dead, dles, now);
     }
+    forget::intended(site, &catalog, now)?;
     clear(&dead)?;
     Ok(catalog)
 }
 
-fn after_taping(site: &Site, before: &Catalog, dead: &[&RunDirectory], dles: BTreeSet<Dle>) -> Result<Catalog, Trouble> {
+fn after_taping(site: &Site, before: &Catalog, dead: &[&RunDirectory], dles: BTreeSet<Dle>, now: i64) -> Result<Catalog, Trouble> {
     let catalog = catalog::load(site)?;
-    forget(site, before, &catalog)?;
+    forget::intended(site, &catalog, now)?;
+    forget::forget(site, before, &catalog, now)?;
     for dle in dles {
-        remember(site, &catalog, &dle)?;
+        remember(site, &catalog, &dle, now)?;
     }
     clear(dead)?;
     logs::trim(site, &catalog).map_err(|error| failed("cannot remove old logs in", &site.config().logdir(), &error))?;
@@ -86,11 +89,11 @@ fn after_taping(site: &Site, before: &Catalog, dead: &[&RunDirectory], dles: BTr
 }
 
 /// Makes curinfo agree with the catalog.
-pub(super) fn remember(site: &Site, catalog: &Catalog, dle: &Dle) -> Result<(), Trouble> {
+pub(super) fn remember(site: &Site, catalog: &Catalog, dle: &Dle, now: i64) -> Result<(), Trouble> {
     let error = |error: io::Error| failed("cannot keep the history in", &site.config().infofile(), &error);
     let before = history::load(site, dle).map_err(error)?;
     let mut info = before.clone();
-    history::agree(&mut info, catalog, dle, is_compressed(site, dle));
+    history::agree(&mut info, catalog, dle, is_compressed(site, dle), now);
     if info != before { history::store(site, dle, &info).map_err(error) } else { Ok(()) }
 }
 

@@ -9,8 +9,6 @@
 mod begin;
 mod dumping;
 mod room;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use amanda::conf::disklist::Disk;
@@ -28,7 +26,7 @@ use super::taper::{self, Work};
 use super::{Link, Order, Watch, history, latest, logs};
 use crate::engine::Trouble;
 
-pub use dumping::{Dumper, OverLink};
+pub use dumping::{Dumper, NoDump, OverLink, Task};
 
 /// A disk that was asked for, and what became of it.
 struct Job<'a> {
@@ -87,7 +85,10 @@ pub fn run(
 }
 
 /// The same, with another way of making dumps.
-pub(super) fn run_with(
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(
     site: &Site,
     id: &str,
     orders: &[Order],
@@ -99,6 +100,8 @@ pub(super) fn run_with(
     site.for_writing()?;
     let mut jobs = jobs(site, orders);
     let _locks = lock_disks(site, &mut jobs)?;
+    // It may have been handed to Amanda since it was looked at; while we have the disks that waits.
+    super::adopted::refuse(site.directory(), &site.own())?;
     let begun = begin::begin(site, &mut jobs, watch, started, dumper)?;
     dumping::dump(site, &mut jobs, &begun, dumper, watch, clock);
     let catalog = end(site, &jobs, &begun, watch, clock);
@@ -189,33 +192,34 @@ fn tape(
     let catalog = catalog::load(site)?;
     for job in jobs {
         if let Some(Ok(done)) = &job.end {
-            remember_dump(site, &job.dle, done, begun)?;
+            remember_dump(site, &catalog, &job.dle, done, begun)?;
         }
         if job.disk.is_some() {
-            remember(site, &catalog, &job.dle)?;
+            remember(site, &catalog, &job.dle, now)?;
         }
     }
-    forget(site, &before, &catalog)?;
+    forget(site, &before, &catalog, now)?;
     mend::leave(&begun.directory).map_err(|error| failed("cannot remove", &begun.directory, &error))?;
     logs::trim(site, &catalog).map_err(|error| failed("cannot remove old logs in", &site.config().logdir(), &error))?;
     Ok(catalog)
 }
 
 /// Notes a dump that this run made, with what the catalog does not know of it.
-fn remember_dump(site: &Site, dle: &Dle, done: &Done, begun: &begin::Begun) -> Result<(), Trouble> {
+fn remember_dump(site: &Site, catalog: &Catalog, dle: &Dle, done: &Done, begun: &begin::Begun) -> Result<(), Trouble> {
     let error = |error| failed("cannot keep the history in", &site.config().infofile(), &error);
     let mut info = history::load(site, dle).map_err(error)?;
     let header = &done.header;
     #[expect(clippy::cast_possible_truncation, reason = "seconds of a dump")]
     let secs = done.secs.round() as i64;
-    info.dumped(Dumped {
+    let dump = Dumped {
         level: header.level,
         orig_kb: i64::try_from(header.orig_kb.unwrap_or(0)).unwrap_or(i64::MAX),
         kb: amanda::curinfo::kib(header.server.map_or(0, |crc| crc.bytes)),
         date: begun.started,
         secs,
         compressed: mend::is_compressed(site, dle),
-    });
+    };
+    history::dumped(&mut info, catalog, dle, &begun.stamp, dump);
     history::store(site, dle, &info).map_err(error)
 }
 

@@ -11,8 +11,6 @@
 //! The tapelist's lock is held all the while.
 
 mod shelves;
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 use std::time::Instant;
@@ -26,7 +24,7 @@ use super::Watch;
 use super::catalog::{Catalog, Dump};
 use super::files::{self, Sure};
 use super::holding::Held;
-use super::locks;
+use super::{forget, locks};
 use super::site::{Site, failed};
 use super::volumes::{Choice, Key, choose};
 use crate::engine::Trouble;
@@ -199,6 +197,7 @@ impl Tapes<'_> {
     /// Takes everything off a volume. Amanda stops listing its dumps before the first one is gone.
     fn erase(&mut self, place: &mut Place, watch: &dyn Watch) -> Result<(), Trouble> {
         watch.noted(&format!("the volume {} is taken again: nothing on it is needed any more", place.label));
+        forget::intend(self.site, &place.dumps).map_err(|error| failed("cannot write in", &self.site.own(), &error))?;
         self.date(&place.label, "0");
         self.write()?;
         place.volume.relabel(&Start { datestamp: "X".to_owned(), label: place.label.clone() }).map_err(|error| volume_failed(&error))?;

@@ -27,8 +27,6 @@ pub struct Begun {
 pub fn begin(site: &Site, jobs: &mut [Job<'_>], watch: &dyn Watch, started: i64, dumper: &dyn Dumper) -> Result<Begun, Trouble> {
     let lock = mend::lock(site)?;
     let catalog = mend::mended(site, watch, started, &lock)?;
-    catalog.notes.iter().for_each(|note| watch.noted(note));
-    catalog.lost.iter().for_each(|lost| watch.noted(&lost.to_string()));
     let stamp = mend::free_stamp(site, &catalog, started);
     for job in jobs.iter_mut().filter(|job| job.is_open()) {
         choose_level(site, &catalog, job, &stamp, started)?;
@@ -55,7 +53,7 @@ fn choose_level(site: &Site, catalog: &Catalog, job: &mut Job<'_>, datestamp: &s
     let dumps: &[Restorable] = catalog.of(&job.dle);
     let mut info =
         history::load(site, &job.dle).map_err(|error| failed("cannot read the history in", &site.config().infofile(), &error))?;
-    history::agree(&mut info, catalog, &job.dle, mend::is_compressed(site, &job.dle));
+    history::agree(&mut info, catalog, &job.dle, mend::is_compressed(site, &job.dle), now);
     let known = Known { dumps, info: &info, moment: &stamp::seconds };
     job.plan = Some(plan(&known, &Rules::of(&how, site.config()), datestamp, now));
     Ok(())

@@ -201,6 +201,6 @@ fn erase(site: &Site, came: u64, watch: &dyn Watch, now: i64) -> Result<bool, cr
     let before = taper::room(&site.holding())?;
     let wanted = before.max(came).saturating_mul(2).max(1);
     let room = taper::make_room(site, &catalog, wanted, now, watch, &lock)?;
-    forget(site, &catalog, &catalog::load(site)?)?;
+    forget(site, &catalog, &catalog::load(site)?, now)?;
     Ok(room > before)
 }

@@ -43,7 +43,7 @@ pub fn look(
     if room < all {
         room = taper::make_room(site, catalog, all, now, watch, lock)?;
         let after = catalog::load(site)?;
-        forget(site, catalog, &after)?;
+        forget(site, catalog, &after, now)?;
         fresh = Some(after);
     }
     let shelves = Shelves::of(site, fresh.as_ref().unwrap_or(catalog), now);
