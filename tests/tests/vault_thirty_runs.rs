@@ -172,7 +172,7 @@ fn a_vault_and_a_server_in_turn_both_give_everything_back() {
             let [receipt] = &receipts(&said)[..] else { panic!("one receipt was expected: {said}") };
             assert!(receipt.is_backup(), "{receipt:#?}");
             assert_eq!(receipt.level, Some(u8::from(round > 1)), "the server's dumps are not the vault's");
-            let target = world.dir.join(format!("restored-{round}"));
+            let target = world.dir.join(format!("out-of-the-vault-{round}"));
             fs::create_dir(&target).expect("ours");
             vault.restore(&vault.chain(&host.disk, None), &target);
             compare::assert_equal(&host.tree, &target, OURS);

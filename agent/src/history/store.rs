@@ -40,6 +40,9 @@ pub struct Peer {
     pub config: ConfigName,
     /// The server's program and version.
     pub program: String,
+    /// The file system that a vault was on ([`crate::session::vault::standing::file_system`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_system: Option<u64>,
 }
 
 /// One disk's file.
@@ -315,7 +318,7 @@ mod tests {
         let store = Store::at(dir.path(), "server");
         let one = receipt("/home", Outcome::Ok, 100);
         store.put(&one, NOW).expect("stored");
-        let peer = Peer { host: one.host.clone(), config: "other".parse().expect("a config"), program: String::new() };
+        let peer = Peer { host: one.host.clone(), config: "other".parse().expect("a config"), program: String::new(), file_system: None };
         store.set_peer(&peer).expect("stored");
         assert!(matches!(store.look(&one.disk), Known::Unreadable { .. }));
         assert!(store.records().is_empty());

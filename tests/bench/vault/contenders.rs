@@ -45,7 +45,8 @@ pub fn contenders<'a>(dir: &Path, tree: &Path, ours: &Path) -> Vec<Contender<'a>
         again: shell(&home, again),
         stored: stored.iter().map(|name| dir.join(name)).collect(),
     };
-    let now = format!("exec {} now {t} --to {d}/vault", ours.display());
+    // root's state lies outside of the home.
+    let now = format!("exec {} now {t} --to {d}/vault --state {d}/home/state", ours.display());
     let tar = |list: &str| format!("tar -C {t} --create --file - --one-file-system --sparse --listed-incremental={d}/{list} .");
     let mut all = vec![
         make("asyncamanda, local vault", format!("rm -rf {d}/vault {d}/home; mkdir {d}/home"), now.clone(), now, &["vault"]),

@@ -66,9 +66,12 @@ mod tests {
 
     #[test]
     fn names_of_logs_have_a_date() {
-        for (name, expected) in
-            [("log.20261123190624.0", Some("20261123190624")), ("log.20261123190624.0.asyncamanda-new", None), ("log.x.0", None), ("amdump.1", None)]
-        {
+        for (name, expected) in [
+            ("log.20261123190624.0", Some("20261123190624")),
+            ("log.20261123190624.0.asyncamanda-new", None),
+            ("log.x.0", None),
+            ("amdump.1", None),
+        ] {
             assert_eq!(date(name), expected, "{name}");
         }
     }

@@ -59,7 +59,8 @@ pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Hel
     }
     let dumps: Vec<&Held> = dead.iter().flat_map(|run| &run.held).collect();
     for held in &dumps {
-        watch.noted(&format!("{} of {} was dumped by a run that was cut off, and goes to a volume", held.header.dle, held.header.datestamp));
+        watch
+            .noted(&format!("{} of {} was dumped by a run that was cut off, and goes to a volume", held.header.dle, held.header.datestamp));
     }
     let is_wrong = !dumps.is_empty() || taper::any_wrong(&catalog);
     if is_wrong {

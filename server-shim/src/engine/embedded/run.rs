@@ -175,7 +175,13 @@ fn end(site: &Site, jobs: &[Job<'_>], begun: &begin::Begun, watch: &dyn Watch, c
     }
 }
 
-fn tape(site: &Site, jobs: &[Job<'_>], begun: &begin::Begun, watch: &dyn Watch, clock: &(dyn Fn() -> i64 + Sync)) -> Result<Catalog, Trouble> {
+fn tape(
+    site: &Site,
+    jobs: &[Job<'_>],
+    begun: &begin::Begun,
+    watch: &dyn Watch,
+    clock: &(dyn Fn() -> i64 + Sync),
+) -> Result<Catalog, Trouble> {
     let lock = mend::lock(site)?;
     let before = catalog::load(site)?;
     let now = clock();

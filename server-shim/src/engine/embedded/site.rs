@@ -160,7 +160,8 @@ impl Site {
             }
             files::make_directory(path).map_err(|error| failed("cannot make", path, &error))?;
         }
-        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(|error| failed("cannot look at", path, &error));
+        let device =
+            |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(|error| failed("cannot look at", path, &error));
         if device(&self.holding)? != device(self.changer.directory())? {
             return Err(refused::other_file_system(&self.holding, self.changer.directory()));
         }
@@ -302,7 +303,10 @@ impl Site {
 
 fn taken(dle: &Dle, disk: &Disk) -> Trouble {
     Trouble::config(
-        format!("{dle} stands in the disklist already, for the directory {}", amanda::escape::printable(disk.directory().as_os_str().as_bytes())),
+        format!(
+            "{dle} stands in the disklist already, for the directory {}",
+            amanda::escape::printable(disk.directory().as_os_str().as_bytes())
+        ),
         format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.line),
     )
 }

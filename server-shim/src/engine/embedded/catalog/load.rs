@@ -7,10 +7,10 @@ use std::io::ErrorKind;
 use amanda::admin::{Found, Place};
 use amanda::chains::chains;
 use amanda::header::{Block, HEADER_BYTES, Header, Kind};
+use amanda::run_log::Part;
 use amanda::run_log::contents::{Contents, Piece, contents};
 use amanda::run_log::write::{Sums, file_name};
 use amanda::tapelist::{self, Tapelist};
-use amanda::run_log::Part;
 use amanda::vtape::{VolumeFile, name};
 
 use super::{Catalog, Dump, Lost, Shelved};
@@ -163,7 +163,8 @@ impl Shelf {
         }
         volume.misses |= !said.is_empty();
         for piece in said.into_values() {
-            let path = volume.volume.directory().join(name::part(u32::try_from(piece.part.file).unwrap_or(0), &piece.part.dle, piece.part.level));
+            let path =
+                volume.volume.directory().join(name::part(u32::try_from(piece.part.file).unwrap_or(0), &piece.part.dle, piece.part.level));
             self.lost.push(Lost { key: Some(key(&piece.part)), path, what: "the log has it, and it is gone".to_owned() });
         }
         volume.dumps.sort();

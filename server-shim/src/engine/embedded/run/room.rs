@@ -1,7 +1,7 @@
 //! Whether there is room for what is to be dumped.
 
-use super::dumping::Dumper;
 use super::Job;
+use super::dumping::Dumper;
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::{self, Catalog};
 use crate::engine::embedded::forget::forget;
@@ -82,7 +82,10 @@ fn no_volume(site: &Site, volumes: usize) -> String {
 
 fn helps(site: &Site) -> String {
     let days = site.retention() / 86_400;
-    format!("nothing more may be erased, since dumps are kept for {days} days: make room on {}, or shorten the retention", site.holding().display())
+    format!(
+        "nothing more may be erased, since dumps are kept for {days} days: make room on {}, or shorten the retention",
+        site.holding().display()
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size for people")]

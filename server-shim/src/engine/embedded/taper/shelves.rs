@@ -88,7 +88,9 @@ impl Shelves {
             };
             let times = || shelved.dumps.iter().filter_map(|key| stamp::seconds(&key.1));
             // Parts of one dump on several volumes are listed together or not at all; such a volume gets nothing more.
-            let spans = shelved.dumps.iter().any(|key| catalog.dumps.get(key).is_some_and(|dump| dump.files.iter().any(|file| !file.starts_with(shelved.volume.directory()))));
+            let spans = shelved.dumps.iter().any(|key| {
+                catalog.dumps.get(key).is_some_and(|dump| dump.files.iter().any(|file| !file.starts_with(shelved.volume.directory())))
+            });
             Volume {
                 standing,
                 bytes: if spans { u64::MAX } else { shelved.bytes },
@@ -97,7 +99,8 @@ impl Shelves {
                 last: times().max().unwrap_or(0),
             }
         };
-        let labelled = catalog.volumes.iter().filter(|shelved| shelved.odd.is_none()).filter_map(|shelved| Some((shelved, shelved.label.clone()?)));
+        let labelled =
+            catalog.volumes.iter().filter(|shelved| shelved.odd.is_none()).filter_map(|shelved| Some((shelved, shelved.label.clone()?)));
         let places = labelled.map(|(shelved, label)| Place {
             volume: shelved.volume.clone(),
             state: state(shelved),
@@ -116,7 +119,12 @@ impl Shelves {
             now,
         };
         let free = catalog.volumes.iter().filter(|shelved| shelved.label.is_none() && shelved.odd.is_none() && shelved.files == 0);
-        Self { places, rules, free: free.map(|shelved| shelved.slot).collect(), slots: catalog.volumes.iter().map(|shelved| shelved.slot).collect() }
+        Self {
+            places,
+            rules,
+            free: free.map(|shelved| shelved.slot).collect(),
+            slots: catalog.volumes.iter().map(|shelved| shelved.slot).collect(),
+        }
     }
 
     /// Returns what they are like, in their order.
@@ -162,5 +170,8 @@ fn is_wrong(shelved: &Shelved, catalog: &Catalog) -> bool {
 
 /// Says whether any volume's log or date is wrong.
 pub(in crate::engine::embedded) fn any_wrong(catalog: &Catalog) -> bool {
-    catalog.volumes.iter().any(|shelved| is_wrong(shelved, catalog) || shelved.label.as_ref().is_some_and(|label| shelved.odd.is_none() && catalog.tapelist.get(label).is_none()))
+    catalog.volumes.iter().any(|shelved| {
+        is_wrong(shelved, catalog)
+            || shelved.label.as_ref().is_some_and(|label| shelved.odd.is_none() && catalog.tapelist.get(label).is_none())
+    })
 }
