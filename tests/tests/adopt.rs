@@ -143,6 +143,14 @@ impl Drop for Scene {
         for list in lists.filter(|entry| entry.file_name().to_string_lossy().contains(&begins)) {
             let _gone_already = fs::remove_file(list.path());
         }
+        // In place: it keeps its owner, and Amanda's client never takes it away.
+        let amandates = Path::new("/var/lib/amanda/amandates");
+        let text = fs::read_to_string(amandates).unwrap_or_default();
+        let disk = format!("{} ", self.disk.display());
+        let kept: String = text.split_inclusive('\n').filter(|line| !line.starts_with(&disk)).collect();
+        if kept != text {
+            let _only_untidy = fs::write(amandates, kept);
+        }
     }
 }
 

@@ -4,14 +4,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use amanda::escape::printable;
-use wire::{ConfigName, DiskName, Exit, HostName, Outcome, Receipt};
+use wire::{ConfigName, Exit, HostName, Receipt};
 
 use crate::config::Config;
 use crate::engine::Trouble;
 use crate::engine::dumper::DumperEngine;
 use crate::engine::embedded::site::Site;
 use crate::engine::embedded::verify::{Finding, verify};
-use crate::engine::embedded::{Watch, restate};
+use crate::engine::embedded::{Silent, restate};
 use crate::report::Words;
 use crate::runner::{settle, start};
 
@@ -36,16 +36,6 @@ pub fn command(config: &Config, named: &str) -> Result<(Exit, Vec<String>), Word
         settle::restate(config, &config.layout(), &DumperEngine::new(config), &name);
     }
     Ok(told)
-}
-
-/// Nobody watches: a list is printed at the end.
-struct Silent;
-
-impl Watch for Silent {
-    fn planned(&self, _: &HostName, _: &DiskName, _: u8, _: &str, _: Option<u64>) {}
-    fn moved(&self, _: &HostName, _: &DiskName, _: u64) {}
-    fn ended(&self, _: &HostName, _: &DiskName, _: Outcome) {}
-    fn noted(&self, _: &str) {}
 }
 
 fn tell(site: &Site, named: &str) -> Result<(Exit, Vec<String>), Trouble> {

@@ -5,11 +5,11 @@ use std::io;
 use std::path::Path;
 
 use amanda::tapelist::Tapelist;
-use wire::{AbortCode, ConfigName, DiskName, HostName, Outcome};
+use wire::{AbortCode, ConfigName};
 
 use super::files::{self, Sure};
 use super::site::Site;
-use super::{Watch, locks, mend};
+use super::{Silent, locks, mend};
 use crate::engine::Trouble;
 use crate::lock::{self, Guard};
 
@@ -65,16 +65,6 @@ pub fn refuse(directory: &Path, own: &Path) -> Result<(), Trouble> {
         }),
         Err(error) => Err(super::site::failed("cannot look at", &own.join(MARKER), &error)),
     }
-}
-
-/// Nobody hears what is put right.
-struct Silent;
-
-impl Watch for Silent {
-    fn planned(&self, _: &HostName, _: &DiskName, _: u8, _: &str, _: Option<u64>) {}
-    fn moved(&self, _: &HostName, _: &DiskName, _: u64) {}
-    fn ended(&self, _: &HostName, _: &DiskName, _: Outcome) {}
-    fn noted(&self, _: &str) {}
 }
 
 /// Puts a vault right for the last time, and marks it as Amanda's config `name`; volumes are that config's from here on. To be

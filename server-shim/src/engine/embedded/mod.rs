@@ -80,3 +80,14 @@ pub trait Watch: Sync {
     /// Something that the administrator should know.
     fn noted(&self, what: &str);
 }
+
+/// Hears nothing: for those who look at what there is afterwards.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Watch for Silent {
+    fn planned(&self, _: &HostName, _: &DiskName, _: u8, _: &str, _: Option<u64>) {}
+    fn moved(&self, _: &HostName, _: &DiskName, _: u64) {}
+    fn ended(&self, _: &HostName, _: &DiskName, _: Outcome) {}
+    fn noted(&self, _: &str) {}
+}
