@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use wire::Exit;
 
-/// Back up this laptop through an Amanda server, whenever a backup is due
+/// Back up this laptop through an Amanda server or into a local vault, whenever a backup is due
 #[derive(Debug, Parser)]
 #[command(name = "asyncamanda", version, disable_help_flag = true, disable_version_flag = true, disable_help_subcommand = true)]
 #[command(after_help = "The Perl script's own line works as it did: -i 24 -h [USER@]HOST[:PORT] [-k KEY] -c COMMAND -a AMANDATES")]
@@ -42,7 +42,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
 
-    /// Call this server: `[user@]host[:port]`
+    /// Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`
     #[arg(long, global = true, value_name = "DESTINATION")]
     pub destination: Option<OsString>,
 
@@ -89,9 +89,13 @@ pub enum Command {
     Run,
     /// Back up now and show how it goes
     Now {
-        /// Disks as the disklist names them; all when none is given
-        #[arg(value_name = "DISK")]
+        /// Disks as the disklist names them, with a vault also directories; all when none is given
+        #[arg(value_name = "DISK|DIR")]
         disks: Vec<OsString>,
+
+        /// Back up into this directory, a vault; the first time makes it
+        #[arg(long, value_name = "VAULT", conflicts_with = "destination")]
+        to: Option<PathBuf>,
     },
     /// Show what this laptop has receipts for
     Status,

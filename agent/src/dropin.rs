@@ -10,7 +10,7 @@ use wire::Exit;
 
 use crate::cli::PerlLine;
 use crate::clock;
-use crate::commands::backup::conclude;
+use crate::commands::backup::{Who, conclude};
 use crate::commands::visit::{Purpose, Visit};
 use crate::config::{CONNECT_TIMEOUT, DestinationError, Interval, SshDestination, load};
 use crate::due;
@@ -64,7 +64,7 @@ pub fn run(line: &PerlLine<'_>, state: Option<&Path>, voice: &Voice) -> Result<u
         Answer::Shim => {
             visit.warnings.iter().for_each(|warning| voice.warn(warning));
             let verdict = visit.verdict.clone().unwrap_or(verdict);
-            conclude(&visit, &verdict, voice).map(Exit::code)
+            conclude(&visit, &verdict, Who::Server, voice).map(Exit::code)
         }
         Answer::Plain(status) => {
             if status == 127 {

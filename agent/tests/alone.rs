@@ -15,6 +15,26 @@ fn overdue() -> (World, u16) {
     (world, port)
 }
 
+/// A vault's path is the same from wherever it is called.
+#[cfg(feature = "embedded")]
+#[test]
+fn a_directory_for_a_server_hangs_on_the_file_or_on_the_home() {
+    let world = World::without_key();
+    for (written, meant) in [
+        ("/media/usb/vault/", "/media/usb/vault".into()),
+        ("~/vault", world.path("home/vault")),
+        ("./vault/.", world.path("vault")),
+        ("../vault", world.path("../vault")),
+    ] {
+        world.write("agent.toml", format!("[server]\ndestination = \"{written}\"\n"));
+        let shown = world.run(&["show-config"]);
+        assert!(shown.out.contains(&format!("server.destination = \"{}\" ", meant.display())), "{written}: {}", shown.out);
+    }
+    // Typed behind --to it is a directory, whatever it looks like; --destination takes it for a server.
+    let to = world.run(&["now", "--to", "server"]);
+    to.says(2, &[&world.path("home/server").display().to_string()]);
+}
+
 #[test]
 fn one_fault_in_the_configuration_is_named_with_file_line_and_way_out() {
     const GOOD: &str = "[server]\ndestination = \"me@server\"\n";
@@ -60,10 +80,11 @@ fn one_fault_in_the_configuration_is_named_with_file_line_and_way_out() {
         ),
         ("a host name with a slash", format!("host = \"a/b\"\n{GOOD}"), &["agent.toml:1: host:", "'/'"]),
         ("no destination", "interval = 24\n".to_owned(), &["no server is configured", "[server]"]),
+        #[cfg(not(feature = "embedded"))]
         (
             "a local vault",
             "[server]\ndestination = \"/media/vault\"\n".to_owned(),
-            &["agent.toml:2: destination: a local vault is not in this release"],
+            &["agent.toml:2: destination: this build makes no backups into a directory", "name a server"],
         ),
         (
             "an option of ssh",

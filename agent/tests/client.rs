@@ -12,7 +12,7 @@ use amanda::protocol::request::{
 };
 
 mod amanda_server;
-use amanda_server::{Laptop, Server, at, request};
+use amanda_server::{Laptop, Server, at, listed, request};
 
 /// Everything that a restore must bring back: kind, mode, owner, time to the nanosecond, size, target and content.
 fn tree(dir: &Path) -> Vec<String> {
@@ -45,12 +45,13 @@ fn populate(laptop: &Laptop) {
 
 #[test]
 fn three_levels_bring_back_changes_deletions_and_renames() {
-    for (case, compress, gunzip) in [
-        ("plain", Compress::None, false),
-        ("server", Compress::ServerFast, false),
-        ("fast", Compress::ClientFast, true),
-        ("best", Compress::ClientBest, true),
-        ("custom", Compress::ClientCustom(b"/usr/bin/gzip".to_vec()), true),
+    for (case, compress, unpack) in [
+        ("plain", Compress::None, None),
+        ("server", Compress::ServerFast, None),
+        ("fast", Compress::ClientFast, Some("gzip")),
+        ("best", Compress::ClientBest, Some("gzip")),
+        ("custom", Compress::ClientCustom(b"/usr/bin/gzip".to_vec()), Some("gzip")),
+        ("zstd", Compress::ClientCustom(b"/usr/bin/zstd".to_vec()), Some("zstd")),
     ] {
         let laptop = Laptop::new();
         populate(&laptop);
@@ -74,10 +75,13 @@ fn three_levels_bring_back_changes_deletions_and_renames() {
             assert_eq!(dump.lines("?"), [""; 0], "{case} {level}");
             let sent = Crc { crc: crc32c::crc32c(&dump.data), bytes: dump.data.len() as u64 };
             assert_eq!(dump.lines("sendbackup: client-CRC"), [format!("sendbackup: client-CRC {sent}")], "{case} {level}");
-            dump.restore(gunzip, &restored);
+            let archive = dump.archive(unpack);
+            let native = Crc { crc: crc32c::crc32c(&archive), bytes: archive.len() as u64 };
+            assert_eq!(dump.lines("sendbackup: native-CRC"), [format!("sendbackup: native-CRC {native}")], "{case} {level}");
+            dump.restore(unpack, &restored);
             assert_eq!(tree(&restored), tree(&laptop.source), "{case} {level}");
-            if level == 0 && !gunzip {
-                let names: Vec<String> = dump.names().iter().map(|name| name[1..].to_owned()).collect();
+            if level == 0 {
+                let names: Vec<String> = listed(&archive).iter().map(|name| name[1..].to_owned()).collect();
                 assert_eq!(dump.index.lines().collect::<Vec<_>>(), names, "{case}");
                 assert!(dump.index.contains("/new\\nline and \"quotes\" \\\\\n"), "{}", dump.index);
             }
@@ -322,9 +326,15 @@ fn a_compress_program_that_fails_fails_the_dump() {
 
 #[test]
 fn when_the_server_closes_in_mid_dump_nothing_stays() {
-    for compress in [Compress::None, Compress::ClientFast, Compress::ClientCustom(b"/usr/bin/gzip".to_vec())] {
+    for (compress, bytes) in [
+        (Compress::None, 8_000_000_u64),
+        (Compress::ClientFast, 8_000_000),
+        (Compress::ClientCustom(b"/usr/bin/gzip".to_vec()), 8_000_000),
+        // More than it holds at a time.
+        (Compress::ClientCustom(b"/usr/bin/zstd".to_vec()), 40_000_000),
+    ] {
         let laptop = Laptop::new();
-        let noise: Vec<u8> = (0..8_000_000_u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 29) as u8).collect();
+        let noise: Vec<u8> = (0..bytes).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 29) as u8).collect();
         laptop.write("big", noise);
         let mut server = Server::connect(laptop.client(), 1_000_000);
         let streams = server.begin(0, DleRequest { compress: compress.clone(), ..laptop.dle() });
@@ -410,6 +420,8 @@ fn what_is_not_allowed_is_refused_by_a_sentence() {
         client_name: None,
     };
     assert!(server.refusal(change(&|dle| dle.scripts = vec![script.clone()])).contains("runs no scripts"));
+    // In a vault a dumptype says what the real Amanda on this machine would use.
+    assert!(server.dump(0, change(&|dle| dle.auth = Some(b"local".to_vec()))).is_good());
     // An option in a pattern's place is a pattern.
     let dump = server.dump(0, change(&|dle| dle.exclude.files = vec![b"--checkpoint-action=exec=id".to_vec(), b"-C/etc".to_vec()]));
     assert!(dump.is_good(), "{}", dump.mesg);

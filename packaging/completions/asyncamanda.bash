@@ -149,12 +149,16 @@ _asyncamanda() {
             return 0
             ;;
         asyncamanda__subcmd__now)
-            opts="-v -i -a --config --json --verbose --interval --amandates --state --destination --help"
+            opts="-v -i -a --to --config --json --verbose --interval --amandates --state --destination --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

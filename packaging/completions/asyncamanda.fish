@@ -28,7 +28,7 @@ complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -l config -d 'Read
 complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
 complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -l state -d 'Keep receipts in this directory' -r -F
-complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -l destination -d 'Call this server: `[user@]host[:port]`' -r
+complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -l destination -d 'Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`' -r
 complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -s h -l host -d 'Run the command on this server: `[user@]host[:port]`' -r
 complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -s k -l key -d 'Log in with this private key' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -s c -l command -d 'Run this command there when a backup is due' -r
@@ -46,15 +46,16 @@ complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -l config -
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -l state -d 'Keep receipts in this directory' -r -F
-complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -l destination -d 'Call this server: `[user@]host[:port]`' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -l destination -d 'Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -l json -d 'Print JSON on standard output, for programs'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -s v -l verbose -d 'Say more on standard error'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -l help -d 'Print help'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand now" -l to -d 'Back up into this directory, a vault; the first time makes it' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand now" -l config -d 'Read this configuration file' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand now" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand now" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand now" -l state -d 'Keep receipts in this directory' -r -F
-complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand now" -l destination -d 'Call this server: `[user@]host[:port]`' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand now" -l destination -d 'Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand now" -l json -d 'Print JSON on standard output, for programs'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand now" -s v -l verbose -d 'Say more on standard error'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand now" -l help -d 'Print help'
@@ -62,7 +63,7 @@ complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand status" -l confi
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand status" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand status" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand status" -l state -d 'Keep receipts in this directory' -r -F
-complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand status" -l destination -d 'Call this server: `[user@]host[:port]`' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand status" -l destination -d 'Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand status" -l json -d 'Print JSON on standard output, for programs'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand status" -s v -l verbose -d 'Say more on standard error'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand status" -l help -d 'Print help'
@@ -70,7 +71,7 @@ complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand why" -l config -
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand why" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand why" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand why" -l state -d 'Keep receipts in this directory' -r -F
-complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand why" -l destination -d 'Call this server: `[user@]host[:port]`' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand why" -l destination -d 'Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand why" -l json -d 'Print JSON on standard output, for programs'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand why" -s v -l verbose -d 'Say more on standard error'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand why" -l help -d 'Print help'
@@ -78,7 +79,7 @@ complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -l config
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -l state -d 'Keep receipts in this directory' -r -F
-complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -l destination -d 'Call this server: `[user@]host[:port]`' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -l destination -d 'Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -l json -d 'Print JSON on standard output, for programs'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -s v -l verbose -d 'Say more on standard error'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -l help -d 'Print help'
@@ -86,7 +87,7 @@ complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -l 
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -l state -d 'Keep receipts in this directory' -r -F
-complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -l destination -d 'Call this server: `[user@]host[:port]`' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -l destination -d 'Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -l json -d 'Print JSON on standard output, for programs'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -s v -l verbose -d 'Say more on standard error'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -l help -d 'Print help'

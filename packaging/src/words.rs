@@ -44,6 +44,10 @@ pub fn agent() -> Words {
              what agent.toml or the dumptype excludes, and runs only the programs that agent.toml lists. What the next incremental dump \
              builds on moves only when the server's receipt says that it has the dump. With client = \"amandad\" the installed amandad \
              answers instead, for dumptypes with applications, scripts or encryption on the client.",
+            "A directory may stand for the server: a local vault, which is a config of Amanda with its volumes. Then everything goes on in this \
+             program, and no server, no ssh and no Amanda is needed. now DIR... --to VAULT makes a vault with its first backup and adds to it later, \
+             also without a configuration file; what is in it is restored by dd, zstd and tar, or by Amanda. A vault that has answered before and is \
+             not there now is a drive that is not plugged in: status 75, and nothing is written in its place. run makes no vault.",
             "A backup is due when the oldest disk is as old as the interval. A disk without a backup, with a last receipt that is not a backup, \
              with a date in the future or with a record that cannot be read is due as well.",
             "Settings are taken from flags, then from the environment, then from the configuration file, then from defaults. show-config prints \
@@ -61,10 +65,13 @@ pub fn agent() -> Words {
             (Exit::Unreachable, "The server cannot be reached. run says so only when it has lasted for more than three intervals."),
             (
                 Exit::Later,
-                "Busy, queued, interrupted or cut off: the same command will do later. run says so only when it has lasted for more than three intervals.",
+                "Busy, queued, interrupted, cut off, or a vault's drive is not plugged in: the same command will do later. run says so only when it has lasted for more than three intervals.",
             ),
             (Exit::Protocol, "What answers is not an asyncamanda-shim, or not one of this version."),
-            (Exit::Refused, "The server refused the key or the request, or it is not the server that was pinned."),
+            (
+                Exit::Refused,
+                "The server refused the key or the request, or it is not the server that was pinned; or a directory is not a vault, or somebody else's.",
+            ),
             (Exit::Config, "The configuration is wrong, here or on the server."),
         ]),
         environment: items(&[
@@ -88,7 +95,7 @@ pub fn agent() -> Words {
             ),
             (
                 "/var/lib/asyncamanda/client/",
-                "What incremental dumps build on, for each server and config: lists/ for dumps that the server has, pending/ for those that \
+                "What incremental dumps build on, for each server or vault and config: lists/ for dumps that the server has, pending/ for those that \
                  wait for its word.",
             ),
             (
@@ -99,6 +106,10 @@ pub fn agent() -> Words {
         examples: vec![
             ("Try everything but the backup:", "asyncamanda check"),
             ("Back up now, and watch:", "asyncamanda now"),
+            (
+                "Back two directories up into a directory, and later all that is in it, whenever a day has passed:",
+                "asyncamanda now ~/Documents ~/Pictures --to /media/usb/vault\nasyncamanda run --destination /media/usb/vault",
+            ),
             ("A disk in agent.toml, and what is left out of it:", "[[disk]]\npath = \"/home\"\nexclude = [\"*.iso\", \"./ada/.cache\"]"),
             ("In /etc/anacrontab, every day, 20 minutes after the start:", "1  20  asyncamanda.daily  /usr/bin/asyncamanda run"),
             (
@@ -126,12 +137,22 @@ pub fn shim() -> Words {
             "serve runs as the account that laptops log in to. run, flush and check are for root and for the dump user; the program becomes the dump user \
              itself when root calls it. runner is started by the shim through sudo, or by a systemd unit. tunnel answers the questions that ssh's \
              configuration asks.",
+            "With engine = \"embedded\" no Amanda is needed: vault makes a config of Amanda's kind with volumes in directories, and each run is a process \
+             of this program that dumps the laptops through their sessions. There is no nightly run and no flush then. verify reads back what there \
+             is. adopt hands a vault, this server's or a person's, to the installed Amanda, which goes on with the next level; it refuses what \
+             it does not know, and changes nothing before everything has been looked at.",
         ],
         exit_status: statuses(&[
             (Exit::Done, "Done, or nothing to do."),
-            (Exit::Failed, "It was tried and failed: a disk of the run has no backup, or a volume could not be written."),
+            (
+                Exit::Failed,
+                "It was tried and failed: a disk of the run has no backup, a volume could not be written, or verify has found damage.",
+            ),
             (Exit::Usage, "The command line is wrong."),
-            (Exit::Later, "Not now: the queue is full, a budget is used up, or something on this machine is short."),
+            (
+                Exit::Later,
+                "Not now: the queue is full, a budget is used up, a vault is being written to, or something on this machine is short.",
+            ),
             (Exit::Protocol, "The laptop and this program do not understand each other."),
             (Exit::Refused, "This key, host, account or request is not allowed."),
             (Exit::Config, "shim.toml or Amanda's configuration is wrong; check has found something that makes backups fail."),
@@ -150,6 +171,10 @@ pub fn shim() -> Words {
             ("/var/lib/asyncamanda-shim/runner/runner.log", "What the runner did."),
             ("/run/asyncamanda/hosts/HOST/mux", "The control socket through which Amanda's ssh reaches a laptop that is connected."),
             ("/etc/ssh/ssh_config.d/asyncamanda.conf", "Tells Amanda's ssh where that socket is, and what to say when nobody is there."),
+            (
+                "/etc/amanda/CONFIG/",
+                "With engine = \"embedded\": a config with its volumes, unless config_dir names another place for them.",
+            ),
             ("/run/asyncamanda/locks/", "Locks; the files stay, a lock goes with its holder."),
         ]),
         examples: vec![
@@ -159,6 +184,9 @@ pub fn shim() -> Words {
                 "The nightly line in the crontab of the dump user, in the place of amdump:",
                 "45 0 * * 2-6  /usr/bin/asyncamanda-shim run daily",
             ),
+            ("A server without an Amanda, for two laptops:", "asyncamanda-shim vault laptops --disk laptop1:/home --disk laptop2:/home"),
+            ("Read back every dump that it has:", "asyncamanda-shim verify laptops"),
+            ("Hand a person's vault to the installed Amanda:", "asyncamanda-shim adopt /media/ada/usb/vault documents"),
             ("Ask a laptop that is connected, as the dump user:", "amcheck -c daily laptop1"),
             (
                 "The line of a laptop's key in authorized_keys:",

@@ -12,7 +12,7 @@
 //!
 //! Reading order: [`plan`] and [`world`] (what is wanted, and what there is), [`install`] and [`leave`] (how it comes and goes), [`laptop`] and [`shim`] (the two programs as their users call them), [`caller`] (the protocol by hand),
 //! [`amanda`] and [`restore`] (the engine, and what it has), [`tree`] (source trees), [`gate`] (dumps that wait until told),
-//! [`net`] and [`relay`] (laptops that nothing can reach, and what may happen to a connection on its way), [`torture`], [`life`] and [`compare`]
+//! [`office`] (a server that has no Amanda), [`net`] and [`relay`] (laptops that nothing can reach, and what may happen to a connection on its way), [`torture`], [`life`] and [`compare`]
 //! (trees that make backups difficult, what happens to them, and every difference between two), [`talk`], [`lying_server`] and [`lying_laptop`] (each side of the
 //! protocol played by a test),
 //! [`home`], [`vault`], [`faults`] and [`ordeal`] (a machine without any of this: a directory to back up into, what is in it, and what can go wrong with it),
@@ -34,6 +34,7 @@ pub mod lying_laptop;
 pub mod lying_server;
 pub mod mount;
 pub mod net;
+pub mod office;
 pub mod ordeal;
 pub mod plan;
 pub mod procs;

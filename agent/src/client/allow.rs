@@ -41,8 +41,16 @@ pub enum Filter {
     None,
     /// gzip at a level.
     Gzip(u32),
+    /// zstd, in this program and in frames ([`amanda::frames`]).
+    Zstd,
     /// A program that our configuration lists.
     Program(PathBuf),
+}
+
+/// Says whether what this program of agent.toml does is done in this program: it need not be there. Everything called zstd writes what
+/// `zstd -d` reads, which is what a restore runs.
+pub fn is_built_in(program: &Path) -> bool {
+    program.is_absolute() && program.file_name().is_some_and(|name| name == "zstd")
 }
 
 /// Returns the tar that is run.
@@ -114,10 +122,15 @@ pub fn dle<'a>(rules: &'a Rules, request: &DleRequest) -> Result<Grant<'a>, Refu
     if request.data_path != DataPath::Amanda {
         return only_amandad("this client opens no connections of its own (DIRECTTCP)");
     }
+    // A connection that came up to here came through our own session, or from a vault in this program, whose dumptypes say "local" so
+    // that the real Amanda can take the vault over. By whatever name, it passes the same gate.
     if let Some(auth) = &request.auth
-        && !auth.eq_ignore_ascii_case(b"ssh")
+        && ![&b"ssh"[..], b"local"].iter().any(|ours| auth.eq_ignore_ascii_case(ours))
     {
-        return Err(Refusal::new(format!("the dumptype says auth {:?}, and this client is reached by \"ssh\"", printable(auth))));
+        return Err(Refusal::new(format!(
+            "the dumptype says auth {:?}, and this client is reached by \"ssh\", in a vault by \"local\"",
+            printable(auth)
+        )));
     }
     patterns("exclude", &request.exclude)?;
     patterns("include", &request.include)?;
@@ -153,7 +166,8 @@ fn filter(rules: &Rules, compress: &Compress) -> Result<Filter, Refusal> {
             let found = rules.programs.iter().find(|allowed| allowed.is_absolute() && allowed.as_os_str().as_bytes() == program);
             let named = printable(program);
             let refusal = || Refusal::new(format!("{named} may not be run here: add \"{named}\" to programs in agent.toml"));
-            Filter::Program(found.ok_or_else(refusal)?.clone())
+            let found = found.ok_or_else(refusal)?;
+            if is_built_in(found) { Filter::Zstd } else { Filter::Program(found.clone()) }
         }
     })
 }

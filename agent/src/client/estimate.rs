@@ -111,7 +111,7 @@ fn size(client: &Client, disk: &super::Disk, request: &DleRequest, level: u16, c
     let tar = Tar::probe(allow::tar(&client.rules)?).map_err(Refusal::new)?;
     let attempt = client.state.begin(&disk.name, level, 0).map_err(|error| Refusal::new(connection::words(&error)))?;
     let files = patterns::write(attempt.dir(), disk, request)?;
-    let run = Run { device: &disk.device, snapshot: &attempt.snapshot(), files: &files, estimate: true };
+    let run = Run { device: &disk.device, snapshot: &attempt.snapshot(), files: &files, estimate: true, numbered: false };
     let failed = |error| Refusal::new(format!("{}: {error}", tar.program().display()));
     let mut child = children.spawn(tar.command(&run).stdout(Stdio::null()).stderr(Stdio::piped())).map_err(failed)?;
     let mut bytes = None;

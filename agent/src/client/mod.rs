@@ -5,9 +5,9 @@
 //!
 //! ```text
 //! connection ─ REQ ─> allow ─> noop | selfcheck | sendsize | sendbackup ─> REP, then the streams
-//!                                           tar ─ stdout ─> crc ─> gzip | program ─> crc ─> DATA
-//!                                               ─ stderr ─> classified ──────────────────> MESG
-//!                                               ─ names ────────────────────────────────> INDEX
+//!                                           tar ─ stdout ─> crc ─> gzip | zstd | program ─> crc ─> DATA
+//!                                               ─ stderr ─> classified ─────────────────────────> MESG
+//!                                               ─ names ───────────────────────────────────────> INDEX
 //! ```
 //!
 //! The server is not trusted (DESIGN: Decisions, 10): [`allow`] says what it may ask for, and everything else is answered with a

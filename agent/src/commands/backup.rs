@@ -6,43 +6,43 @@
 use serde_json::json;
 use wire::{DiskName, Exit, Receipt};
 
+use super::job::Job;
 use super::visit::{Purpose, Visit};
-use super::{disks, history, store, way};
+use super::{first_vault, history};
 use crate::clock;
-use crate::config::Config;
 use crate::due::{self, Verdict};
 use crate::report::progress::{Audience, Nobody, audience};
 use crate::report::tables::{self, Answered};
-use crate::report::{Problem, Voice, err, out, problems, verdicts};
-use crate::session;
+use crate::report::{Problem, Voice, err, out, verdicts};
 
 /// After this many intervals an obstacle is a person's business.
 const PATIENCE: i64 = 3;
 
 /// `run`.
-pub fn run(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
-    let store = store(config);
-    let history = history(config, &store, voice)?;
-    let verdict = due::decide(clock::now(), &history.records, config.interval.value);
-    if !verdict.is_due() {
+pub fn run(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
+    let history = history(job, voice)?;
+    let interval = job.config.interval.value;
+    let verdict = due::decide(clock::now(), &history.records, interval);
+    // What the record speaks of went with a vault that was removed.
+    if !verdict.is_due() && !job.is_new_vault() {
         voice.note(&format!("not due: {}", verdicts::oldest(&verdict)));
         tell_json(voice, "not-due", &verdict, &[], Exit::Done);
         return Ok(Exit::Done);
     }
     voice.note(&format!("due: {}", verdicts::oldest(&verdict)));
-    store.prepare()?;
-    let ours = disks(config);
+    job.remarks.iter().for_each(|remark| voice.note(remark));
+    job.store.prepare()?;
     let mut nobody = Nobody;
-    let mut visit = Visit::new(Purpose::IfDue(ours.clone()), &store, &ours, history.records, config.interval.value, &mut nobody)
-        .expecting(config.host.as_ref().map(|host| &host.value))
-        .serving(config);
-    let way = way(config);
-    let called = session::call(&way, &mut visit);
-    finish_scheduled(called.map_err(|error| problems::session(error, &way)), &visit, &verdict, voice)
+    let mut visit = Visit::new(Purpose::IfDue(job.wanted.clone()), &job.store, &job.ours, history.records, interval, &mut nobody)
+        .expecting(job.config.host.as_ref().map(|host| &host.value))
+        .serving(&job.config);
+    let called = job.place.call(&mut visit);
+    visit.notes.iter().for_each(|note| voice.note(note));
+    finish_scheduled(called.map_err(|error| job.place.problem(error)), &visit, &verdict, job.who(), voice)
 }
 
 /// Ends a scheduler's call: tells what a person must hear, and nothing else.
-fn finish_scheduled(called: Result<(), Problem>, visit: &Visit<'_>, before: &Verdict, voice: &Voice) -> Result<Exit, Problem> {
+fn finish_scheduled(called: Result<(), Problem>, visit: &Visit<'_>, before: &Verdict, who: Who, voice: &Voice) -> Result<Exit, Problem> {
     visit.warnings.iter().for_each(|warning| voice.warn(warning));
     if let Err(problem) = called {
         let verdict = visit.verdict.as_ref().unwrap_or(before);
@@ -56,11 +56,11 @@ fn finish_scheduled(called: Result<(), Problem>, visit: &Visit<'_>, before: &Ver
         return Err(problem);
     }
     let verdict = visit.verdict.as_ref().unwrap_or(before);
-    conclude(visit, verdict, voice)
+    conclude(visit, verdict, who, voice)
 }
 
 /// Tells what a complete visit came to; silent when all is well.
-pub fn conclude(visit: &Visit<'_>, verdict: &Verdict, voice: &Voice) -> Result<Exit, Problem> {
+pub fn conclude(visit: &Visit<'_>, verdict: &Verdict, who: Who, voice: &Voice) -> Result<Exit, Problem> {
     let Some(asked) = &visit.asked else {
         voice.note(&format!("not due any more: {}", verdicts::oldest(verdict)));
         tell_json(voice, "not-due", verdict, &[], Exit::Done);
@@ -72,8 +72,9 @@ pub fn conclude(visit: &Visit<'_>, verdict: &Verdict, voice: &Voice) -> Result<E
     if exit == Exit::Done {
         let names: Vec<String> = answers.iter().map(|(disk, _)| crate::report::show(disk.as_bytes())).collect();
         voice.note(&format!("backed up: {}", names.join(", ")));
+        visit.receipts.iter().filter_map(tables::strange).for_each(|strange| voice.note(&strange));
     } else {
-        err(&failed(&answers).to_string());
+        err(&failed(&answers, who).to_string());
     }
     stored(visit, exit)
 }
@@ -102,16 +103,35 @@ fn outcome(answers: &[Answered<'_>]) -> Exit {
     if all { Exit::Done } else { Exit::Failed }
 }
 
-fn failed(answers: &[Answered<'_>]) -> Problem {
+/// Who was asked for a backup, as far as the words about a failure depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// A server, with an operator.
+    Server,
+    /// A vault, with nobody but the reader.
+    Vault,
+}
+
+fn failed(answers: &[Answered<'_>], who: Who) -> Problem {
+    let (nobody, ask, look) = match who {
+        Who::Server => (
+            "the server made no backup",
+            "ask the operator whether the server's disklist has disks of this laptop",
+            "the next call tries again; if it goes on, the operator's `asyncamanda-shim check` and Amanda's report say more",
+        ),
+        Who::Vault => (
+            "no backup was made",
+            "name the directories: asyncamanda now DIR…",
+            "the next call tries again; `asyncamanda check` looks at everything that a backup needs",
+        ),
+    };
     if answers.is_empty() {
-        return Problem::new(Exit::Failed, "the server made no backup")
-            .because("it gave no receipt at all")
-            .hint("ask the operator whether the server's disklist has disks of this laptop");
+        return Problem::new(Exit::Failed, nobody).because("there was no receipt at all").hint(ask);
     }
     let failures = tables::failures(answers);
     Problem::new(Exit::Failed, format!("{} of {} disks not backed up", failures.len(), answers.len()))
         .because(failures.join("\n           "))
-        .hint("the next call tries again; if it goes on, the operator's `asyncamanda-shim check` and Amanda's report say more")
+        .hint(look)
 }
 
 fn tell_json(voice: &Voice, result: &str, verdict: &Verdict, answers: &[Answered<'_>], exit: Exit) {
@@ -126,33 +146,36 @@ fn tell_json(voice: &Voice, result: &str, verdict: &Verdict, answers: &[Answered
 }
 
 /// `now`.
-pub fn now(config: &Config, named: Vec<DiskName>, voice: &Voice) -> Result<Exit, Problem> {
-    let store = store(config);
-    let history = history(config, &store, voice)?;
-    store.prepare()?;
-    let ours = disks(config);
-    let wanted = if named.is_empty() { ours.clone() } else { named };
-    let before = due::decide(clock::now(), &history.records, config.interval.value);
+pub fn now(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
+    let history = history(job, voice)?;
+    job.remarks.iter().for_each(|remark| voice.note(remark));
+    job.store.prepare()?;
+    let interval = job.config.interval.value;
+    let before = due::decide(clock::now(), &history.records, interval);
     let mut watching: Box<dyn Audience> = audience(voice.json);
-    let mut visit = Visit::new(Purpose::Now(wanted), &store, &ours, history.records, config.interval.value, watching.as_mut())
-        .expecting(config.host.as_ref().map(|host| &host.value))
-        .serving(config);
-    let way = way(config);
-    let called = session::call(&way, &mut visit).map_err(|error| problems::session(error, &way));
-    let Visit { asked, receipts, warnings, unstored, verdict, .. } = visit;
+    let mut visit = Visit::new(Purpose::Now(job.wanted.clone()), &job.store, &job.ours, history.records, interval, watching.as_mut())
+        .expecting(job.config.host.as_ref().map(|host| &host.value))
+        .serving(&job.config);
+    let called = job.place.call(&mut visit).map_err(|error| job.place.problem(error));
+    let Visit { asked, receipts, warnings, notes, unstored, verdict, .. } = visit;
     drop(watching);
+    notes.iter().for_each(|note| voice.note(note));
     warnings.iter().for_each(|warning| voice.warn(warning));
     let verdict = verdict.unwrap_or(before);
     let asked = asked.unwrap_or_default();
     let answers = answers(&asked, &receipts);
     if !voice.json && !receipts.is_empty() {
         out(&tables::receipts(&answers));
+        receipts.iter().filter_map(tables::strange).for_each(|strange| voice.warn(&strange));
     }
     called?;
     let exit = outcome(&answers);
     tell_json(voice, if exit == Exit::Done { "backed-up" } else { "failed" }, &verdict, &answers, exit);
+    if !voice.json && job.is_new_vault() {
+        first_vault::words(job, &receipts).iter().for_each(|line| out(line));
+    }
     if exit != Exit::Done {
-        err(&failed(&answers).to_string());
+        err(&failed(&answers, job.who()).to_string());
     }
     match unstored {
         Some(error) => Err(Problem { exit: Exit::Failed, ..error.into() }),

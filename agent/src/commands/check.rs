@@ -4,8 +4,10 @@ use serde::Serialize;
 use serde_json::json;
 use wire::Exit;
 
+use super::job::Job;
+use super::place::Place;
 use super::visit::{Purpose, Visit};
-use super::{answers, disks, first_full, store, way};
+use super::{answers, check_vault, first_full};
 use crate::config::Config;
 use crate::due::{self, Verdict};
 use crate::history;
@@ -54,6 +56,38 @@ impl Steps {
         self.steps.push(step);
     }
 
+    /// What the other side finds when it asks this laptop's client, as before a dump.
+    fn checked(&mut self, place: &Place, ok: bool, lines: &[String], what: String) {
+        match place {
+            Place::Server(_) => self.amcheck(ok, lines, what),
+            Place::Vault(_) if ok => self.good("disks", lines.join("; ")),
+            Place::Vault(_) => self.bad(
+                "disks",
+                Problem::new(Exit::Failed, "not every disk can be backed up")
+                    .because(lines.join("\n           "))
+                    .hint("mend what it names"),
+            ),
+        }
+    }
+
+    /// What logging in needs.
+    fn login(&mut self, config: &Config, way: &session::Way) {
+        match session::ssh::check(&way.login) {
+            Ok(()) => self.good("key", config.identity.value.display().to_string()),
+            Err(error) => self.bad("key", problems::session(error, way)),
+        }
+        match std::fs::metadata(&config.known_hosts.value) {
+            Ok(meta) if meta.len() > 0 => self.good("known_hosts", config.known_hosts.value.display().to_string()),
+            _ => {
+                let error = session::SessionError::Ssh {
+                    failure: session::SshFailure::HostKeyUnknown,
+                    line: format!("{} is not there, or empty", config.known_hosts.value.display()),
+                };
+                self.bad("known_hosts", problems::session(error, way));
+            }
+        }
+    }
+
     /// What the server's amcheck says, which came through the same session as a dump would.
     fn amcheck(&mut self, ok: bool, lines: &[String], what: String) {
         let told: Vec<&str> = lines.iter().map(String::as_str).filter(|line| !line.starts_with(['-', '='])).collect();
@@ -97,12 +131,12 @@ impl Steps {
     }
 
     /// Who answers the server's Amanda.
-    fn client(&mut self, config: &Config) {
+    fn client(&mut self, config: &Config, place: &Place) {
         match answers::look(config) {
             Ok(found) => self.found("client", found),
             Err(problem) => self.bad("client", problem),
         }
-        if let Some(found) = answers::no_disks(config) {
+        if let Some(found) = answers::no_disks(config).filter(|_| !place.is_vault()) {
             self.found("disks", found);
         }
     }
@@ -130,12 +164,11 @@ impl Steps {
 }
 
 /// `check`.
-pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
+pub fn check(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
+    let config = &job.config;
     let mut steps = Steps { later: false, steps: Vec::new(), voice: *voice };
     steps.good("configuration", config.destination.from.to_string());
-    let store = store(config);
-    let ours = disks(config);
-    let history = match history::read(&store, &ours, &config.amandates.value) {
+    let history = match history::read(&job.store, &job.ours, job.amandates()) {
         Ok(history) => {
             let odd = if history.warnings.is_empty() { String::new() } else { format!("; {}", history.warnings.join("; ")) };
             steps.good("record", format!("{}{odd}", config.state.value.display()));
@@ -151,34 +184,34 @@ pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
     } else {
         steps.good("state", format!("{} can be written", config.state.value.display()));
     }
-    steps.client(config);
-    let way = way(config);
-    match session::ssh::check(&way.login) {
-        Ok(()) => steps.good("key", config.identity.value.display().to_string()),
-        Err(error) => steps.bad("key", problems::session(error, &way)),
-    }
-    match std::fs::metadata(&config.known_hosts.value) {
-        Ok(meta) if meta.len() > 0 => steps.good("known_hosts", config.known_hosts.value.display().to_string()),
-        _ => {
-            let error = session::SessionError::Ssh {
-                failure: session::SshFailure::HostKeyUnknown,
-                line: format!("{} is not there, or empty", config.known_hosts.value.display()),
-            };
-            steps.bad("known_hosts", problems::session(error, &way));
+    steps.client(config, &job.place);
+    match &job.place {
+        Place::Server(way) => steps.login(config, way),
+        Place::Vault(way) => {
+            for (what, found) in check_vault::look(job, way, &history.records) {
+                match found {
+                    Ok(found) => steps.found(what, found),
+                    Err(problem) => steps.bad(what, problem),
+                }
+            }
         }
     }
     let mut verdict = due::decide(clock::now(), &history.records, config.interval.value);
     let mut server = None;
     if steps.exit() == Exit::Done {
         let mut nobody = Nobody;
-        let mut visit = Visit::new(Purpose::Check, &store, &ours, history.records, config.interval.value, &mut nobody)
+        let mut visit = Visit::new(Purpose::Check, &job.store, &job.ours, history.records, config.interval.value, &mut nobody)
             .expecting(config.host.as_ref().map(|host| &host.value))
             .serving(config);
-        let called = session::call(&way, &mut visit);
+        let called = job.place.call(&mut visit);
         if let Some(found) = &visit.server {
             let versions = format!("protocol {}, {}", found.version, if found.program.is_empty() { "no name" } else { &found.program });
-            steps
-                .good("server", format!("{} ({versions}) knows this laptop as {} in config {}", way.destination, found.host, found.config));
+            let place = &config.destination.value;
+            if job.place.is_vault() {
+                steps.good("name", format!("it knows this machine as {}, and is called {}", found.host, found.config));
+            } else {
+                steps.good("server", format!("{place} ({versions}) knows this laptop as {} in config {}", found.host, found.config));
+            }
             if let Some(ticket) = &visit.ticket {
                 steps.good("queue", format!("a request of this laptop is there already: {}", crate::report::show(ticket)));
             }
@@ -191,12 +224,17 @@ pub fn check(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
             // A server that does not check now may well back up.
             Err(error @ session::SessionError::Abort { code: wire::AbortCode::Later, .. }) if server.is_some() => {
                 steps.later = true;
-                steps.bad("amcheck", problems::session(error, &way));
+                steps.bad("amcheck", job.place.problem(error));
             }
-            Err(error) => steps.bad("server", problems::session(error, &way)),
+            Err(error) => steps.bad(job.place.word(), job.place.problem(error)),
         }
         if let Some((ok, lines)) = checked {
-            steps.amcheck(ok, &lines, server.as_ref().map_or("CONFIG HOST".to_owned(), |found| format!("{} {}", found.config, found.host)));
+            steps.checked(
+                &job.place,
+                ok,
+                &lines,
+                server.as_ref().map_or("CONFIG HOST".to_owned(), |found| format!("{} {}", found.config, found.host)),
+            );
         }
         if let Some(rate) = rate {
             let host = server.as_ref().map_or("this laptop".to_owned(), |found| found.host.to_string());

@@ -3,17 +3,25 @@
 use serde_json::json;
 use wire::Exit;
 
-use super::{history, store};
+use super::history;
+use super::job::Job;
+use super::place::Place;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Destination};
 use crate::due;
-use crate::report::{Problem, Voice, out, tables, verdicts};
+use crate::report::tables::bytes;
+use crate::report::{Problem, Voice, out, problems, tables, verdicts};
+use crate::session::vault::{self, VaultError};
 
 /// `status`.
-pub fn status(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
-    let store = store(config);
-    let history = history(config, &store, voice)?;
+pub fn status(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
+    let (config, store) = (&job.config, &job.store);
+    let history = history(job, voice)?;
     let verdict = due::decide(clock::now(), &history.records, config.interval.value);
+    let vault = match &job.place {
+        Place::Server(_) => None,
+        Place::Vault(way) => Some(standing(job, way)),
+    };
     if voice.json {
         let disks: Vec<_> = history
             .records
@@ -29,13 +37,58 @@ pub fn status(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
             "next": verdict.next(),
             "peer": store.peer(),
             "disks": disks,
+            "vault": vault.map(|vault| vault.json),
         }));
+        return Ok(Exit::Done);
+    }
+    if let Some(vault) = vault {
+        out(&format!("{}; a backup stays fresh for {}.", vault.words, verdict.interval));
+        out(&tables::status(&history.records, &verdict));
         return Ok(Exit::Done);
     }
     let peer = store.peer().map_or_else(String::new, |peer| format!(", host {} in config {}", peer.host, peer.config));
     out(&format!("Server {}{peer}; a backup stays fresh for {}.", config.destination.value, verdict.interval));
     out(&tables::status(&history.records, &verdict));
     Ok(Exit::Done)
+}
+
+/// What is said of a vault beside its disks.
+struct Standing {
+    words: String,
+    json: serde_json::Value,
+}
+
+fn standing(job: &Job, way: &vault::Way) -> Standing {
+    let path = way.directory.display().to_string();
+    let before = job.store.peer().map(|peer| peer.config);
+    match (&job.vault, &vault::room(&way.directory)) {
+        (Some(Ok(look)), Ok(room)) => {
+            let another = before.filter(|before| *before != look.name);
+            let another = another.map_or_else(String::new, |before| format!(", another one than the last backup went to, {before}"));
+            Standing {
+                words: format!(
+                    "Vault {path} ({}{another}): {} on {}, {} free",
+                    look.name,
+                    bytes(Some(room.used)),
+                    tables::volumes(room.volumes),
+                    bytes(Some(room.free))
+                ),
+                json: json!({
+                    "path": path, "name": look.name, "host": way.host, "present": true, "volumes": room.volumes, "used": room.used,
+                    "free": room.free, "retention_days": look.retention_days,
+                }),
+            }
+        }
+        (Some(Err(error)), _) | (_, Err(error)) => {
+            let problem = problems::of_vault(error);
+            let what = if matches!(error, VaultError::NotThere { .. }) { "not there now".to_owned() } else { problem.what.clone() };
+            Standing {
+                words: format!("Vault {path} ({what})"),
+                json: json!({ "path": path, "name": before, "host": way.host, "present": false, "problem": problem }),
+            }
+        }
+        (None, Ok(_)) => Standing { words: format!("Vault {path}"), json: json!({ "path": path }) },
+    }
 }
 
 fn known(known: &due::Known) -> serde_json::Value {
@@ -47,10 +100,10 @@ fn known(known: &due::Known) -> serde_json::Value {
 }
 
 /// `why`.
-pub fn why(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
-    let history = history(config, &store(config), voice)?;
-    let verdict = due::decide(clock::now(), &history.records, config.interval.value);
-    let words = verdicts::paragraph(&verdict, &config.destination.value.to_string());
+pub fn why(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
+    let history = history(job, voice)?;
+    let verdict = due::decide(clock::now(), &history.records, job.config.interval.value);
+    let words = verdicts::paragraph(&verdict, &job.config.destination.value);
     if voice.json {
         voice.json(&json!({ "due": verdict.is_due(), "next": verdict.next(), "why": words, "disks": verdict.disks }));
     } else {
@@ -61,9 +114,14 @@ pub fn why(config: &Config, voice: &Voice) -> Result<Exit, Problem> {
 
 /// `show-config`.
 pub fn show_config(config: &Config, voice: &Voice) -> Exit {
-    let host = config.host.as_ref().map_or(("(whatever the key stands for)".to_owned(), "default".to_owned()), |host| {
-        (format!("{:?}", host.value.as_str()), host.from.to_string())
-    });
+    let nobody = match config.destination.value {
+        Destination::Ssh(_) => "(whatever the key stands for)",
+        Destination::Directory(_) => "(the name that the vault knows this machine by, or its own)",
+    };
+    let host = config
+        .host
+        .as_ref()
+        .map_or((nobody.to_owned(), "default".to_owned()), |host| (format!("{:?}", host.value.as_str()), host.from.to_string()));
     let path = |setting: &crate::config::Setting<std::path::PathBuf>| (format!("{:?}", setting.value), setting.from.to_string());
     let mut rows = vec![
         ("host".to_owned(), host),
@@ -71,13 +129,15 @@ pub fn show_config(config: &Config, voice: &Voice) -> Exit {
         ("state".to_owned(), path(&config.state)),
         ("amandates".to_owned(), path(&config.amandates)),
         ("server.destination".to_owned(), (format!("\"{}\"", config.destination.value), config.destination.from.to_string())),
-        ("server.identity".to_owned(), path(&config.identity)),
-        ("server.known_hosts".to_owned(), path(&config.known_hosts)),
-        (
-            "server.connect_timeout".to_owned(),
-            (format!("\"{}\"", humantime::format_duration(config.connect_timeout.value)), config.connect_timeout.from.to_string()),
-        ),
     ];
+    if matches!(config.destination.value, Destination::Ssh(_)) {
+        let timeout = &config.connect_timeout;
+        rows.extend([
+            ("server.identity".to_owned(), path(&config.identity)),
+            ("server.known_hosts".to_owned(), path(&config.known_hosts)),
+            ("server.connect_timeout".to_owned(), (format!("\"{}\"", humantime::format_duration(timeout.value)), timeout.from.to_string())),
+        ]);
+    }
     let kind = match config.client.value {
         crate::config::ClientKind::Native => "\"native\"",
         crate::config::ClientKind::Amandad => "\"amandad\"",

@@ -1,6 +1,7 @@
 //! Amanda's client inside a session: who answers when the server's Amanda comes through, and what becomes of its incremental state
 //! when the receipts are there. What a person sees of it is in `watching`.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,12 +9,15 @@ use wire::{ConfigName, DiskName, HostName, Receipt};
 
 use super::watching::Seen;
 use crate::client::state::{Fate, State, fate, proof};
-use crate::client::{self, Client, Disk, Kind, Out, Rules, Watch};
-use crate::config::{ClientKind, Config};
+use crate::client::{self, Client, Disk, Kind, Out, Rules, Watch, allow};
+use crate::config::{ClientKind, Config, Destination};
 use crate::history::store::file_name;
 use crate::report::progress::Reading;
 use crate::report::show;
-use crate::session::tunnel::{Answer, Input, Output};
+use crate::session::tunnel::Answer;
+
+/// Stands for all vaults among the destinations of incremental state; no server's name begins like this.
+const VAULTS: &str = "/vault";
 
 /// The client of one visit.
 pub struct Served {
@@ -27,10 +31,18 @@ impl Served {
     pub fn new(config: &Config, host: &HostName, server_config: &ConfigName) -> Self {
         let seen = Arc::new(Seen::default());
         let rules = Rules { config: Some(server_config.clone()), ..rules(config, Some(host.clone())) };
-        let destination = file_name(config.destination.value.to_string().as_bytes());
-        let directory = config.state.value.join("client").join(destination).join(file_name(server_config.as_str().as_bytes()));
+        let (destination, amandates) = match &config.destination.value {
+            Destination::Ssh(ssh) => {
+                let there = config.amandates.value.parent().is_some_and(Path::is_dir);
+                (ssh.to_string(), there.then(|| config.amandates.value.clone()))
+            }
+            // A vault is known by its config's name, which no other has, from wherever it is mounted. amandates is left alone: what it
+            // says is taken for what a server has.
+            Destination::Directory(_) => (VAULTS.to_owned(), None),
+        };
+        let directory = config.state.value.join("client").join(file_name(destination.as_bytes()));
+        let directory = directory.join(file_name(server_config.as_str().as_bytes()));
         let watch: Arc<dyn Watch> = seen.clone();
-        let amandates = config.amandates.value.parent().is_some_and(Path::is_dir).then(|| config.amandates.value.clone());
         Self { client: Arc::new(Client { rules, state: State::at(&directory), watch }), seen, amandates }
     }
 
@@ -78,7 +90,7 @@ impl Served {
 }
 
 impl Answer for Served {
-    fn answer(&self, input: Input, output: Arc<Output>) {
+    fn answer(&self, input: Box<dyn Read + Send>, output: Arc<dyn Out>) {
         if let Err(error) = client::serve(input, output, Arc::clone(&self.client)) {
             self.seen.say(&error.to_string());
         }
@@ -87,12 +99,6 @@ impl Answer for Served {
     /// What applications of the installed client keep of their own cannot be put back.
     fn holds_back(&self) -> bool {
         self.client.rules.kind == Kind::Native
-    }
-}
-
-impl Out for Output {
-    fn send(&self, frame: Vec<u8>) -> std::io::Result<()> {
-        Output::send(self, frame)
     }
 }
 
@@ -107,9 +113,10 @@ pub fn rules(config: &Config, host: Option<HostName>) -> Rules {
         host,
         config: None,
         disks: disks.collect(),
-        // The defaults name both homes of a program; a link from one to the other is no second program.
-        programs: config.programs.value.iter().filter(|program| program.exists()).cloned().collect(),
+        programs: config.programs.value.iter().filter(|program| is_there(program)).cloned().collect(),
+        // The installed client has one state for all destinations, so that a vault's dump would advance a server's chain.
         kind: match config.client.value {
+            _ if matches!(config.destination.value, Destination::Directory(_)) => Kind::Native,
             ClientKind::Native => Kind::Native,
             ClientKind::Amandad => Kind::Amandad {
                 program: config.amandad.value.clone(),
@@ -119,6 +126,11 @@ pub fn rules(config: &Config, host: Option<HostName>) -> Rules {
             },
         },
     }
+}
+
+/// The defaults name both homes of a program, of which one may be there. A machine without zstd makes dumps with it all the same.
+fn is_there(program: &Path) -> bool {
+    program.exists() || allow::is_built_in(program)
 }
 
 /// Whom the installed amandad runs as: the owner of its lists.
@@ -150,6 +162,20 @@ mod tests {
             user: "backup".to_owned(),
         };
         assert!(!served(dir.path(), stock).holds_back());
+    }
+
+    #[test]
+    fn programs_are_there_or_built_in() {
+        for (program, expected) in [
+            ("/usr/bin/tar", true),
+            ("/none/tar", false),
+            ("/none/gzip", false),
+            ("/none/zstd", true),
+            ("none/zstd", false),
+            ("/none/zstd-1.5", false),
+        ] {
+            assert_eq!(is_there(Path::new(program)), expected, "{program}");
+        }
     }
 
     #[test]

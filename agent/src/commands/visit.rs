@@ -9,13 +9,14 @@ use std::sync::Arc;
 use wire::{DiskName, HostName, Receipt};
 
 use super::served::Served;
-use crate::config::{Config, Interval};
+use crate::config::{Config, Destination, Interval};
 use crate::due::{DiskRecord, Known, Verdict, decide};
 use crate::history::store::known_after;
 use crate::history::{Peer, Store, StoreError};
 use crate::report::progress::Audience;
 use crate::report::show;
 use crate::session::tunnel::Answer;
+use crate::session::vault::standing::file_system;
 use crate::session::{Caller, News, Next, Server, SessionError};
 
 /// What the visit is for.
@@ -62,6 +63,8 @@ pub struct Visit<'a> {
     pub receipts: Vec<Receipt>,
     /// Sentences for people: what was passed over.
     pub warnings: Vec<String>,
+    /// Sentences for the curious: why a level was chosen, what was mended.
+    pub notes: Vec<String>,
     /// The first receipt that could not be stored.
     pub unstored: Option<StoreError>,
 }
@@ -96,6 +99,7 @@ impl<'a> Visit<'a> {
             checked: None,
             receipts: Vec::new(),
             warnings: Vec::new(),
+            notes: Vec::new(),
             unstored: None,
         }
     }
@@ -205,7 +209,16 @@ impl Caller for Visit<'_> {
             }
         }
         if self.stores() {
-            let peer = Peer { host: server.host.clone(), config: server.config.clone(), program: server.program.clone() };
+            let vault = self.config.and_then(|config| match &config.destination.value {
+                Destination::Directory(directory) => Some(directory),
+                Destination::Ssh(_) => None,
+            });
+            let peer = Peer {
+                host: server.host.clone(),
+                config: server.config.clone(),
+                program: server.program.clone(),
+                file_system: vault.and_then(|directory| file_system(directory)),
+            };
             let stored = self.store.set_peer(&peer);
             self.note(stored);
         }
@@ -282,6 +295,10 @@ impl Caller for Visit<'_> {
 
     fn client(&mut self) -> Option<Arc<dyn Answer>> {
         self.served().map(|served| served as Arc<dyn Answer>)
+    }
+
+    fn noted(&mut self, words: &str) {
+        self.notes.push(words.to_owned());
     }
 
     fn look(&mut self) {

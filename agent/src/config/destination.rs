@@ -51,10 +51,21 @@ pub enum DestinationError {
 impl Destination {
     /// Reads a destination as people write it.
     pub fn parse(text: &str) -> Result<Self, DestinationError> {
-        if text.starts_with('/') || text.starts_with("./") || text.starts_with("../") || text == "." {
+        if is_path(text) {
             return Ok(Self::Directory(PathBuf::from(text)));
         }
         SshDestination::parse(text).map(Self::Ssh)
+    }
+}
+
+/// Tells whether a text is meant as a path and not as a server: no host's name begins like one.
+pub fn is_path(text: &str) -> bool {
+    ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start)) || text == "." || text == ".."
+}
+
+impl From<SshDestination> for Destination {
+    fn from(ssh: SshDestination) -> Self {
+        Self::Ssh(ssh)
     }
 }
 
@@ -186,7 +197,9 @@ mod tests {
     #[test]
     fn a_path_is_a_directory() {
         assert_eq!(Destination::parse("/media/vault"), Ok(Destination::Directory("/media/vault".into())));
-        assert_eq!(Destination::parse("./vault"), Ok(Destination::Directory("./vault".into())));
+        for text in ["./vault", "../vault", "~/vault", ".", ".."] {
+            assert_eq!(Destination::parse(text), Ok(Destination::Directory(text.into())));
+        }
         assert!(matches!(Destination::parse("vault"), Ok(Destination::Ssh(_))));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Config, ConfigError, Destination, Fault, Interval, Layer, Setting, Source, Surroundings, Ways, file, resolve};
-use crate::cli::Cli;
+use crate::cli::{Cli, Command};
 
 /// The machine's own file.
 const SYSTEM_FILE: &str = "/etc/asyncamanda/agent.toml";
@@ -95,7 +95,11 @@ fn flags(cli: &Cli, home: Option<&Path>) -> Result<Layer, ConfigError> {
         interval: setting("interval", cli.interval.as_deref(), flag("--interval"), super::interval)?,
         amandates: setting("amandates", cli.amandates.as_deref().map(Path::as_os_str), flag("--amandates"), |text| ways.path(text))?,
         state: setting("state", cli.state.as_deref().map(Path::as_os_str), flag("--state"), |text| ways.path(text))?,
-        destination: setting("destination", cli.destination.as_deref(), flag("--destination"), super::destination)?,
+        destination: match &cli.command {
+            // Typed as a directory, so no host's name is looked for in it.
+            Some(Command::Now { to: Some(to), .. }) => setting("destination", Some(to.as_os_str()), flag("--to"), |text| ways.vault(text))?,
+            _ => setting("destination", cli.destination.as_deref(), flag("--destination"), |text| ways.destination(text))?,
+        },
         ..Layer::default()
     })
 }
@@ -110,7 +114,7 @@ fn environment_layer(environment: &impl Fn(&str) -> Option<OsString>, home: Opti
             "destination",
             environment(destination).as_deref(),
             Source::Environment(destination),
-            super::destination,
+            |text| ways.destination(text),
         )?,
         ..Layer::default()
     })

@@ -1,7 +1,7 @@
 //! What holds: the settings, each with the place it came from.
 //!
 //! Precedence, the first one that names a setting wins:
-//! 1. flags: `--interval`, `--amandates`, `--state`, `--destination`;
+//! 1. flags: `--interval`, `--amandates`, `--state`, `--destination`, and `--to` of `now`;
 //! 2. environment: `ASYNCAMANDA_INTERVAL`, `ASYNCAMANDA_STATE`, `ASYNCAMANDA_DESTINATION`;
 //! 3. the file: `--config`, else `ASYNCAMANDA_CONFIG`, else `/etc/asyncamanda/agent.toml`, else the user's
 //!    `asyncamanda/agent.toml` under the XDG configuration directory;
@@ -134,7 +134,7 @@ pub struct Config {
     pub interval: Setting<Interval>,
     pub state: Setting<PathBuf>,
     pub amandates: Setting<PathBuf>,
-    pub destination: Setting<SshDestination>,
+    pub destination: Setting<Destination>,
     pub identity: Setting<PathBuf>,
     pub known_hosts: Setting<PathBuf>,
     pub connect_timeout: Setting<Duration>,
@@ -218,8 +218,8 @@ pub enum ConfigError {
         /// The file, if there is one.
         file: Option<PathBuf>,
     },
-    /// A directory for a server.
-    #[error("{place}: destination: a local vault is not in this release")]
+    /// A directory for a server, in a build that has no engine.
+    #[error("{place}: destination: this build makes no backups into a directory")]
     LocalVault {
         /// Where it was said.
         place: Source,
@@ -266,17 +266,27 @@ impl Ways<'_> {
         Ok(self.base.map_or_else(|| PathBuf::from(text), |base| base.join(text)))
     }
 
+    /// Reads a server or a vault's directory.
     fn destination(&self, text: &str) -> Result<Destination, Fault> {
-        destination(text)
+        if destination::is_path(text) {
+            return self.vault(text);
+        }
+        Destination::parse(text).map_err(|error| match error {
+            DestinationError::Password => Fault::Password,
+            other => Fault::Words(other.to_string()),
+        })
+    }
+
+    /// Reads a vault's directory, whatever it looks like.
+    fn vault(&self, text: &str) -> Result<Destination, Fault> {
+        Ok(Destination::Directory(plain(&self.path(text)?)))
     }
 }
 
-/// Reads a destination.
-pub fn destination(text: &str) -> Result<Destination, Fault> {
-    Destination::parse(text).map_err(|error| match error {
-        DestinationError::Password => Fault::Password,
-        other => Fault::Words(other.to_string()),
-    })
+/// Returns an absolute path without `.`: by it a vault's receipts are found again. Links in it stay, since what they lead to may be a
+/// drive that is not plugged in; so does `..`, which must not pass over them.
+fn plain(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components().collect()
 }
 
 fn interval(text: &str) -> Result<Interval, Fault> {
@@ -330,7 +340,9 @@ pub fn resolve(flags: Layer, environment: Layer, file: Layer, around: &Surroundi
             Some(file) => ConfigError::NoDestination { file: Some(file.clone()) },
         });
     };
-    let Destination::Ssh(ssh) = destination.value else { return Err(ConfigError::LocalVault { place: destination.from }) };
+    if !cfg!(feature = "embedded") && matches!(destination.value, Destination::Directory(_)) {
+        return Err(ConfigError::LocalVault { place: destination.from });
+    }
     Ok(Config {
         host: flags.host.or(environment.host).or(file.host),
         interval: flags
@@ -344,7 +356,7 @@ pub fn resolve(flags: Layer, environment: Layer, file: Layer, around: &Surroundi
             .or(environment.amandates)
             .or(file.amandates)
             .unwrap_or_else(|| Setting::default("amandates", PathBuf::from("/var/lib/amanda/amandates"))),
-        destination: Setting { key: destination.key, value: ssh, from: destination.from },
+        destination,
         identity: file.identity.unwrap_or_else(|| Setting::default("identity", beside.join("id_ed25519"))),
         known_hosts: file.known_hosts.unwrap_or_else(|| Setting::default("known_hosts", beside.join("known_hosts"))),
         connect_timeout: file.connect_timeout.unwrap_or_else(|| Setting::default("connect_timeout", CONNECT_TIMEOUT)),

@@ -28,8 +28,8 @@ pub struct History {
 /// Reads the record of the disks named, or of those with receipts when none is named.
 ///
 /// amandates is opened only for disks without a receipt; that it is not there is no fault, since a laptop that never ran
-/// Amanda has none.
-pub fn read(store: &Store, named: &[DiskName], amandates: &Path) -> Result<History, BeliefError> {
+/// Amanda has none. A vault has no amandates: that file speaks of servers' dumps.
+pub fn read(store: &Store, named: &[DiskName], amandates: Option<&Path>) -> Result<History, BeliefError> {
     if named.is_empty() {
         return Ok(of_receipts(store));
     }
@@ -41,9 +41,7 @@ pub fn read(store: &Store, named: &[DiskName], amandates: &Path) -> Result<Histo
     }
     let unknown: Vec<DiskName> =
         history.records.iter().filter(|record| record.known == Known::Nothing).map(|record| record.disk.clone()).collect();
-    if unknown.is_empty() {
-        return Ok(history);
-    }
+    let Some(amandates) = amandates.filter(|_| !unknown.is_empty()) else { return Ok(history) };
     let mut beliefs = match belief::of_disks(amandates, &unknown) {
         Err(error) if error.is_missing() => Beliefs::default(),
         other => other?,
@@ -111,7 +109,7 @@ pub(crate) mod tests {
         std::fs::write(&amandates, "/home 0 2000\n/etc 1 3000\n").expect("written");
         let store = Store::at(dir.path(), "server");
         store.put(&receipt("/home", Outcome::Failed, 1000), 1500).expect("stored");
-        let history = read(&store, &disks(&["/home", "/etc", "/srv"]), &amandates).expect("readable");
+        let history = read(&store, &disks(&["/home", "/etc", "/srv"]), Some(&amandates)).expect("readable");
         assert!(matches!(history.records[0].known, Known::Receipts { .. }));
         assert_eq!(history.records[1].known, Known::Belief { level: 1, epoch: 3000 });
         assert_eq!(history.records[2].known, Known::Nothing);
@@ -123,9 +121,9 @@ pub(crate) mod tests {
         let store = Store::at(dir.path(), "server");
         store.put(&receipt("/home", Outcome::Ok, 1000), 1500).expect("stored");
         // A directory cannot be read as a file: opening it would be an error.
-        assert!(read(&store, &disks(&["/home"]), dir.path()).is_ok());
-        assert!(read(&store, &disks(&["/home", "/etc"]), dir.path()).is_err());
-        assert!(read(&store, &disks(&["/etc"]), &dir.path().join("none")).is_ok());
+        assert!(read(&store, &disks(&["/home"]), Some(dir.path())).is_ok());
+        assert!(read(&store, &disks(&["/home", "/etc"]), Some(dir.path())).is_err());
+        assert!(read(&store, &disks(&["/etc"]), Some(&dir.path().join("none"))).is_ok());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{Problem, show};
 use crate::config::{ConfigError, SshDestination};
 use crate::history::{BeliefError, StoreError};
 use crate::session::key::KeyError;
+use crate::session::vault::VaultError;
 use crate::session::{Login, SessionError, SshFailure, Way};
 
 const EXAMPLE: &str = "interval = \"1 day\"\n        [server]\n        destination = \"asyncamanda@amanda.example.com\"\n        [[disk]]\n        path = \"/home\"";
@@ -39,14 +40,18 @@ impl From<ConfigError> for Problem {
             ConfigError::Value { key, .. } if key == "interval" => {
                 problem.hint("write it as \"24\" (hours), \"36h\", \"1 day\" or \"2 weeks\"")
             }
-            ConfigError::Value { key, .. } if key == "destination" => problem.hint("write it as [user@]host[:port]"),
+            ConfigError::Value { key, .. } if key == "destination" => {
+                problem.hint("write it as [user@]host[:port], or as the path of a directory: /path, ~/path")
+            }
             ConfigError::Value { key, .. } if key == "connect_timeout" => problem.hint("write it as seconds, or as \"20s\""),
             ConfigError::Value { .. } => problem,
             ConfigError::NoDestination { file } => {
                 let file = file.map_or_else(String::new, |file| format!(" to {}", file.display()));
                 problem.hint(format!("add{file}:\n        [server]\n        destination = \"asyncamanda@amanda.example.com\""))
             }
-            ConfigError::LocalVault { .. } => problem.hint("name a server: [user@]host[:port]"),
+            ConfigError::LocalVault { .. } => {
+                problem.because("it was built without the feature \"embedded\"").hint("name a server: [user@]host[:port]")
+            }
             ConfigError::Password => password(Exit::Config),
         }
     }
@@ -148,7 +153,7 @@ pub fn session(error: SessionError, way: &Way) -> Problem {
         SessionError::NoSsh => Problem::new(exit, error.to_string()).hint("apt-get install openssh-client"),
         SessionError::Master(_) => problem(format!("{server} lets this key in, and does not let it run anything"))
             .hint("ask the operator to look at the key's line in authorized_keys"),
-        SessionError::Key(_) | SessionError::Store(_) => convert(error),
+        SessionError::Key(_) | SessionError::Store(_) | SessionError::Vault(_) => convert(error),
         SessionError::OddPath(_) => Problem::new(exit, error.to_string()).hint("move the file to a plainer path"),
         SessionError::Directory(source) | SessionError::Start(source) => {
             Problem::new(exit, error.to_string()).because(show(source.to_string()))
@@ -156,10 +161,62 @@ pub fn session(error: SessionError, way: &Way) -> Problem {
     }
 }
 
+/// Tells what a call of a vault ended in.
+pub fn vault(error: SessionError) -> Problem {
+    match &error {
+        SessionError::Interrupted { .. } => Problem::new(error.exit(), "stopped before the end")
+            .hint("nothing is half kept: what was complete is a backup, and the next call makes the rest"),
+        _ => convert(error),
+    }
+}
+
+/// Tells what is wrong with a vault.
+pub fn of_vault(error: &VaultError) -> Problem {
+    let problem = Problem::new(error.exit(), show(error.to_string())).because(cause(error));
+    match error {
+        VaultError::NotThere { path } => problem
+            .because("backups went there before, and what is there now is not that vault: its drive is not plugged in, or another one is")
+            .hint(format!(
+                "plug it in; the next call tries again. Nothing is ever written to that place without it: when it is lost for good, name another \
+                 directory than {}",
+                path.display()
+            )),
+        VaultError::NoneYet { path } => problem.because("the first backup makes it, when a person asks for one").hint(format!(
+            "plug its drive in, or make it: asyncamanda now; without agent.toml: asyncamanda now DIR… --to {}",
+            path.display()
+        )),
+        VaultError::NoParent { path, nearest } => problem
+            .because(format!("there is no directory {}, only {}", path.parent().unwrap_or(path).display(), nearest.display()))
+            .hint("plug the drive in, or make that directory"),
+        VaultError::NotAVault { what, .. } => problem
+            .because(match what {
+                Some(what) => format!("it has \"{what}\" in it, and no amanda.conf of a vault"),
+                None => "it is not even a directory".to_owned(),
+            })
+            .hint("name a directory that is empty or not there, and a vault is made; what is in others is never touched"),
+        VaultError::Unreadable { path, .. } => problem.hint(owner(path)),
+        VaultError::Locked { path, source } if source.raw_os_error() == Some(nix::errno::Errno::EROFS as i32) => {
+            problem.hint(format!("its file system is mounted read-only: mount -o remount,rw; look at {} first", path.display()))
+        }
+        VaultError::Locked { path, .. } => problem.hint(owner(path)),
+        VaultError::Engine { message, hint, .. } => Problem::new(error.exit(), show(message)).hint(show(hint)),
+    }
+}
+
+/// Says who may look into a directory.
+fn owner(path: &std::path::Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return "run as the user that it belongs to".to_owned() };
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(meta.uid())).ok().flatten();
+    let user = user.map_or_else(|| format!("user {}", meta.uid()), |user| show(user.name));
+    format!("it belongs to {user}: run as {user}, since a vault is one account's")
+}
+
 fn convert(error: SessionError) -> Problem {
     match error {
         SessionError::Key(key) => key.into(),
         SessionError::Store(store) => store.into(),
+        SessionError::Vault(error) => of_vault(&error),
         other => Problem::new(other.exit(), other.to_string()),
     }
 }

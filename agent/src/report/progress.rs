@@ -145,7 +145,7 @@ impl Bars {
         let all = MultiProgress::new();
         let status = all.add(ProgressBar::new_spinner());
         status.enable_steady_tick(Duration::from_millis(120));
-        status.set_message("asked the server");
+        status.set_message("asked for a backup");
         Self { all, status, disks: BTreeMap::new(), ours: BTreeSet::new() }
     }
 

@@ -1,7 +1,7 @@
 //! Tables: receipts after `now`, and the record for `status`.
 
 use comfy_table::{Table, presets};
-use wire::{DiskName, Receipt};
+use wire::{DiskName, Outcome, Receipt};
 
 use super::when::{ago, local};
 use super::{show, verdicts};
@@ -38,6 +38,11 @@ pub fn bytes(bytes: Option<u64>) -> String {
     bytes.map_or_else(|| "-".to_owned(), |bytes| indicatif::HumanBytes(bytes).to_string())
 }
 
+/// Returns a number of volumes for people.
+pub fn volumes(volumes: usize) -> String {
+    format!("{volumes} volume{}", if volumes == 1 { "" } else { "s" })
+}
+
 /// Returns what came of a backup.
 pub fn receipts(answers: &[Answered<'_>]) -> String {
     let mut table = table(&["disk", "outcome", "level", "bytes", "where", "when"]);
@@ -69,10 +74,16 @@ pub fn failures(answers: &[Answered<'_>]) -> Vec<String> {
     answers.iter().filter_map(sentence).collect()
 }
 
+/// Returns what is strange about a backup, in words; none about one that is not, or of which nothing was said.
+pub fn strange(receipt: &Receipt) -> Option<String> {
+    let told = receipt.is_backup() && receipt.outcome == Outcome::Strange && !receipt.reason.is_empty();
+    told.then(|| format!("{}: {}, {}", show(receipt.disk.as_bytes()), receipt.outcome, show(&receipt.reason)))
+}
+
 /// Returns the record of all disks.
 pub fn status(records: &[DiskRecord], verdict: &Verdict) -> String {
     if records.is_empty() {
-        return "No disk is known yet; the server's disklist will tell with the first backup.".to_owned();
+        return "No disk is known yet; the disklist will tell with the first backup.".to_owned();
     }
     let mut table = table(&["disk", "last backup", "level", "outcome", "next due"]);
     for (record, disk) in records.iter().zip(&verdict.disks) {
@@ -101,6 +112,13 @@ pub fn status(records: &[DiskRecord], verdict: &Verdict) -> String {
     {
         text.push_str(&format!("\n{} {}.", show(disk.disk.as_bytes()), verdicts::reason(verdict.now, &disk.reason)));
     }
+    for record in records {
+        if let Known::Receipts { last, .. } = &record.known
+            && let Some(strange) = strange(last)
+        {
+            text.push_str(&format!("\n{strange}"));
+        }
+    }
     text
 }
 
@@ -108,7 +126,6 @@ pub fn status(records: &[DiskRecord], verdict: &Verdict) -> String {
 mod tests {
     use super::*;
     use crate::history::tests::receipt;
-    use wire::Outcome;
 
     #[test]
     fn a_table_names_every_disk_and_nothing_a_terminal_would_act_upon() {
@@ -120,6 +137,15 @@ mod tests {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'));
+    }
+
+    #[test]
+    fn what_is_strange_is_told_and_a_failure_is_none() {
+        let mut odd = receipt("/home", Outcome::Strange, 1000);
+        odd.reason = "secret: Cannot open\u{1b}".into();
+        assert_eq!(strange(&odd).as_deref(), Some("/home: STRANGE, secret: Cannot open\\x1b"));
+        assert_eq!(strange(&receipt("/home", Outcome::Strange, 1000)), None);
+        assert_eq!(strange(&receipt("/home", Outcome::Failed, 1000)), None);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use super::when::{ago, local, span};
 use super::{show, when};
+use crate::config::Destination;
 use crate::due::{DiskVerdict, Reason, Verdict, Witness};
 
 fn witness(witness: Witness) -> &'static str {
     match witness {
-        Witness::Receipt => "the server's receipt",
+        Witness::Receipt => "its receipt",
         Witness::Amandates => "amandates, which is a hint and no receipt",
     }
 }
@@ -35,12 +36,20 @@ pub fn reason(now: i64, reason: &Reason) -> String {
 }
 
 /// Returns the paragraph of `why`.
-pub fn paragraph(verdict: &Verdict, server: &str) -> String {
+pub fn paragraph(verdict: &Verdict, destination: &Destination) -> String {
     let interval = verdict.interval;
+    let (every, all) = match destination {
+        Destination::Ssh(server) => (
+            format!("ask {server} to back up every disk that its disklist has for this laptop"),
+            format!("ask {server} for a backup of all disks"),
+        ),
+        Destination::Directory(vault) => (
+            format!("back up every disk that {} has of this machine", vault.display()),
+            format!("back all disks up into {}", vault.display()),
+        ),
+    };
     if verdict.disks.is_empty() {
-        return format!(
-            "A backup is due: nothing is known of any disk at {server}. `asyncamanda run` would ask it to back up every disk that its disklist has for this laptop."
-        );
+        return format!("A backup is due: nothing is known of any disk at {destination}. `asyncamanda run` would {every}.");
     }
     let due: Vec<&DiskVerdict> = verdict.disks.iter().filter(|disk| disk.reason.is_due()).collect();
     let sentences = |disks: &[&DiskVerdict]| {
@@ -52,14 +61,12 @@ pub fn paragraph(verdict: &Verdict, server: &str) -> String {
         let mut oldest: Vec<&DiskVerdict> = verdict.disks.iter().collect();
         oldest.sort_by_key(|disk| disk.reason.last_backup());
         return format!(
-            "No backup is due{next}: the oldest disk is younger than {interval}. {} `asyncamanda run` would do nothing, and open no connection.",
-            sentences(&oldest[..1])
+            "No backup is due{next}: the oldest disk is younger than {interval}. {} `asyncamanda run` would do nothing{}.",
+            sentences(&oldest[..1]),
+            if matches!(destination, Destination::Ssh(_)) { ", and open no connection" } else { "" },
         );
     }
-    format!(
-        "A backup is due: the interval is {interval}. {} `asyncamanda run` would ask {server} for a backup of all disks.",
-        sentences(&due)
-    )
+    format!("A backup is due: the interval is {interval}. {} `asyncamanda run` would {all}.", sentences(&due))
 }
 
 /// Returns the age of the oldest disk, for a note.
@@ -99,7 +106,7 @@ mod tests {
             (vec![Reason::Old { since: NOW - 259_200, witness: Witness::Amandates }], &["3 days ago by amandates, which is a hint"]),
             (vec![Reason::Future { at: NOW + 1, witness: Witness::Amandates }], &["in the future"]),
         ] {
-            let words = paragraph(&verdict(reasons), "server");
+            let words = paragraph(&verdict(reasons), &Destination::parse("server").expect("a server"));
             for part in parts {
                 assert!(words.contains(part), "{part:?} is not in {words:?}");
             }

@@ -3,8 +3,9 @@
 //! [`ssh`] starts the program and [`ssh_words`] reads what it says; [`key`] looks at the private key first; [`talk`] is
 //! the conversation, [`outgoing`] what it sends, [`tunnel`] Amanda's connections inside it, [`measure`]
 //! how fast the line is; [`plain`] is a command on a server
-//! without a shim.
+//! without a shim. `vault` is the same for a directory: the engine in this process is the server.
 
+mod come;
 pub mod key;
 pub mod measure;
 pub mod outgoing;
@@ -15,6 +16,7 @@ pub mod talk;
 #[cfg(test)]
 mod talk_tests;
 pub mod tunnel;
+pub mod vault;
 
 use std::future::Future;
 use std::io;
@@ -23,7 +25,7 @@ use std::time::Duration;
 
 use openssh::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use wire::{AbortCode, Exit, FrameError, HostName};
 
 pub use ssh::{Login, Way};
@@ -138,6 +140,9 @@ pub enum SessionError {
     /// A receipt cannot be kept.
     #[error("a receipt cannot be stored")]
     Store(#[from] StoreError),
+    /// There is no backup into a vault.
+    #[error(transparent)]
+    Vault(#[from] vault::VaultError),
 }
 
 impl SessionError {
@@ -166,6 +171,7 @@ impl SessionError {
             Self::NotAShim(_) | Self::Protocol(_) | Self::Stream(_) | Self::OutOfTurn(_) | Self::Version { .. } => Exit::Protocol,
             Self::Abort { code, .. } => code.exit(),
             Self::Store(_) => Exit::Failed,
+            Self::Vault(error) => error.exit(),
         }
     }
 }
@@ -173,11 +179,10 @@ impl SessionError {
 /// Calls a server that is known to have a shim, and lets the caller talk to it.
 pub fn call(way: &Way, caller: &mut dyn Caller) -> Result<(), SessionError> {
     block_on(async {
-        let stop = stopped()?;
-        tokio::pin!(stop);
+        let mut stop = Stop::listen()?;
         let connection = tokio::select! {
             connection = ssh::connect(way) => connection?,
-            () = &mut stop => return Err(SessionError::Interrupted { queued: false }),
+            () = stop.wanted() => return Err(SessionError::Interrupted { queued: false }),
         };
         let mut child = connection
             .session
@@ -192,7 +197,7 @@ pub fn call(way: &Way, caller: &mut dyn Caller) -> Result<(), SessionError> {
         let mut tail = Tail::default();
         let talked = {
             let drain = tail.drain(stderr);
-            let talk = talk::converse(stdout, stdin, caller, Opening::Speak, &[], stop);
+            let talk = talk::converse(stdout, stdin, caller, Opening::Speak, &[], stop.wanted());
             tokio::pin!(drain, talk);
             let mut drained = false;
             let mut result = None;
@@ -269,16 +274,23 @@ fn block_on<T>(work: impl Future<Output = Result<T, SessionError>>) -> Result<T,
     runtime.block_on(work)
 }
 
-/// Waits for a wish to stop, so that the session is closed and its directory removed.
-fn stopped() -> Result<impl Future<Output = ()>, SessionError> {
-    let listen = |kind| signal(kind).map_err(SessionError::Start);
-    let (mut interrupt, mut terminate, mut hangup) =
-        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-    Ok(async move {
+/// Hears a wish to stop, so that the session is closed and its directory removed.
+pub(crate) struct Stop([Signal; 3]);
+
+impl Stop {
+    /// From now on the signals end nothing by themselves.
+    pub(crate) fn listen() -> Result<Self, SessionError> {
+        let listen = |kind| signal(kind).map_err(SessionError::Start);
+        Ok(Self([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn wanted(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
         }
-    })
+    }
 }

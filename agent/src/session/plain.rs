@@ -8,7 +8,7 @@ use std::io::Write as _;
 use openssh::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::{Caller, Opening, SessionError, Way, block_on, pipes, ssh, status, stopped, talk};
+use super::{Caller, Opening, SessionError, Stop, Way, block_on, pipes, ssh, status, talk};
 
 /// What became of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +23,10 @@ pub enum Answer {
 pub fn command(way: &Way, command: &str, caller: &mut dyn Caller) -> Result<Answer, SessionError> {
     let marked = wire::request::marked(command);
     block_on(async {
-        let stop = stopped()?;
-        tokio::pin!(stop);
+        let mut stop = Stop::listen()?;
         let connection = tokio::select! {
             connection = ssh::connect(way) => connection?,
-            () = &mut stop => return Err(SessionError::Interrupted { queued: false }),
+            () = stop.wanted() => return Err(SessionError::Interrupted { queued: false }),
         };
         let mut child = connection
             .session
@@ -49,14 +48,14 @@ pub fn command(way: &Way, command: &str, caller: &mut dyn Caller) -> Result<Answ
             tokio::select! {
                 read = stdout.read(&mut first) => break read.unwrap_or(0),
                 () = &mut errors, if !errors_done => errors_done = true,
-                () = &mut stop => return Err(SessionError::Interrupted { queued: false }),
+                () = stop.wanted() => return Err(SessionError::Interrupted { queued: false }),
             }
         };
         let first = &first[..read];
         if first.first() == Some(&0)
             && let Some(stdin) = stdin.take()
         {
-            let talk = talk::converse(stdout, stdin, caller, Opening::Listen, first, stop);
+            let talk = talk::converse(stdout, stdin, caller, Opening::Listen, first, stop.wanted());
             tokio::pin!(talk);
             loop {
                 tokio::select! {
@@ -76,13 +75,13 @@ pub fn command(way: &Way, command: &str, caller: &mut dyn Caller) -> Result<Answ
                 tokio::select! {
                     () = &mut rest => rest_done = true,
                     () = &mut errors, if !errors_done => errors_done = true,
-                    () = &mut stop => return Err(SessionError::Interrupted { queued: false }),
+                    () = stop.wanted() => return Err(SessionError::Interrupted { queued: false }),
                 }
             }
         }
         tokio::select! {
             status = ending(child, &mut errors, errors_done) => status.map(Answer::Plain).ok_or(SessionError::Lost { said: String::new(), queued: false }),
-            () = &mut stop => Err(SessionError::Interrupted { queued: false }),
+            () = stop.wanted() => Err(SessionError::Interrupted { queued: false }),
         }
     })
 }

@@ -95,6 +95,10 @@ pub trait Caller {
     fn client(&mut self) -> Option<Arc<dyn Answer>> {
         None
     }
+    /// Hears something that only the curious want to know.
+    fn noted(&mut self, words: &str) {
+        let _ = words;
+    }
     /// May look at what the laptop's own client does; called every half second while it may be doing something.
     fn look(&mut self) {}
 }

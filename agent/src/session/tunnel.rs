@@ -3,21 +3,23 @@
 //! The conversation owns the [`Tunnel`] and feeds it what comes. A thread sees two ends: an [`Input`] to read from, and an
 //! [`Output`] that waits while the server has given no credit. Credit is counted by [`wire::Flow`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 use wire::frame::{self, HEADER, MAX_STREAMS};
 use wire::{Flow, FlowError, FromAgent};
 
+use super::come::Come;
 use super::outgoing::Outgoing;
+use crate::client::Out;
 
 /// Who answers when Amanda connects.
 pub trait Answer: Send + Sync {
     /// Serves one connection to its end; called in a thread of its own.
-    fn answer(&self, input: Input, output: Arc<Output>);
+    fn answer(&self, input: Box<dyn Read + Send>, output: Arc<dyn Out>);
     /// The client's incremental state moves only with a receipt that is OK.
     fn holds_back(&self) -> bool;
 }
@@ -80,10 +82,8 @@ pub struct Output {
     frames: mpsc::Sender<Vec<u8>>,
 }
 
-impl Output {
-    /// Sends a buffer whose first [`HEADER`] bytes are free for the frame's header, and which carries at most
-    /// [`frame::MAX_DATA`] bytes behind them. Waits for credit; an error means that nobody listens any more.
-    pub fn send(&self, mut buffer: Vec<u8>) -> io::Result<()> {
+impl Out for Output {
+    fn send(&self, mut buffer: Vec<u8>) -> io::Result<()> {
         let length = buffer.len().saturating_sub(HEADER);
         if length == 0 {
             return Ok(());
@@ -100,47 +100,6 @@ impl Output {
     }
 }
 
-/// What has come on a stream and was not read yet: one buffer, so that a server which sends single bytes gets no more memory than
-/// its credit says.
-#[derive(Debug, Default)]
-struct Come {
-    state: Mutex<Waiting>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    bytes: VecDeque<u8>,
-    /// No more comes, or nobody reads any more.
-    over: bool,
-}
-
-impl Come {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put(&self, bytes: &[u8]) {
-        let mut waiting = self.lock();
-        // A thread that has ended takes nothing in.
-        if !waiting.over {
-            waiting.bytes.extend(bytes);
-            self.changed.notify_all();
-        }
-    }
-
-    fn close(&self) {
-        self.lock().over = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits for bytes; none at the end.
-    fn take(&self, into: &mut [u8]) -> io::Result<usize> {
-        let waiting = self.changed.wait_while(self.lock(), |waiting| !waiting.over && waiting.bytes.is_empty());
-        waiting.unwrap_or_else(PoisonError::into_inner).bytes.read(into)
-    }
-}
-
 /// Where a thread reads from; its end comes when the server closes the stream or the session ends.
 #[derive(Debug)]
 pub struct Input {
@@ -152,8 +111,7 @@ pub struct Input {
 
 impl Drop for Input {
     fn drop(&mut self) {
-        let mut waiting = self.come.lock();
-        *waiting = Waiting { bytes: VecDeque::new(), over: true };
+        self.come.forget();
     }
 }
 
@@ -212,7 +170,7 @@ impl Tunnel {
         let output = Arc::new(Output { stream, gate: Arc::clone(&gate), frames: out.streams() });
         let (answer, frames, ended) = (Arc::clone(&self.answer), out.streams(), self.ended.clone());
         let thread = std::thread::spawn(move || {
-            answer.answer(input, output);
+            answer.answer(Box::new(input), output);
             // Told before the server can answer to it, so that the number is known to be free when it is used again.
             let _ = ended.send(Ended { stream });
             // Behind the stream's own frames, not before them.
@@ -294,7 +252,7 @@ mod tests {
     struct Echo;
 
     impl Answer for Echo {
-        fn answer(&self, mut input: Input, output: Arc<Output>) {
+        fn answer(&self, mut input: Box<dyn Read + Send>, output: Arc<dyn Out>) {
             let mut bytes = [0; 1000];
             while let Ok(read @ 1..) = input.read(&mut bytes) {
                 let mut buffer = vec![0; HEADER];
@@ -361,24 +319,6 @@ mod tests {
         assert!(matches!(tunnel.open(0), Err(StreamError::NotFree(0))));
         assert!(matches!(tunnel.open(MAX_STREAMS + 1), Err(StreamError::NotFree(_))));
         assert!(matches!(tunnel.closed(1), Err(StreamError::NotOpen(1))));
-    }
-
-    #[test]
-    fn single_bytes_take_no_more_room_than_they_are_and_come_out_together() {
-        let come = Come::default();
-        for _ in 0..WINDOW {
-            come.put(&[7]);
-        }
-        assert!(come.lock().bytes.capacity() <= 2 * WINDOW as usize);
-        let mut bytes = vec![0; 2 * WINDOW as usize];
-        come.close();
-        let mut read = 0;
-        while let Ok(more @ 1..) = come.take(&mut bytes[read..]) {
-            read += more;
-        }
-        assert_eq!((read, bytes[read - 1]), (WINDOW as usize, 7));
-        come.put(&[8]);
-        assert_eq!(come.take(&mut bytes).expect("the end"), 0, "nothing comes behind the end");
     }
 
     #[test]

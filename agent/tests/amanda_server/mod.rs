@@ -77,7 +77,7 @@ impl Laptop {
         let source = dir.path().join("source");
         fs::create_dir(&source).expect("ours");
         let disk = Disk { name: DiskName::new("/home").expect("a name"), device: source.clone(), exclude: Vec::new() };
-        let programs = ["/usr/bin/tar", "/usr/bin/gzip"].map(PathBuf::from).to_vec();
+        let programs = ["/usr/bin/tar", "/usr/bin/gzip", "/usr/bin/zstd"].map(PathBuf::from).to_vec();
         let (host, config) = (Some("laptop1".parse().expect("a host")), Some(CONFIG.parse().expect("a config")));
         let rules = Rules { host, config, disks: vec![disk], programs, kind: Kind::Native };
         let state = State::at(&dir.path().join("state"));
@@ -166,21 +166,31 @@ impl Dump {
         self.lines("sendbackup: end").len() == 1 && self.lines("sendbackup: error").is_empty()
     }
 
-    /// Extracts it over what is there, as its own header says; `gunzip` where it was compressed.
-    pub fn restore(&self, gunzip: bool, into: &Path) {
-        let raw = if gunzip { piped(Command::new("gzip").arg("-dc"), &self.data) } else { self.data.clone() };
+    /// Returns the archive; `unpack` is the program that compressed it.
+    pub fn archive(&self, unpack: Option<&str>) -> Vec<u8> {
+        unpack.map_or_else(|| self.data.clone(), |program| piped(Command::new(program).arg("-dc"), &self.data))
+    }
+
+    /// Extracts it over what is there, as its own header says; `unpack` is the program that compressed it.
+    pub fn restore(&self, unpack: Option<&str>, into: &Path) {
+        let raw = self.archive(unpack);
         fs::create_dir_all(into).expect("ours");
         piped(Command::new("tar").args(["-xpGf", "-", "--xattrs", "--xattrs-include=*", "--acls", "--directory"]).arg(into), &raw);
     }
 
     /// Returns the names in it as tar lists them.
     pub fn names(&self) -> Vec<String> {
-        let listed = piped(Command::new("tar").env("LC_ALL", "C").args(["-tf", "-"]), &self.data);
-        String::from_utf8(listed).expect("escaped").lines().map(str::to_owned).collect()
+        listed(&self.data)
     }
 }
 
-fn piped(command: &mut Command, input: &[u8]) -> Vec<u8> {
+/// Returns the names in an archive as tar lists them.
+pub fn listed(archive: &[u8]) -> Vec<String> {
+    let listed = piped(Command::new("tar").env("LC_ALL", "C").args(["-tf", "-"]), archive);
+    String::from_utf8(listed).expect("escaped").lines().map(str::to_owned).collect()
+}
+
+pub fn piped(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is there");
     let mut stdin = child.stdin.take().expect("it was asked for");
     let output = thread::scope(|scope| {

@@ -20,7 +20,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("only text is printed");
         Self { status: output.status.code().expect("no signal"), out: text(output.stdout), err: text(output.stderr) }
     }
@@ -59,13 +59,19 @@ pub fn now() -> i64 {
 impl World {
     /// Makes an empty one, with a key.
     pub fn new() -> Self {
+        let world = Self::without_key();
+        keygen(&world.path("id"));
+        world
+    }
+
+    /// Makes an empty one.
+    pub fn without_key() -> Self {
         // Short, because sockets are in it; every user may pass, because sshd's children do.
         let dir = tempfile::Builder::new().prefix("aaw-").tempdir_in("/tmp").expect("a directory");
         let world = Self { dir };
         for name in ["home", "state", "bin", "server"] {
             fs::create_dir(world.path(name)).expect("a directory");
         }
-        keygen(&world.path("id"));
         world
     }
 

@@ -1,7 +1,7 @@
 //! Amanda's own words: its files, its logs and the output of its programs, parsed and printed.
 //!
 //! Nothing here decides anything and nothing here starts a process, and only [`vtape`] opens files: bytes come in, values go out. The
-//! authority for every format is Amanda 3.5.1 (tag `tag-community-3.5.1`), and each module names the source files it
+//! authority for every format but one is Amanda 3.5.1 (tag `tag-community-3.5.1`), and each module names the source files it
 //! follows. Names are bytes, as they are for Amanda. Whatever a peer can influence is bounded in size, and parsers pass
 //! over what they do not know: a log is read while it is being written, and by a program that is older than the log.
 //!
@@ -19,6 +19,7 @@
 //! - [`chains`]: which dumps can be restored, out of what `amadmin find` listed
 //! - [`conf`]: amanda.conf and the disklist
 //! - [`header`]: the 32 KiB in front of a dump, and a volume's label
+//! - [`frames`]: a compressed dump that can be read from the middle; the one format here that is ours
 //! - [`holding`]: the names on a holding disk
 //! - [`vtape`]: volumes in directories, and the changer over them
 //! - [`tapelist`]: which volumes there are
@@ -34,6 +35,7 @@ pub mod crc;
 pub mod curinfo;
 pub mod dle;
 pub mod escape;
+pub mod frames;
 pub mod header;
 pub mod holding;
 pub mod index;

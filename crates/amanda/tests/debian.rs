@@ -14,15 +14,24 @@ use amanda::conf::vault::{Vault, disklist};
 use amanda::crc::Crc;
 use amanda::curinfo::{self, Dumped, Info};
 use amanda::dle::Dle;
-use amanda::header::{Compression, Header, Start};
+use amanda::frames::{Collector, Layout, Parts, Table};
+use amanda::header::{Compression, HEADER_BYTES, Header, Start};
+use amanda::holding;
 use amanda::index;
 use amanda::run_log::carried_over;
 use amanda::run_log::write::{self as log, Dump, Entry, Shelf, Statistics, Sums};
 use amanda::tapelist::{Tape, Tapelist};
 use amanda::vtape::changer::ChgDisk;
 
-const NEEDED: [&str; 6] =
-    ["/usr/sbin/amadmin", "/usr/sbin/amfetchdump", "/usr/sbin/amcheckdump", "/usr/sbin/amrestore", "/usr/bin/zstd", "/usr/bin/tar"];
+const NEEDED: [&str; 7] = [
+    "/usr/sbin/amadmin",
+    "/usr/sbin/amfetchdump",
+    "/usr/sbin/amcheckdump",
+    "/usr/sbin/amrestore",
+    "/usr/sbin/amflush",
+    "/usr/bin/zstd",
+    "/usr/bin/tar",
+];
 
 /// A config of the installed Amanda that is a vault; gone when dropped.
 struct World {
@@ -40,7 +49,7 @@ impl Drop for World {
 /// What is dumped, and the datestamps of two runs.
 const DATES: [(&str, i64); 2] = [("20261123190624", 1_795_460_784), ("20261124010203", 1_795_482_123)];
 
-fn world() -> Option<World> {
+fn world(case: &str) -> Option<World> {
     let missing = NEEDED.iter().find(|program| !Path::new(program).exists());
     let account = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let ids = account.lines().find_map(|line| {
@@ -51,7 +60,7 @@ fn world() -> Option<World> {
         eprintln!("not judged: it takes root, the account backup, and {NEEDED:?}");
         return None;
     };
-    let name = format!("asyncamanda-judge-{}", std::process::id());
+    let name = format!("asyncamanda-{case}-{}", std::process::id());
     let directory = Path::new("/etc/amanda").join(&name);
     let vault = Vault {
         name,
@@ -217,7 +226,7 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn amanda_reads_a_vault_that_it_did_not_write() {
-    let Some(world) = world() else { return };
+    let Some(world) = world("judge") else { return };
     let tree = tempfile::tempdir().unwrap();
     fs::write(tree.path().join("a file"), b"first").unwrap();
     let dle = Dle::new("localhost", "/home");
@@ -264,4 +273,59 @@ fn amanda_reads_a_vault_that_it_did_not_write() {
     let tapes = Tapelist::parse(&fs::read(world.directory.join("tapelist")).unwrap()).unwrap();
     assert_eq!(tapes.get(&label).map(|tape| (tape.reuse, tape.datestamp.as_str())), Some((false, DATES[1].0)));
     assert_eq!(world.directory.file_name(), Some(OsStr::new(&world.vault.name)));
+}
+
+/// A dump in frames, of an archive that is nothing but noise.
+fn framed(archive: &[u8]) -> Vec<u8> {
+    let (mut dump, mut layout, mut members) = (Vec::new(), Layout::default(), Collector::default());
+    for piece in archive.chunks(100_000) {
+        let packed = piped("/usr/bin/zstd", &[], piece);
+        layout.data(packed.len(), piece.len());
+        dump.extend(packed);
+    }
+    members.add(b"./", 0).unwrap();
+    let section = members.finish().unwrap().unwrap();
+    layout.members(&section);
+    dump.extend(section.bytes());
+    dump.extend(layout.finish().unwrap());
+    dump
+}
+
+#[test]
+fn amanda_takes_a_dump_in_frames_to_a_volume_in_parts_and_adds_no_byte() {
+    let Some(world) = world("frames") else { return };
+    let dle = Dle::new("localhost", "/home");
+    world.make(&dle);
+    let conf = String::from_utf8(world.vault.conf()).unwrap();
+    fs::write(world.directory.join("amanda.conf"), conf.replace("tapetype VAULT {", "tapetype VAULT {\n    part-size 1 mbytes")).unwrap();
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    let archive: Vec<u8> = (0..2_500_000).map(|_| noise()).collect();
+    let stored = framed(&archive);
+    assert!(stored.len() > 2 << 20 && !stored.len().is_multiple_of(512), "three parts, and no whole block: {}", stored.len());
+    let mut header = Header::new(dle.clone(), DATES[0].0, 0).compressed(Compression::ClientCustom(b"/usr/bin/zstd"));
+    (header.native, header.client, header.server) = (Some(crc(&archive)), Some(crc(&stored)), Some(crc(&stored)));
+    let run = world.directory.join("holding").join(DATES[0].0);
+    fs::create_dir(&run).unwrap();
+    let head = header.print().unwrap();
+    fs::write(run.join(holding::file_name(&dle, 0)), [&head[..], &stored].concat()).unwrap();
+    world.hand_over();
+
+    let flushed = world.amanda("amflush", &["-b", "-f", "CONFIG"]);
+    let (_, volume) = world.changer().find(&world.vault.label(1)).unwrap().unwrap();
+    let files = volume.files().unwrap();
+    let lengths: Vec<u64> = files[1..].iter().map(|file| file.bytes - HEADER_BYTES as u64).collect();
+    assert_eq!(lengths, [1 << 20, 1 << 20, stored.len() as u64 - (2 << 20)], "{}", text(&flushed));
+    let mut parts =
+        Parts::new(files[1..].iter().map(|file| (fs::File::open(&file.path).unwrap(), HEADER_BYTES as u64..file.bytes))).unwrap();
+    let table = Table::read(&mut parts).unwrap().unwrap();
+    let mut read = Vec::new();
+    table.copy(&mut parts, &(0..table.raw()), &mut read).unwrap();
+    assert!(read == archive);
+    assert_eq!(table.find(&mut parts, |name| name == b"./").unwrap().len(), 1);
+    let fetched = world.amanda("amfetchdump", &["-a", "-p", "CONFIG", "localhost", "^/home$", DATES[0].0]);
+    assert!(fetched.stdout == archive, "{}", String::from_utf8_lossy(&fetched.stderr));
 }

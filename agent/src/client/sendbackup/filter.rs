@@ -1,15 +1,18 @@
-//! The way of the dump's bytes: out of tar, through gzip or a program, to the server; counted at both ends.
+//! The way of the dump's bytes: out of tar, through gzip, [`frames`] or a program, to the server; counted at both ends.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, ChildStdout, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use amanda::crc::Crc;
+use amanda::frames::Section;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use nix::fcntl::{FcntlArg, fcntl};
 
-use super::Progress;
+use super::names::Members;
 use super::speech::{Speaker, Speech};
+use super::{Progress, frames};
 use crate::client::allow::Filter;
 use crate::client::children::Children;
 use crate::client::lanes::Lane;
@@ -18,7 +21,7 @@ use crate::client::tar;
 /// Room in a pipe: the programs at its ends take turns less often.
 const PIPE: i32 = 1024 * 1024;
 /// Bytes taken from tar at once, where they do not go into a token directly.
-const CHUNK: usize = 128 * 1024;
+pub const CHUNK: usize = 128 * 1024;
 /// What gzip writes: the largest window there is.
 const WINDOW: u8 = 15;
 
@@ -37,6 +40,8 @@ pub struct Program {
 pub enum Way {
     Straight,
     Gzip(u32),
+    /// The names' end puts the members' sections into it.
+    Zstd(Receiver<Section>),
     Program(Program),
 }
 
@@ -46,12 +51,24 @@ impl Way {
         Ok(match filter {
             Filter::None => Self::Straight,
             Filter::Gzip(level) => Self::Gzip(*level),
+            // Nobody puts anything in until somebody asks for the other end.
+            Filter::Zstd => Self::Zstd(channel().1),
             Filter::Program(path) => {
                 let mut command = tar::bare(path);
                 command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
                 Self::Program(Program { child: children.spawn(&mut command)?, path: path.clone() })
             }
         })
+    }
+}
+
+impl Way {
+    /// Returns where the names' end puts members, when the dump holds them: to be asked for once, and the dump ends after it is gone.
+    pub fn members(&mut self) -> Option<Members> {
+        let Self::Zstd(sections) = self else { return None };
+        let (to, from) = channel();
+        *sections = from;
+        Some(Members::new(to))
     }
 }
 
@@ -64,6 +81,7 @@ pub fn pass_on(tar: ChildStdout, way: &mut Way, lane: &mut Lane, speech: &Speech
             Ok(lane.sent())
         }
         Way::Gzip(level) => gzip(tar, *level, lane, progress),
+        Way::Zstd(sections) => frames::pass_on(tar, sections, lane, progress),
         Way::Program(program) => through(tar, program, lane, speech, progress),
     }
 }
@@ -153,7 +171,7 @@ fn feed(mut tar: impl Read, mut program: impl Write, progress: &Progress<'_>) ->
     }
 }
 
-fn count(crc: &mut Crc, bytes: &[u8]) {
+pub fn count(crc: &mut Crc, bytes: &[u8]) {
     crc.crc = crc32c::crc32c_append(crc.crc, bytes);
     crc.bytes += bytes.len() as u64;
 }

@@ -6,6 +6,7 @@
 //! all because it has gone, and the attempt is forgotten.
 
 mod filter;
+mod frames;
 mod names;
 pub mod speech;
 mod unread;
@@ -25,7 +26,7 @@ use amanda::protocol::reply::{Connect, Sendbackup};
 use amanda::protocol::request::{Options, Request};
 use wire::DiskName;
 
-use super::allow::{self, Grant, Refusal};
+use super::allow::{self, Filter, Grant, Refusal};
 use super::children::Children;
 use super::connection::{self, Connection};
 use super::lanes::Lane;
@@ -150,7 +151,8 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
     let progress = Progress { watch: &*connection.client.watch, disk, children, files: zero(), raw: zero(), sent: zero() };
 
     let cannot = |error| Fault::Program(format!("{} cannot be run: {error}", ready.tar.program().display()));
-    let run = Run { device: &ready.grant.disk.device, snapshot: &ready.attempt.snapshot(), files: &ready.files, estimate: false };
+    let numbered = ready.grant.filter == Filter::Zstd;
+    let run = Run { device: &ready.grant.disk.device, snapshot: &ready.attempt.snapshot(), files: &ready.files, estimate: false, numbered };
     let (names, names_in) = io::pipe().map_err(cannot)?;
     let mut command = ready.tar.command(&run);
     command.stdin(Stdio::from(names_in)).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -166,6 +168,7 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
         }
     };
 
+    let members = way.members();
     let mut data = Lane::new(&connection.wire, streams.data);
     let mut index = streams.index.map(|handle| Lane::new(&connection.wire, handle));
     let (stdout, stderr) = (tar.stdout.take().expect("it was asked for"), tar.stderr.take().expect("it was asked for"));
@@ -173,7 +176,7 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
         // Whoever cannot go on ends the programs, so that the others see the end of what they read.
         let hearing = scope.spawn(|| speech.pass_on(Speaker::Tar, stderr).inspect_err(|_| children.kill()));
         let naming = scope.spawn(|| {
-            let passed = names::pass_on(names, index.as_mut(), &progress.files);
+            let passed = names::pass_on(names, index.as_mut(), &progress.files, members);
             let ended = passed.and_then(|()| index.as_mut().map_or(Ok(()), |index| connection.end(streams.index, index)));
             ended.inspect_err(|_| children.kill())
         });

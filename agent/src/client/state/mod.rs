@@ -300,7 +300,12 @@ impl State {
             Err(source) if source.kind() != ErrorKind::NotFound => return Err(StateError { path: list, source }),
             _ => {}
         }
-        pending.system.map_or_else(|| remove(&system), |now| put(&system, &now)).map_err(failed(&system))?;
+        // Nearly always it is the one that it was.
+        match pending.system {
+            None => remove(&system).map_err(failed(&system))?,
+            Some(now) if get(&system) == Some(now) => {}
+            Some(now) => put(&system, &now).map_err(failed(&system))?,
+        }
         put(&dump, &Dump { datestamp: datestamp.to_owned() }).map_err(failed(&dump))?;
         synced()?;
         // They build on an older list of this level.

@@ -71,6 +71,9 @@ impl Vault {
         line(&[b"    retention-days ", &number(self.retention_days.into())]);
         line(&[b"}\n\ndefine changer vtapes {"]);
         line(&[b"    tpchanger ", &always_quoted(&prefixed("chg-disk:", &self.directory.join("vtapes")))]);
+        // Slots are made when they are needed, by Amanda too.
+        line(&[b"    property \"num-slot\" \"", &number(self.volumes.into()), b"\""]);
+        line(&[b"    property \"auto-create-slot\" \"yes\""]);
         line(&[b"}\n\ndefine storage ", &name, b" {"]);
         line(&[b"    tpchanger \"vtapes\""]);
         line(&[b"    policy \"vault\""]);
@@ -92,6 +95,12 @@ impl Vault {
         for pattern in &self.exclude {
             line(&[b"    exclude append ", &always_quoted(pattern)]);
         }
+        line(&[b"}\n\n# For hosts that call in: Amanda itself reaches them through their session, and not in its nightly run."]);
+        line(&[b"define dumptype laptop {"]);
+        line(&[b"    \"vault\""]);
+        line(&[b"    auth \"ssh\""]);
+        line(&[b"    client-username ", &always_quoted(OsStr::new(&self.dumpuser))]);
+        line(&[b"    dump-limit same-host"]);
         line(&[b"}"]);
         text
     }

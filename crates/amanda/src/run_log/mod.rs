@@ -9,6 +9,7 @@
 
 pub mod attempts;
 mod carried;
+pub mod contents;
 mod line;
 pub mod write;
 
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
 
 pub use attempts::{Attempt, LastWord, Outcome, Report, Standing};
-pub use carried::carried_over;
+pub use carried::{carried_over, carried_over_if};
 
 use crate::crc::Crc;
 use crate::dle::Dle;

@@ -13,6 +13,32 @@
 //! Nothing here knows how a client is reached: a [`Link`] is given. The agent gives one into itself, for a local vault; the
 //! runner gives one through a laptop's session.
 
+mod damaged;
+mod files;
+mod forget;
+mod history;
+mod holding;
+mod latest;
+mod locks;
+mod logs;
+mod receipts;
+pub mod adopted;
+pub mod catalog;
+pub mod dialogue;
+pub mod dump;
+pub mod estimate;
+pub mod make;
+pub mod mend;
+pub mod plan;
+pub mod restate;
+pub mod run;
+pub mod selfcheck;
+pub mod site;
+pub mod stamp;
+pub mod taper;
+pub mod verify;
+pub mod volumes;
+
 use std::io::{self, BufRead, Write};
 
 use wire::{DiskName, HostName, Outcome};
@@ -45,7 +71,7 @@ pub struct Order {
 
 /// Hears how a run goes; called from several threads.
 pub trait Watch: Sync {
-    /// A level was chosen, for a reason; the size before compression in bytes, where one is known.
+    /// A level was chosen, for a reason; the size as it will be stored in bytes, as [`Watch::moved`] counts, where one is known.
     fn planned(&self, host: &HostName, disk: &DiskName, level: u8, reason: &str, estimate: Option<u64>);
     /// So many bytes of the dump have come.
     fn moved(&self, host: &HostName, disk: &DiskName, bytes: u64);

@@ -2,8 +2,8 @@
 //! a restore: of those, only what the dumptype implies may pass.
 
 use amanda::escape::printable;
-use amanda::protocol::mesg::{Line, implied};
-use amanda::protocol::request::{DleRequest, Program};
+use amanda::protocol::mesg::{Introduction, Line};
+use amanda::protocol::request::DleRequest;
 
 use super::Caught;
 
@@ -26,10 +26,7 @@ pub struct Messages {
     line: Vec<u8>,
     /// The line was cut, and passes to its end.
     cut: bool,
-    /// The header has a program.
-    named: bool,
-    /// The header is complete.
-    complete: bool,
+    introduction: Introduction,
     /// The last line and what came after it, while the dump goes on.
     held: Option<Vec<u8>>,
     total: usize,
@@ -38,12 +35,12 @@ pub struct Messages {
 impl Messages {
     /// Follows the lines about this dump.
     pub fn new(dle: DleRequest) -> Self {
-        Self { dle, line: Vec::new(), cut: false, named: false, complete: false, held: None, total: 0 }
+        Self { dle, line: Vec::new(), cut: false, introduction: Introduction::default(), held: None, total: 0 }
     }
 
     /// Tells whether the dump's header is complete.
     pub fn is_complete(&self) -> bool {
-        self.complete
+        self.introduction.is_complete()
     }
 
     /// Tells whether something waits for the dump's end.
@@ -89,27 +86,12 @@ impl Messages {
 
     fn judge(&mut self, line: &[u8], may_end: bool, out: &mut Vec<u8>) -> Result<(), Caught> {
         let understood = Line::parse(line);
-        let refused = |why: &str| {
+        if let Err(unfit) = self.introduction.hear(&self.dle, &understood) {
             let shown = printable(&line[..line.len().min(SHOWN)]);
-            Err(Caught::new(format!("the laptop sent \"{shown}\" about its dump, which {why}")))
-        };
-        match understood {
-            Line::Info { .. } if self.complete => return refused("comes after the dump's header is complete"),
-            Line::Info { key, value } => {
-                if implied(&self.dle, key, value).is_err() {
-                    return refused("its dumptype does not imply");
-                }
-                self.named |= key == b"BACKUP";
-            }
-            // Amanda's dumper dies of a header that names no program.
-            Line::InfoEnd if !self.named => return refused("completes a header that names no program"),
-            Line::InfoEnd => self.complete = true,
-            Line::Retry(_) => return refused("would have Amanda make another dump, at a level that it does not choose itself"),
-            Line::State(_) if self.dle.program != Program::Application => {
-                return refused("would have Amanda keep a state that its program does not have");
-            }
-            Line::End if !may_end && self.held.is_none() => self.held = Some(Vec::new()),
-            _ => {}
+            return Err(Caught::new(format!("the laptop sent \"{shown}\" about its dump, which {unfit}")));
+        }
+        if matches!(understood, Line::End) && !may_end && self.held.is_none() {
+            self.held = Some(Vec::new());
         }
         let out = self.held.as_mut().unwrap_or(out);
         // To Amanda some other spelling may mean what this one does not: it is said as something strange.

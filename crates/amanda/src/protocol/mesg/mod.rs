@@ -5,10 +5,12 @@
 //! everything else [`Line::Other`], which is printed in a way that Amanda takes for nothing but strange.
 
 mod implied;
+mod introduction;
 #[cfg(test)]
 mod tests;
 
 pub use implied::{InfoRefusal, header_words, implied};
+pub use introduction::{Introduction, Unfit};
 
 use crate::crc::Crc;
 

@@ -179,6 +179,26 @@ fn our_own_words_are_implied_whatever_is_asked() {
     assert!(header_words(&plugin("amgtar", Compress::None)).is_empty());
 }
 
+#[test]
+fn what_spoils_a_dump_is_told_from_what_does_not() {
+    let dle = gnutar(Compress::None);
+    for (lines, unfit) in [
+        (&["sendbackup: info BACKUP=/bin/tar", "sendbackup: info end", "| x", "sendbackup: end"][..], None),
+        (&["sendbackup: info BACKUP=/tmp/tar"], Some(Unfit::NotImplied)),
+        (&["sendbackup: info end"], Some(Unfit::Nameless)),
+        (&["sendbackup: info BACKUP=/bin/tar", "sendbackup: info end", "sendbackup: info BACKUP=/bin/tar"], Some(Unfit::Late)),
+        (&["sendbackup: retry"], Some(Unfit::Retry)),
+        (&["sendbackup: state x"], Some(Unfit::State)),
+    ] {
+        let mut introduction = Introduction::default();
+        let heard = lines.iter().try_for_each(|line| introduction.hear(&dle, &Line::parse(line.as_bytes())));
+        assert_eq!(heard.err(), unfit, "{lines:?}");
+        assert_eq!(introduction.is_complete(), matches!(unfit, None | Some(Unfit::Late)), "{lines:?}");
+    }
+    let state = Introduction::default().hear(&plugin("amgtar", Compress::None), &Line::State(b"x"));
+    assert_eq!(state, Ok(()));
+}
+
 proptest! {
     #[test]
     fn garbage_never_panics_and_keeps_its_kind(line in prop::collection::vec(any::<u8>(), 0..60)) {

@@ -1,0 +1,186 @@
+//! A local vault for a server: the same conversation with the caller, and no server, no ssh and no second program.
+//!
+//! [`standing`] decides what may be done at the path, `queue` whose turn it is, `call` holds the conversation, `link` leads
+//! the engine to this laptop's client, `follow` hears how it goes. The engine is the library of asyncamanda-shim; a build without the
+//! feature `embedded` has none of it, and refuses a directory as a destination when it reads its configuration.
+
+#[cfg(feature = "embedded")]
+mod call;
+#[cfg(feature = "embedded")]
+mod follow;
+#[cfg(feature = "embedded")]
+mod link;
+#[cfg(feature = "embedded")]
+mod look;
+#[cfg(feature = "embedded")]
+mod queue;
+pub mod standing;
+
+use std::io;
+use std::path::PathBuf;
+
+use wire::{AbortCode, ConfigName, DiskName, Exit, HostName};
+
+#[cfg(feature = "embedded")]
+pub use call::call;
+#[cfg(feature = "embedded")]
+pub use look::{file_of, look, room};
+pub use standing::May;
+
+/// A way to a vault.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// This laptop's name in its disklist.
+    pub host: HostName,
+    /// Disks that it may not have yet, with the directory where that is not the name.
+    pub disks: Vec<(DiskName, PathBuf)>,
+    /// A vault at this path has answered before, and was not removed.
+    pub known: bool,
+    /// What may be done.
+    pub may: May,
+}
+
+/// What a vault has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Its name.
+    pub name: ConfigName,
+    /// Its disks: host, name and directory.
+    pub disks: Vec<(String, DiskName, PathBuf)>,
+    /// Days for which a dump is kept.
+    pub retention_days: Option<u32>,
+}
+
+impl Look {
+    /// Returns the disks of a host, with their directories.
+    pub fn disks_of(&self, host: &HostName) -> impl Iterator<Item = (DiskName, PathBuf)> {
+        let ours = self.disks.iter().filter(move |(of, ..)| of == host.as_str());
+        ours.map(|(_, disk, device)| (disk.clone(), device.clone()))
+    }
+}
+
+/// What a vault takes, and what is left for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Its volumes.
+    pub volumes: usize,
+    /// Bytes that it takes.
+    pub used: u64,
+    /// Bytes that are free on its file system.
+    pub free: u64,
+}
+
+/// Why there is no backup into a vault.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// It has answered before, and is not there now.
+    #[error("the vault {} is not there", path.display())]
+    NotThere {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There has never been one.
+    #[error("there is no vault at {}", path.display())]
+    NoneYet {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There is no directory to make one in.
+    #[error("a vault cannot be made at {}", path.display())]
+    NoParent {
+        /// The path.
+        path: PathBuf,
+        /// The nearest directory above it that is there.
+        nearest: PathBuf,
+    },
+    /// Something else is there.
+    #[error("{} is not a vault", path.display())]
+    NotAVault {
+        /// The path.
+        path: PathBuf,
+        /// A name in it; none when it is no directory.
+        what: Option<String>,
+    },
+    /// It cannot be looked into.
+    #[error("{} cannot be looked into", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It cannot be written to.
+    #[error("the vault {} cannot be written to", path.display())]
+    Locked {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The engine says no.
+    #[error("{message}")]
+    Engine {
+        /// The kind of no.
+        code: AbortCode,
+        /// Its sentence.
+        message: String,
+        /// Its hint.
+        hint: String,
+    },
+}
+
+impl VaultError {
+    /// Returns the exit status that this becomes.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NotThere { .. } => Exit::Later,
+            Self::NoneYet { .. } | Self::NoParent { .. } => Exit::Config,
+            Self::NotAVault { .. } | Self::Unreadable { .. } | Self::Locked { .. } => Exit::Refused,
+            Self::Engine { code, .. } => code.exit(),
+        }
+    }
+}
+
+#[cfg(not(feature = "embedded"))]
+mod without {
+    //! Stands where the engine would: the configuration has refused every directory before any of this is reached.
+
+    use std::path::{Path, PathBuf};
+
+    use super::{Look, Room, VaultError, Way};
+    use crate::session::{Caller, SessionError};
+
+    fn none(directory: &Path) -> VaultError {
+        VaultError::Engine {
+            code: wire::AbortCode::Config,
+            message: format!("this build makes no backups into a directory such as {}", directory.display()),
+            hint: String::new(),
+        }
+    }
+
+    /// Makes no backup.
+    pub fn call(way: &Way, _: &mut dyn Caller) -> Result<(), SessionError> {
+        Err(none(&way.directory).into())
+    }
+
+    /// Knows no vault.
+    pub fn look(directory: &Path, _: bool) -> Result<Look, VaultError> {
+        Err(none(directory))
+    }
+
+    /// Knows no vault.
+    pub fn room(directory: &Path) -> Result<Room, VaultError> {
+        Err(none(directory))
+    }
+
+    /// Knows no file.
+    pub fn file_of(_: &Path, _: &str) -> Option<PathBuf> {
+        None
+    }
+}
+#[cfg(not(feature = "embedded"))]
+pub use without::{call, file_of, look, room};

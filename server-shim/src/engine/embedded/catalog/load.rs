@@ -1,0 +1,295 @@
+//! Reading a catalog: logs once, directories once, headers only of files that no log has.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::error::Error;
+use std::io::ErrorKind;
+
+use amanda::admin::{Found, Place};
+use amanda::chains::chains;
+use amanda::header::{Block, HEADER_BYTES, Header, Kind};
+use amanda::run_log::Part;
+use amanda::run_log::contents::{Contents, Piece, contents};
+use amanda::run_log::write::{Sums, file_name};
+use amanda::tapelist::{self, Tapelist};
+use amanda::vtape::{VolumeFile, name};
+
+use super::{Catalog, Dump, Lost, Shelved};
+use crate::engine::Trouble;
+use crate::engine::embedded::holding::Held;
+use crate::engine::embedded::site::{Site, failed};
+use crate::engine::embedded::volumes::Key;
+use crate::engine::embedded::{damaged, files, holding};
+
+/// The longest log that is read, in bytes.
+pub(super) const LONGEST_LOG: u64 = 256 * 1024 * 1024;
+
+/// What a file may have behind its last byte: the rest of a block, as Amanda may have written it.
+const PADDING: u64 = 32 * 1024;
+
+/// Reads what there is. Nothing is written and nothing is locked: what a run changes meanwhile is listed as it was, or as it is.
+///
+/// # Errors
+/// When the tapelist, a log or a directory cannot be read.
+pub fn load(site: &Site) -> Result<Catalog, Trouble> {
+    let mut catalog = Catalog { tapelist: tapes(site)?, ..Catalog::default() };
+    // The holding disk first: a dump that goes to a volume meanwhile is listed twice, not left out.
+    let holding = site.holding();
+    catalog.runs = holding::runs(&holding).map_err(|error| failed("cannot list", &holding, &error))?;
+    let volumes = volumes(site)?;
+    let logged = logs(site, &catalog.tapelist)?;
+    let mut shelf = Shelf { storage: site.shelf(), rows: Vec::new(), dumps: BTreeMap::new(), lost: Vec::new() };
+    for (mut volume, files) in volumes {
+        shelf.look(&mut volume, &files, &logged, &mut catalog.notes);
+        catalog.volumes.push(volume);
+    }
+    shelf.count_parts(&logged);
+    for run in &catalog.runs {
+        catalog.notes.extend(run.odd.iter().cloned());
+        run.held.iter().for_each(|held| shelf.held(held));
+    }
+    for mark in damaged::load(site).map_err(|error| failed("cannot read the damaged dumps of", site.directory(), &error))? {
+        shelf.mark(&mark.key(), &mark.what);
+    }
+    catalog.chains = chains(&shelf.rows);
+    (catalog.rows, catalog.dumps, catalog.lost) = (shelf.rows, shelf.dumps, shelf.lost);
+    Ok(catalog)
+}
+
+fn tapes(site: &Site) -> Result<Tapelist, Trouble> {
+    let path = site.config().tapelist();
+    let text = files::read(&path, tapelist::LONGEST as u64).map_err(|error| failed("cannot read", &path, &error))?;
+    Tapelist::parse(&text.unwrap_or_default()).map_err(|error| {
+        Trouble::config(format!("{}: {error}", path.display()), "Amanda's programs stop at such a line, too; correct or remove it")
+    })
+}
+
+/// Looks into the slots.
+fn volumes(site: &Site) -> Result<Vec<(Shelved, Vec<VolumeFile>)>, Trouble> {
+    let changer = site.changer();
+    let slots = match changer.slots() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        slots => slots.map_err(|error| failed("cannot list", changer.directory(), &error))?,
+    };
+    let mut labels = HashMap::new();
+    let mut volumes = Vec::new();
+    for slot in slots {
+        let mut shelved = Shelved::empty(slot, changer.volume(slot));
+        let files = shelved.volume.files().map_err(|error| Trouble::later(words(&error), "look at the file system"))?;
+        let mut label_files = files.iter().filter(|file| file.number == 0);
+        match (label_files.next().map(VolumeFile::read), label_files.next()) {
+            (None, _) => {}
+            (Some(Ok(Block::Start(start))), None) => {
+                if let Some(other) = labels.insert(start.label.clone(), slot) {
+                    shelved.odd = Some(format!("slots {other} and {slot} have both a volume {}", start.label));
+                }
+                (shelved.label, shelved.date) = (Some(start.label), start.datestamp);
+            }
+            (Some(Err(error)), None) => shelved.odd = Some(words(&error)),
+            (Some(_), _) => shelved.odd = Some(format!("{} is not one labelled volume", shelved.volume.directory().display())),
+        }
+        volumes.push((shelved, files));
+    }
+    Ok(volumes)
+}
+
+/// An error with its cause.
+pub(super) fn words(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+/// Reads the logs that the tapelist names, each once.
+fn logs(site: &Site, tapelist: &Tapelist) -> Result<Contents, Trouble> {
+    let dates: BTreeSet<&str> = tapelist.tapes().iter().map(|tape| tape.datestamp.as_str()).filter(|date| *date != "0").collect();
+    let mut all = Contents::default();
+    for date in dates {
+        for number in 0.. {
+            let path = site.config().logdir().join(file_name(date, number));
+            let log = files::read(&path, LONGEST_LOG).map_err(|error| failed("cannot read", &path, &error))?;
+            let Some(log) = log else { break };
+            let of = |label: &str| tapelist.get(label).map(|tape| tape.datestamp.as_str());
+            let said = contents(&log, |label, stamp| stamp == date && of(label) == Some(date));
+            all.pieces.extend(said.pieces);
+            all.dumps.extend(said.dumps);
+        }
+    }
+    Ok(all)
+}
+
+/// What is found on volumes.
+struct Shelf {
+    storage: (String, String),
+    rows: Vec<Found>,
+    dumps: BTreeMap<Key, Dump>,
+    lost: Vec<Lost>,
+}
+
+impl Shelf {
+    fn look(&mut self, volume: &mut Shelved, files: &[VolumeFile], logged: &Contents, notes: &mut Vec<String>) {
+        volume.bytes = files.iter().map(|file| file.bytes).sum();
+        volume.files = files.iter().filter(|file| file.number > 0).count();
+        let label = match (&volume.label, &volume.odd) {
+            (_, Some(odd)) => {
+                notes.push(odd.clone());
+                return;
+            }
+            (None, None) => return,
+            (Some(label), None) => label.clone(),
+        };
+        let mut said: BTreeMap<u64, &Piece> = BTreeMap::new();
+        for piece in logged.pieces.iter().filter(|piece| piece.part.label == label.as_bytes()) {
+            said.insert(piece.part.file, piece);
+        }
+        for file in files.iter().filter(|file| file.number > 0) {
+            let piece = said.get(&u64::from(file.number)).copied();
+            if let Some(piece) = piece.filter(|piece| is_there(piece, file)) {
+                said.remove(&u64::from(file.number));
+                self.logged(volume, &label, piece, file);
+                continue;
+            }
+            let what = match file.read() {
+                Ok(Block::Dump(header)) => match is_whole(&header, file) {
+                    Ok(()) => {
+                        self.unlogged(volume, &label, &header, file);
+                        continue;
+                    }
+                    Err(what) => what.to_owned(),
+                },
+                Ok(_) => "it is no dump".to_owned(),
+                Err(error) => words(&error),
+            };
+            said.remove(&u64::from(file.number));
+            volume.misses |= piece.is_some();
+            self.lost.push(Lost { key: piece.map(|piece| key(&piece.part)), path: file.path.clone(), what });
+        }
+        volume.misses |= !said.is_empty();
+        for piece in said.into_values() {
+            let path =
+                volume.volume.directory().join(name::part(u32::try_from(piece.part.file).unwrap_or(0), &piece.part.dle, piece.part.level));
+            self.lost.push(Lost { key: Some(key(&piece.part)), path, what: "the log has it, and it is gone".to_owned() });
+        }
+        volume.dumps.sort();
+        volume.dumps.dedup();
+    }
+
+    fn row(&mut self, label: &str, key: &Key, file: &VolumeFile, part: u32, is_ok: bool) {
+        self.rows.push(Found {
+            dle: key.0.clone(),
+            datestamp: key.1.clone(),
+            level: key.2,
+            storage: self.storage.0.clone(),
+            pool: self.storage.1.clone(),
+            place: Place::Volume { label: label.as_bytes().to_vec(), file: file.number.into() },
+            part: i32::try_from(part).unwrap_or(-1),
+            parts: -1,
+            status: if is_ok { "OK" } else { "PARTIAL" }.to_owned(),
+        });
+    }
+
+    fn logged(&mut self, volume: &mut Shelved, label: &str, piece: &Piece, file: &VolumeFile) {
+        let part = &piece.part;
+        let key = key(part);
+        self.row(label, &key, file, part.part, part.whole);
+        let dump = self.dumps.entry(key.clone()).or_default();
+        dump.files.push(file.path.clone());
+        dump.bytes += piece.bytes.unwrap_or(file.bytes.saturating_sub(HEADER_BYTES as u64));
+        volume.dumps.push(key);
+    }
+
+    fn unlogged(&mut self, volume: &mut Shelved, label: &str, header: &Header, file: &VolumeFile) {
+        let key = (header.dle.clone(), header.datestamp.clone(), header.level);
+        self.row(label, &key, file, 1, true);
+        let dump = self.dumps.entry(key.clone()).or_default();
+        if dump.files.is_empty() {
+            dump.from_header(header);
+            dump.files.push(file.path.clone());
+        }
+        volume.unlogged.push((file.number, key.clone()));
+        volume.dumps.push(key);
+    }
+
+    /// Tells the rows how many parts their dumps have, and the dumps what the logs say of them.
+    fn count_parts(&mut self, logged: &Contents) {
+        let mut written = HashMap::new();
+        for dump in &logged.dumps {
+            written.insert((dump.dle.clone(), dump.datestamp.clone(), dump.level), dump);
+        }
+        for (key, dump) in &mut self.dumps {
+            let Some(said) = written.get(key) else { continue };
+            (dump.sums, dump.secs) = (said.sums, said.secs);
+            dump.orig_kb = said.orig_kb.unwrap_or(dump.orig_kb);
+        }
+        for row in &mut self.rows {
+            let key = (row.dle.clone(), row.datestamp.clone(), row.level);
+            match written.get(&key) {
+                Some(dump) => {
+                    row.parts = i32::try_from(dump.parts).unwrap_or(-1);
+                    if !dump.whole {
+                        row.status = "OK PARTIAL".to_owned();
+                    }
+                }
+                // No log has it: its header told that all of it is in one part.
+                None if self.dumps.get(&key).is_some_and(|dump| dump.sums.server.is_some()) => row.parts = 1,
+                None => {}
+            }
+        }
+    }
+
+    fn held(&mut self, held: &Held) {
+        let header = &held.header;
+        let key = (header.dle.clone(), header.datestamp.clone(), header.level);
+        self.rows.push(Found {
+            dle: key.0.clone(),
+            datestamp: key.1.clone(),
+            level: key.2,
+            storage: "HOLDING".to_owned(),
+            pool: "HOLDING".to_owned(),
+            place: Place::Holding(held.path.clone().into_os_string()),
+            part: -1,
+            parts: -1,
+            status: "OK".to_owned(),
+        });
+        let dump = self.dumps.entry(key).or_default();
+        if dump.files.is_empty() {
+            dump.from_header(header);
+            dump.files.push(held.path.clone());
+        }
+    }
+
+    fn mark(&mut self, key: &Key, what: &str) {
+        let Some(dump) = self.dumps.get_mut(key) else { return };
+        dump.damage = Some(what.to_owned());
+        for row in self.rows.iter_mut().filter(|row| row.dle == key.0 && row.datestamp == key.1 && row.level == key.2) {
+            row.status = "DAMAGED".to_owned();
+        }
+    }
+}
+
+impl Dump {
+    fn from_header(&mut self, header: &Header) {
+        self.sums = Sums { native: header.native, client: header.client, server: header.server };
+        self.orig_kb = header.orig_kb.unwrap_or(0);
+        self.bytes = header.server.map_or(0, |crc| crc.bytes);
+    }
+}
+
+fn key(part: &Part) -> Key {
+    (part.dle.clone(), part.datestamp.clone(), part.level)
+}
+
+/// A cheap look at what a log has: the file has the name and the length that it says.
+fn is_there(piece: &Piece, file: &VolumeFile) -> bool {
+    let part = &piece.part;
+    let named = file.path.file_name() == Some(&*name::part(file.number, &part.dle, part.level));
+    let body = file.bytes.checked_sub(HEADER_BYTES as u64);
+    named && body.is_some_and(|body| piece.bytes.is_none_or(|bytes| body >= bytes && body - bytes < PADDING))
+}
+
+/// Says whether a file that no log has is a dump: a part of a larger one cannot be told to be whole.
+fn is_whole(header: &Header, file: &VolumeFile) -> Result<(), &'static str> {
+    let Kind::Part { number: 1, .. } = header.kind else { return Err("no log has it, and it is only a part of a dump") };
+    let Some(server) = header.server.filter(|_| !header.partial) else { return Err("no log has it, and it was never completed") };
+    if file.bytes != HEADER_BYTES as u64 + server.bytes {
+        return Err("it is not as long as its header says");
+    }
+    Ok(())
+}

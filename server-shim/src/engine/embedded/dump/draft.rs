@@ -1,0 +1,184 @@
+//! The files of a dump that is being made. Dropped before its commit, nothing of them is left.
+//!
+//! The order of a commit: the header gets its sums, then the dump, its index and the index's header are made durable under their
+//! names, then the dump loses its `.tmp`. Whoever is cut off before that finds a `.tmp` that nobody lists, and perhaps an index
+//! of a dump that there is not, which Amanda's amtrmidx takes away.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use amanda::header::{Header, PrintError};
+use amanda::holding;
+use amanda::index::{self, Form};
+
+use super::Place;
+use crate::durable;
+
+/// So much is written out at once while the dump goes on. A dump of 1 GB that took 3.2 s, 1.7 of them after its last byte, takes 2.2 s
+/// with this, and almost none of them is left for its end.
+const WRITE_OUT: u64 = 32 * 1024 * 1024;
+
+/// Why a dump cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something about one of its files.
+    #[error("cannot {what} {}: {error}", .path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+    /// The dump cannot be written.
+    #[error("cannot write the dump to the holding disk: {0}")]
+    Dump(#[source] io::Error),
+    /// The index cannot be written.
+    #[error("cannot write the index: {0}")]
+    Index(#[source] io::Error),
+    /// Amanda would not read its header.
+    #[error("the dump cannot be named in a header: {0}")]
+    Header(#[from] PrintError),
+}
+
+/// The files that the conversation writes to.
+pub struct Files {
+    pub dump: File,
+    pub index: Option<File>,
+}
+
+/// The files, by their names.
+pub struct Draft {
+    dump: File,
+    /// The dump's name when it is one.
+    name: PathBuf,
+    index: Option<(File, PathBuf)>,
+    /// The copy of the header that stands beside the index.
+    beside: PathBuf,
+    /// What is to be removed.
+    traces: Vec<PathBuf>,
+    written_out: AtomicU64,
+}
+
+impl Draft {
+    /// Makes the files, with the header in front.
+    pub fn begin(place: &Place<'_>, header: &Header, wants_index: bool) -> Result<Self, StoreError> {
+        let block = header.print()?;
+        header.text()?;
+        let name = place.holding.join(holding::file_name(&header.dle, header.level));
+        if fs::symlink_metadata(&name).is_ok() {
+            return Err(failed("make", &name, io::ErrorKind::AlreadyExists.into()));
+        }
+        let directory = place.indexdir.join(index::directory(&header.dle));
+        for directory in [place.holding, &directory] {
+            make_directory(directory).map_err(|error| failed("make", directory, error))?;
+        }
+        let beside = directory.join(index::header_name(&header.datestamp, header.level));
+        let (dump, path) = create(&name)?;
+        let mut draft = Self { dump, name, index: None, beside, traces: vec![path.clone()], written_out: AtomicU64::new(0) };
+        draft.dump.write_all(&block).map_err(|error| failed("write", &path, error))?;
+        if wants_index {
+            let name = directory.join(index::file_name(&header.datestamp, header.level, Form::UnsortedGz));
+            let (file, path) = create(&name)?;
+            draft.traces.push(path);
+            draft.index = Some((file, name));
+        }
+        Ok(draft)
+    }
+
+    /// Returns the files for the conversation, which may outlive this.
+    pub fn files(&self) -> Result<Files, StoreError> {
+        let again = |file: &File, name: &Path| file.try_clone().map_err(|error| failed("open", name, error));
+        let index = self.index.as_ref().map(|(file, name)| again(file, name)).transpose()?;
+        Ok(Files { dump: again(&self.dump, &self.name)?, index })
+    }
+
+    /// Hears how many bytes have come, and has the system write out what it still keeps in memory. What fails here fails again at the end.
+    pub fn write_out(&self, bytes: u64) {
+        if bytes >= self.written_out.load(Ordering::Relaxed) + WRITE_OUT {
+            self.written_out.store(bytes, Ordering::Relaxed);
+            let _again_at_the_end = self.dump.sync_data();
+        }
+    }
+
+    /// Gives the room back, also when somebody has the files open who hears nothing any more.
+    pub fn clear(&self) {
+        let _removed_anyway = self.dump.set_len(0);
+    }
+
+    /// Makes it a dump. Returns its name.
+    pub fn commit(mut self, header: &Header) -> Result<PathBuf, StoreError> {
+        let unfinished = unfinished(&self.name);
+        self.dump.write_all_at(&header.print()?, 0).map_err(|error| failed("write", &unfinished, error))?;
+        let text = header.beside_index().text()?;
+        let (mut copy, path) = create(&self.beside)?;
+        self.traces.push(path.clone());
+        copy.write_all(&text).map_err(|error| failed("write", &path, error))?;
+        self.dump.sync_data().map_err(|error| failed("write", &unfinished, error))?;
+        let index = self.index.take();
+        for (file, name) in index.iter().map(|(file, name)| (file, name)).chain([(&copy, &self.beside.clone())]) {
+            file.sync_data().map_err(|error| failed("write", name, error))?;
+            self.rename(name)?;
+        }
+        sync_directory_of(&self.beside)?;
+        let name = self.name.clone();
+        self.rename(&name)?;
+        sync_directory_of(&name)?;
+        self.traces.clear();
+        Ok(name)
+    }
+
+    fn rename(&mut self, name: &Path) -> Result<(), StoreError> {
+        fs::rename(unfinished(name), name).map_err(|error| failed("rename", &unfinished(name), error))?;
+        self.traces.push(name.to_owned());
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        for trace in &self.traces {
+            // Gone under one of its two names.
+            let _gone = fs::remove_file(trace);
+        }
+    }
+}
+
+fn failed(what: &'static str, path: &Path, error: io::Error) -> StoreError {
+    StoreError::File { what, path: path.to_owned(), error }
+}
+
+fn unfinished(name: &Path) -> PathBuf {
+    name.with_file_name(holding::unfinished(name.file_name().unwrap_or_default()))
+}
+
+/// Makes a file that is not there, under its unfinished name.
+fn create(name: &Path) -> Result<(File, PathBuf), StoreError> {
+    let path = unfinished(name);
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    file.map(|file| (file, path.clone())).map_err(|error| failed("make", &path, error))
+}
+
+fn sync_directory_of(name: &Path) -> Result<(), StoreError> {
+    let directory = name.parent().unwrap_or(Path::new("/"));
+    durable::sync_directory(directory).map_err(|error| failed("write", directory, error))
+}
+
+/// Makes a directory and those above it, closed to others and durable.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = path.parent().unwrap_or(Path::new("/"));
+    make_directory(above)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }?;
+    durable::sync_directory(above)
+}

@@ -1,0 +1,162 @@
+//! Puts right what a killed run left.
+//!
+//! Nothing of a run that is gone is believed but its files: a dump with its name on the holding disk is whole and goes to a volume; one
+//! that ends in `.tmp` never became one and goes away; what is on a volume and in no log gets into one. Calling it twice does what
+//! calling it once does.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use amanda::dle::Dle;
+use amanda::header::{HEADER_BYTES, Header};
+use amanda::holding::PID_FILE;
+use amanda::index;
+use amanda::run_log::write::Entry;
+
+use super::Watch;
+use super::catalog::{self, Catalog, names};
+use super::holding::{Held, RunDirectory};
+use super::locks;
+use super::site::{Site, failed};
+use super::taper::{self, Work};
+use super::{forget, history, logs, stamp};
+use crate::engine::Trouble;
+
+/// Finishes the taping of complete dumps that a killed run left, logs what is on a volume and in no log, and takes away what was
+/// never finished. May be called at any time; every run does it first.
+///
+/// # Errors
+/// When the catalog cannot be read or written.
+pub fn mend(site: &Site, watch: &dyn Watch, now: i64) -> Result<(), Trouble> {
+    site.for_writing()?;
+    let lock = lock(site)?;
+    mended(site, watch, now, &lock).map(drop)
+}
+
+/// Takes the tapelist's lock.
+pub(super) fn lock(site: &Site) -> Result<locks::Held, Trouble> {
+    locks::tapelist(site).map_err(|error| failed("cannot lock", &site.config().tapelist(), &error))
+}
+
+/// The same, for one who holds the tapelist's lock. Returns the catalog as it is then.
+pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Held) -> Result<Catalog, Trouble> {
+    let catalog = catalog::load(site)?;
+    catalog.notes.iter().for_each(|note| watch.noted(note));
+    catalog.lost.iter().for_each(|lost| watch.noted(&lost.to_string()));
+    let mut dead: Vec<&RunDirectory> = Vec::new();
+    for run in &catalog.runs {
+        if locks::is_dead(&run.path).map_err(|error| failed("cannot look at", &run.path, &error))? {
+            dead.push(run);
+        }
+    }
+    for run in &dead {
+        for path in &run.unfinished {
+            watch.noted(&format!("{} was never finished, and is removed", path.display()));
+            discard(site, &catalog, path).map_err(|error| failed("cannot remove", path, &error))?;
+        }
+    }
+    let dumps: Vec<&Held> = dead.iter().flat_map(|run| &run.held).collect();
+    for held in &dumps {
+        watch
+            .noted(&format!("{} of {} was dumped by a run that was cut off, and goes to a volume", held.header.dle, held.header.datestamp));
+    }
+    let is_wrong = !dumps.is_empty() || taper::any_wrong(&catalog);
+    if is_wrong {
+        let stamp = free_stamp(site, &catalog, now);
+        let (before, after) = words(&stamp);
+        let dles: BTreeSet<Dle> = catalog.volumes.iter().flat_map(|volume| &volume.unlogged).map(|(_, key)| key.0.clone()).collect();
+        let dles = dles.into_iter().chain(dumps.iter().map(|held| held.header.dle.clone())).collect();
+        taper::shelve(site, &catalog, &Work { dumps, stamp: &stamp, before, after }, now, watch, lock)?;
+        return after_taping(site, &catalog, &dead, dles, now);
+    }
+    forget::intended(site, &catalog, now)?;
+    clear(&dead)?;
+    Ok(catalog)
+}
+
+fn after_taping(site: &Site, before: &Catalog, dead: &[&RunDirectory], dles: BTreeSet<Dle>, now: i64) -> Result<Catalog, Trouble> {
+    let catalog = catalog::load(site)?;
+    forget::intended(site, &catalog, now)?;
+    forget::forget(site, before, &catalog, now)?;
+    for dle in dles {
+        remember(site, &catalog, &dle, now)?;
+    }
+    clear(dead)?;
+    logs::trim(site, &catalog).map_err(|error| failed("cannot remove old logs in", &site.config().logdir(), &error))?;
+    Ok(catalog)
+}
+
+/// Makes curinfo agree with the catalog.
+pub(super) fn remember(site: &Site, catalog: &Catalog, dle: &Dle, now: i64) -> Result<(), Trouble> {
+    let error = |error: io::Error| failed("cannot keep the history in", &site.config().infofile(), &error);
+    let before = history::load(site, dle).map_err(error)?;
+    let mut info = before.clone();
+    history::agree(&mut info, catalog, dle, is_compressed(site, dle), now);
+    if info != before { history::store(site, dle, &info).map_err(error) } else { Ok(()) }
+}
+
+/// Says whether a disk's dumptype compresses.
+pub(super) fn is_compressed(site: &Site, dle: &Dle) -> bool {
+    let how = site.disk(dle).and_then(|disk| disk.how(site.config()));
+    how.is_some_and(|how| how.compress() != amanda::conf::Compress::None)
+}
+
+/// Chooses a datestamp that no run has.
+pub(super) fn free_stamp(site: &Site, catalog: &Catalog, now: i64) -> String {
+    let taken = |stamp: &str| logs::path(site, stamp).exists() || site.holding().join(stamp).exists();
+    stamp::choose(now, catalog.newest(), taken)
+}
+
+fn words(stamp: &str) -> (Vec<u8>, Vec<u8>) {
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let pid = std::process::id();
+    for entry in [Entry::Pid("amflush", pid), Entry::Info("amflush", logs::OURS), Entry::Start("amflush", stamp)] {
+        entry.print(&mut before);
+    }
+    Entry::PidDone("amflush", pid).print(&mut after);
+    (before, after)
+}
+
+/// Removes a dump that was never finished, with what there is of its index.
+fn discard(site: &Site, catalog: &Catalog, path: &Path) -> io::Result<()> {
+    let mut block = Vec::with_capacity(HEADER_BYTES);
+    {
+        use std::io::Read as _;
+        fs::File::open(path)?.take(HEADER_BYTES as u64).read_to_end(&mut block)?;
+    }
+    if let Ok(header) = Header::parse(&block) {
+        let key = (header.dle.clone(), header.datestamp.clone(), header.level);
+        if !catalog.dumps.contains_key(&key) {
+            let directory = site.indexdir().join(index::directory(&header.dle));
+            let (begins, header) = (format!("{}_{}-", key.1, key.2), format!("{}_{}.header", key.1, key.2));
+            for name in names(&directory)? {
+                if name.to_str().is_some_and(|name| name.starts_with(&begins) || name.starts_with(&header)) {
+                    super::files::remove(&directory.join(name))?;
+                }
+            }
+        }
+    }
+    super::files::remove(path)
+}
+
+/// Removes the directories of runs that are gone, when nothing is left in them.
+fn clear(dead: &[&RunDirectory]) -> Result<(), Trouble> {
+    for run in dead {
+        leave(&run.path).map_err(|error| failed("cannot remove", &run.path, &error))?;
+    }
+    Ok(())
+}
+
+/// Removes a run's directory, unless there is something in it that belongs to nobody's run.
+pub(super) fn leave(directory: &Path) -> io::Result<()> {
+    if names(directory)?.iter().any(|name| name != PID_FILE) {
+        return Ok(());
+    }
+    super::files::remove(&directory.join(PID_FILE))?;
+    match fs::remove_dir(directory) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Err(error),
+        _ => Ok(()),
+    }
+}

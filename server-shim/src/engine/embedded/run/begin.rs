@@ -1,0 +1,60 @@
+//! The beginning of a run: what there is, which levels, whether there is room.
+
+use std::path::PathBuf;
+
+use amanda::chains::Restorable;
+
+use super::dumping::Dumper;
+use super::{Job, room};
+use crate::engine::Trouble;
+use crate::engine::embedded::catalog::Catalog;
+use crate::engine::embedded::plan::{Known, Rules, plan};
+use crate::engine::embedded::site::{Site, failed};
+use crate::engine::embedded::{Watch, files, history, locks, mend, stamp};
+
+/// A run that has begun.
+pub struct Begun {
+    /// Its datestamp.
+    pub stamp: String,
+    /// Its directory on the holding disk.
+    pub directory: PathBuf,
+    /// When it began.
+    pub started: i64,
+    _own: locks::Held,
+}
+
+/// Mends, plans, makes room, and takes a directory on the holding disk.
+pub fn begin(site: &Site, jobs: &mut [Job<'_>], watch: &dyn Watch, started: i64, dumper: &dyn Dumper) -> Result<Begun, Trouble> {
+    let lock = mend::lock(site)?;
+    let catalog = mend::mended(site, watch, started, &lock)?;
+    let stamp = mend::free_stamp(site, &catalog, started);
+    for job in jobs.iter_mut().filter(|job| job.is_open()) {
+        choose_level(site, &catalog, job, &stamp, started)?;
+    }
+    room::look(site, &catalog, jobs, started, watch, dumper, &lock)?;
+    let holding = site.holding();
+    let directory = holding.join(&stamp);
+    let made = files::make_directory(&directory).and_then(|()| locks::own_run(&directory));
+    let own = made.map_err(|error| failed("cannot make", &directory, &error))?;
+    files::sync_parent(&directory).map_err(|error| failed("cannot make", &directory, &error))?;
+    for job in jobs.iter() {
+        if let Some(plan) = job.plan.as_ref().filter(|_| job.is_open()) {
+            watch.planned(&job.host, &job.name, plan.level, &plan.reason, plan.estimate.map(|estimate| estimate.stored));
+        }
+    }
+    Ok(Begun { stamp, directory, started, _own: own })
+}
+
+fn choose_level(site: &Site, catalog: &Catalog, job: &mut Job<'_>, datestamp: &str, now: i64) -> Result<(), Trouble> {
+    let Some(how) = job.disk.and_then(|disk| disk.how(site.config())) else {
+        job.fail("its dumptype is gone");
+        return Ok(());
+    };
+    let dumps: &[Restorable] = catalog.of(&job.dle);
+    let mut info =
+        history::load(site, &job.dle).map_err(|error| failed("cannot read the history in", &site.config().infofile(), &error))?;
+    history::agree(&mut info, catalog, &job.dle, mend::is_compressed(site, &job.dle), now);
+    let known = Known { dumps, info: &info, moment: &stamp::seconds };
+    job.plan = Some(plan(&known, &Rules::of(&how, site.config()), datestamp, now));
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! A run in the words of Amanda's log.
+
+use amanda::run_log::write::{Dump, Entry, Statistics, Sums};
+
+use super::Job;
+use super::begin::Begun;
+use crate::engine::embedded::logs::OURS;
+
+/// So much of what a client said goes into a receipt.
+const SHORT: usize = 1_000;
+
+/// Returns the beginning and the end of the run's log; what the taper has to say stands between them.
+pub fn log(jobs: &[Job<'_>], begun: &Begun, now: i64) -> (Vec<u8>, Vec<u8>) {
+    let stamp = begun.stamp.as_str();
+    let pid = std::process::id();
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
+    let secs = (now - begun.started).max(0) as f64;
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let mut put = |entry: Entry<'_>| entry.print(&mut before);
+    put(Entry::Pid("amdump", pid));
+    put(Entry::Info("amdump", OURS));
+    put(Entry::Start("planner", stamp));
+    for job in jobs.iter().filter(|job| job.disk.is_some()) {
+        put(Entry::Disk(&job.dle));
+    }
+    for job in jobs {
+        let level = job.plan.as_ref().map_or(0, |plan| plan.level);
+        let dump = Dump { dle: &job.dle, datestamp: stamp, level };
+        match (&job.end, &job.plan) {
+            (Some(Err(undone)), _) if !undone.begun => put(Entry::Fail("planner", dump, &undone.why)),
+            (_, Some(plan)) => put(Entry::Info("planner", &format!("{} level {level}: {}", job.dle, plan.reason))),
+            (_, None) => {}
+        }
+    }
+    put(Entry::Finish("planner", stamp, 0.0));
+    put(Entry::Start("driver", stamp));
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+    if !host.is_empty() {
+        put(Entry::Hostname(&host));
+    }
+    for job in jobs {
+        dumped(job, stamp, &mut put);
+    }
+    Entry::Finish("driver", stamp, secs).print(&mut after);
+    Entry::PidDone("amdump", pid).print(&mut after);
+    (before, after)
+}
+
+fn dumped(job: &Job<'_>, stamp: &str, put: &mut dyn FnMut(Entry<'_>)) {
+    let Some(plan) = &job.plan else { return };
+    let dump = Dump { dle: &job.dle, datestamp: stamp, level: plan.level };
+    match &job.end {
+        Some(Ok(done)) => {
+            let header = &done.header;
+            let sums = Sums { native: header.native, client: header.client, server: header.server };
+            let bytes = header.server.map_or(0, |crc| crc.bytes);
+            let statistics = Statistics { secs: done.secs, bytes, orig_kb: header.orig_kb.unwrap_or(0) };
+            if let Some(estimate) = plan.estimate {
+                put(Entry::Estimate { dump, secs: 0, orig_kb: estimate.raw / 1024, kb: estimate.stored / 1024, kps: 0 });
+            }
+            if done.strange.is_empty() {
+                put(Entry::Dumped(dump, sums, statistics));
+            } else {
+                let said: Vec<&str> = done.strange.iter().map(String::as_str).collect();
+                put(Entry::Strange(dump, sums, statistics, &said));
+            }
+            put(Entry::Chunked(dump, header.server, statistics, true));
+        }
+        Some(Err(undone)) if undone.begun => put(Entry::Fail("dumper", dump, &undone.why)),
+        _ => {}
+    }
+}
+
+/// Returns the first of many words, for a receipt.
+pub fn shortened(said: &[String]) -> String {
+    let mut text = said.iter().map(|line| line.trim()).collect::<Vec<_>>().join("; ");
+    if text.len() > SHORT {
+        let end = (0..=SHORT).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}

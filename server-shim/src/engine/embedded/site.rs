@@ -1,0 +1,332 @@
+//! A config directory, opened: what amanda.conf and the disklist say, and where everything is.
+//!
+//! A vault has its paths written out in its amanda.conf, as Amanda wants them. When a drive is mounted elsewhere they are wrong;
+//! then the vault is read as if they had moved with it, and written anew before anything else is.
+
+mod moved;
+mod refused;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use amanda::conf::disklist::Disk;
+use amanda::conf::vault::disklist;
+use amanda::conf::{self, ConfError, Config, Source};
+use amanda::dle::Dle;
+use amanda::vtape::changer::ChgDisk;
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, Uid, User, access, geteuid};
+use wire::{ConfigName, HostName};
+
+use super::files::{self, Sure};
+use crate::engine::Trouble;
+
+/// How the first line of a vault's amanda.conf begins.
+pub(super) const MARK: &[u8] = b"# A vault of asyncamanda";
+
+/// The file that makes a directory a config.
+pub(super) const CONF: &str = "amanda.conf";
+
+/// The directory of our own things.
+const OWN: &str = ".asyncamanda";
+
+/// Days for which dumps are kept where no policy says it.
+const RETENTION_DAYS: u32 = 30;
+
+/// A config that this engine can serve.
+#[derive(Debug, Clone)]
+pub struct Site {
+    name: ConfigName,
+    directory: PathBuf,
+    config: Config,
+    disks: Vec<Disk>,
+    holding: PathBuf,
+    changer: ChgDisk,
+    /// The text of amanda.conf with other paths, when the vault was moved.
+    moved: Option<Vec<u8>>,
+}
+
+/// Reads files for the parser.
+struct Files<'a> {
+    /// The path of amanda.conf, and what is read instead of it.
+    instead: Option<(&'a Path, &'a [u8])>,
+}
+
+impl Source for Files<'_> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if let Some((_, text)) = self.instead.filter(|(instead, _)| *instead == path) {
+            return Ok(text.to_vec());
+        }
+        let mut bytes = Vec::new();
+        let file = File::open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidData, "not a regular file"));
+        }
+        file.take(conf::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+fn wrong(error: &ConfError) -> Trouble {
+    Trouble::config(error.to_string(), "correct this line; the configuration is Amanda's, see amanda.conf(5) and disklist(5)")
+}
+
+pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> Trouble {
+    let hint = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on this file system",
+        ErrorKind::ReadOnlyFilesystem => "mount the file system so that it can be written",
+        ErrorKind::PermissionDenied => "run this as the account that the directory belongs to",
+        _ => "look at the file system, and whether the drive is still plugged in",
+    };
+    Trouble::later(format!("{what} {}: {error}", path.display()), hint)
+}
+
+impl Site {
+    /// Reads a config's directory; nothing is written. Without a name it is a local vault, whose name stands in its amanda.conf
+    /// as `org`; a vault that was moved is read as if its paths had moved with it.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is wrong, and when the config has something that only Amanda itself can do.
+    pub fn open(directory: &Path, name: Option<&ConfigName>) -> Result<Self, Trouble> {
+        // Whoever had it before it was handed to Amanda may read no more than that.
+        Self::read(directory, name).map_err(|trouble| super::adopted::refuse(directory, &directory.join(OWN)).err().unwrap_or(trouble))
+    }
+
+    fn read(directory: &Path, name: Option<&ConfigName>) -> Result<Self, Trouble> {
+        let directory = directory.canonicalize().map_err(|error| failed("cannot open", directory, &error))?;
+        let conf = directory.join(CONF);
+        let mut config = Config::load(&directory, &Files { instead: None }).map_err(|error| wrong(&error))?;
+        let mut moved = None;
+        if name.is_none()
+            && let Some(text) = moved::text(&config, &directory, || Files { instead: None }.read(&conf))?
+        {
+            config = Config::load(&directory, &Files { instead: Some((&conf, &text)) }).map_err(|error| wrong(&error))?;
+            moved = Some(text);
+        }
+        let name = match name {
+            Some(name) => name.clone(),
+            None => org(&config)?,
+        };
+        let diskfile = config.diskfile();
+        let disks = conf::disklist::load(&mut config, &diskfile, &Files { instead: None }).map_err(|error| wrong(&error))?;
+        let (holding, changer) = refused::check(&config, &disks)?;
+        Ok(Self { name, directory, config, disks, holding, changer, moved })
+    }
+
+    /// Says whether a directory is a vault. One that is being made is none yet.
+    pub fn is_vault(directory: &Path) -> bool {
+        let conf = directory.join(CONF);
+        let marked = || {
+            let mut beginning = [0; MARK.len()];
+            File::open(&conf).and_then(|mut file| file.read_exact(&mut beginning)).is_ok_and(|()| beginning == MARK)
+        };
+        fs::metadata(&conf).is_ok_and(|metadata| metadata.is_file()) && (directory.join(OWN).is_dir() || marked())
+    }
+
+    /// Makes sure that this process may write here, and puts the paths of a vault that was moved right.
+    ///
+    /// # Errors
+    /// On a read-only file system, and when the directory belongs to another account.
+    pub fn for_writing(&self) -> Result<(), Trouble> {
+        let directory = &self.directory;
+        let metadata = fs::metadata(directory).map_err(|error| failed("cannot look at", directory, &error))?;
+        if access(directory, AccessFlags::W_OK) == Err(Errno::EROFS) {
+            let error = io::Error::from(Errno::EROFS);
+            return Err(failed("cannot write to", directory, &error));
+        }
+        super::adopted::refuse(directory, &self.own())?;
+        if metadata.uid() != geteuid().as_raw() {
+            return Err(Trouble::config(
+                format!("{} belongs to {}, and this runs as {}", directory.display(), account(metadata.uid()), account(geteuid().as_raw())),
+                format!("run this as {}: files of two accounts in one directory are of no use to either", account(metadata.uid())),
+            ));
+        }
+        access(directory, AccessFlags::W_OK | AccessFlags::X_OK)
+            .map_err(|errno| failed("cannot write to", directory, &io::Error::from(errno)))?;
+        if let Some(text) = &self.moved {
+            let conf = directory.join(CONF);
+            files::replace(&conf, text, Sure::Durable).map_err(|error| failed("cannot write", &conf, &error))?;
+        }
+        // Amanda makes these itself when they are not there. What lies elsewhere may be a drive that is not mounted.
+        let ours = [self.config.logdir(), self.config.indexdir(), self.config.infofile(), self.holding(), self.own()];
+        for path in ours.iter().map(PathBuf::as_path).chain([self.changer.directory()]).filter(|path| !path.is_dir()) {
+            if !path.starts_with(directory) {
+                return Err(failed("cannot use", path, &io::Error::from(ErrorKind::NotFound)));
+            }
+            files::make_directory(path).map_err(|error| failed("cannot make", path, &error))?;
+        }
+        let device =
+            |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(|error| failed("cannot look at", path, &error));
+        if device(&self.holding)? != device(self.changer.directory())? {
+            return Err(refused::other_file_system(&self.holding, self.changer.directory()));
+        }
+        Ok(())
+    }
+
+    /// Returns the config's name.
+    pub fn name(&self) -> &ConfigName {
+        &self.name
+    }
+
+    /// Returns its directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Returns what its amanda.conf says.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Returns its disks.
+    pub fn disks(&self) -> &[Disk] {
+        &self.disks
+    }
+
+    /// Returns the disks of a host that are ever dumped.
+    pub fn disks_of<'a>(&'a self, host: &'a HostName) -> impl Iterator<Item = &'a Disk> {
+        self.disks.iter().filter(move |disk| disk.dle.host == host.as_str() && !self.is_ignored(disk))
+    }
+
+    /// Says whether a disk is never dumped.
+    pub fn is_ignored(&self, disk: &Disk) -> bool {
+        disk.how(&self.config).is_none_or(|how| how.ignore() || how.strategy() == conf::Strategy::Skip)
+    }
+
+    /// Returns a disk.
+    pub fn disk(&self, dle: &Dle) -> Option<&Disk> {
+        self.disks.iter().find(|disk| disk.dle == *dle)
+    }
+
+    /// Returns the holding disk's directory.
+    pub fn holding(&self) -> PathBuf {
+        self.holding.clone()
+    }
+
+    /// Returns the directory of the indexes.
+    pub fn indexdir(&self) -> PathBuf {
+        self.config.indexdir()
+    }
+
+    /// Returns the changer over the volumes.
+    pub fn changer(&self) -> ChgDisk {
+        self.changer.clone()
+    }
+
+    /// Returns the directory of our own things.
+    pub fn own(&self) -> PathBuf {
+        self.directory.join(OWN)
+    }
+
+    /// Returns the bytes that a volume holds.
+    pub fn volume_bytes(&self) -> u64 {
+        self.config.tape_length_kb().saturating_mul(1024)
+    }
+
+    /// Returns the seconds for which dumps are kept.
+    pub fn retention(&self) -> i64 {
+        i64::from(self.config.retention_days().unwrap_or(RETENTION_DAYS)) * 86_400
+    }
+
+    /// Returns the names of the storage and its pool, which lines of logs have.
+    pub fn shelf(&self) -> (String, String) {
+        let storage = self.config.storage().map_or_else(|| self.name.to_string(), |section| section.name.clone());
+        let pool = self.config.storage().and_then(|section| section.settings.text("tapepool"));
+        let pool = pool.map_or_else(|| storage.clone(), |pool| pool.to_string_lossy().into_owned());
+        (storage, pool)
+    }
+
+    /// Returns the label of a new volume with this number; `None` when the config has no template for labels, or none that is left.
+    pub fn label(&self, number: u32) -> Option<String> {
+        let template = self.config.label_template()?;
+        let template = template.to_str()?;
+        let (first, last) = (template.find('%')?, template.rfind('%')?);
+        let width = last + 1 - first;
+        let digits = format!("{number:0width$}");
+        (digits.len() <= width).then(|| format!("{}{digits}{}", &template[..first], &template[last + 1..]))
+    }
+
+    /// Adds a disk to the disklist, durably; nothing happens when it is there. The dumptype is the vault's.
+    ///
+    /// # Errors
+    /// When the disklist cannot be written, or would not be one any more.
+    pub fn add_disk(&mut self, dle: &Dle, device: Option<&Path>) -> Result<(), Trouble> {
+        self.add(dle, device, "vault")
+    }
+
+    /// Adds a disk of a host that calls in, likewise.
+    ///
+    /// # Errors
+    /// As [`Self::add_disk`].
+    pub fn add_laptops_disk(&mut self, dle: &Dle, device: Option<&Path>) -> Result<(), Trouble> {
+        self.add(dle, device, "laptop")
+    }
+
+    fn add(&mut self, dle: &Dle, device: Option<&Path>, dumptype: &str) -> Result<(), Trouble> {
+        if let Some(disk) = self.disk(dle) {
+            let same = device.is_none_or(|device| disk.directory() == device);
+            return if same { Ok(()) } else { Err(taken(dle, disk)) };
+        }
+        // The header of a dump has room for so much of a name, and a disk whose dumps cannot be named cannot be dumped.
+        if dle.disk_bytes().len() > 255 || dle.disk_bytes().contains(&b'\n') {
+            return Err(Trouble::config(
+                format!("{dle} has a name that Amanda's files have no room for: 255 bytes at most, in one line"),
+                "give the disk a shorter name of its own, and its directory",
+            ));
+        }
+        let path = self.config.diskfile();
+        let mut text = Files { instead: None }.read(&path).map_err(|error| failed("cannot read", &path, &error))?;
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            text.push(b'\n');
+        }
+        let line = disklist([(dle, device)], dumptype);
+        text.extend(line.split_inclusive(|&byte| byte == b'\n').skip(1).flatten());
+        // Only what is still a disklist replaces the old one.
+        let mut config = self.config.clone();
+        let source = Files { instead: Some((&path, &text)) };
+        let disks = conf::disklist::load(&mut config, &path, &source).map_err(|error| wrong(&error))?;
+        if !disks.iter().any(|disk| disk.dle == *dle) {
+            return Err(Trouble::config(format!("{dle} cannot stand in {}", path.display()), "give the disk another name"));
+        }
+        refused::check(&config, &disks)?;
+        self.for_writing()?;
+        files::replace(&path, &text, Sure::Durable).map_err(|error| failed("cannot write", &path, &error))?;
+        (self.config, self.disks) = (config, disks);
+        Ok(())
+    }
+}
+
+fn taken(dle: &Dle, disk: &Disk) -> Trouble {
+    Trouble::config(
+        format!(
+            "{dle} stands in the disklist already, for the directory {}",
+            amanda::escape::printable(disk.directory().as_os_str().as_bytes())
+        ),
+        format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.line),
+    )
+}
+
+fn org(config: &Config) -> Result<ConfigName, Trouble> {
+    let org = config.org().and_then(|org| org.to_str()).unwrap_or_default();
+    org.parse().map_err(|error| {
+        Trouble::config(
+            format!("{} has no org that can be a vault's name: {error}", config.directory().join(CONF).display()),
+            "a vault's org is the name that it was given when it was made; nothing else tells two vaults apart",
+        )
+    })
+}
+
+fn account(uid: u32) -> String {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| format!("the account {uid}"), |user| user.name)
+}
+
+/// Returns the name of the account that this runs as.
+pub(super) fn own_account() -> String {
+    let uid = geteuid();
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
