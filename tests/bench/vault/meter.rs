@@ -28,11 +28,11 @@ impl Meter {
     ///
     /// # Errors
     /// When there is no cgroup2.
-    pub fn new() -> Result<Self, Box<dyn Error>> {
+    pub fn new(name: &str) -> Result<Self, Box<dyn Error>> {
         let mounts = fs::read_to_string("/proc/self/mounts")?;
         let mount = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|words| words.get(2) == Some(&"cgroup2"));
         let root = mount.and_then(|words| words.get(1).map(PathBuf::from)).ok_or("no cgroup2 is mounted, which counts processor time")?;
-        let group = root.join(format!("asyncamanda-bench-{}", std::process::id()));
+        let group = root.join(format!("asyncamanda-bench-{}-{name}", std::process::id()));
         fs::create_dir(&group)?;
         Ok(Self { group })
     }
