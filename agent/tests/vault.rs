@@ -91,7 +91,7 @@ fn a_drive_that_is_not_plugged_in_is_later_and_nothing_is_made_in_its_place() {
     vaults.ran(&["run"]).says(78, &["there is no vault", "asyncamanda now"]);
     vaults.ran(&["now"]).says(0, &[]);
     vaults.ran(&["run"]).is_silent(0);
-    fs::rename(vaults.path("mnt"), vaults.path("away")).expect("unplugged");
+    vaults.unplug("mnt", "away");
     vaults.make_due();
     for empty in [false, true] {
         if empty {
@@ -111,6 +111,23 @@ fn a_drive_that_is_not_plugged_in_is_later_and_nothing_is_made_in_its_place() {
     assert_eq!(vaults.chain("mnt/vault", "docs").0, 0);
     vaults.ran(&["now"]).says(0, &[]);
     assert_eq!(vaults.chain("mnt/vault", "docs").0, 1);
+}
+
+#[test]
+fn a_vault_that_was_removed_is_made_anew_by_a_person_and_by_no_scheduler() {
+    let vaults = Vaults::new();
+    vaults.configure("vault", &["docs"]);
+    vaults.ran(&["now"]).says(0, &[]);
+    vaults.ran(&["run"]).is_silent(0);
+    fs::remove_dir_all(vaults.path("vault")).expect("removed");
+    // Not due by the record, but a person must know at once: nothing holds what the record speaks of.
+    vaults.ran(&["run"]).says(78, &["there is no vault", "asyncamanda now"]);
+    let again = vaults.ran(&["now"]);
+    assert!(again.status == 0 && again.out.contains("Made "), "{}{}", again.out, again.err);
+    assert_eq!(vaults.chain("vault", "docs").0, 0, "it builds on nothing that is gone");
+    vaults.restore("vault", "docs", "back");
+    assert_eq!(vaults.tree("back"), vaults.tree("docs"));
+    vaults.ran(&["run"]).is_silent(0);
 }
 
 #[test]
@@ -285,7 +302,7 @@ fn what_programs_read_says_the_same() {
     assert!(run["result"] == "not-due", "{run}");
     let why = vaults.ran(&["why", "--json"]).json();
     assert!(why["due"] == false, "{why}");
-    fs::rename(vaults.path("vault"), vaults.path("away")).expect("unplugged");
+    vaults.unplug("vault", "away");
     let check = vaults.ran(&["check", "--json"]).json();
     assert!(check["exit"] == 75, "{check}");
     let now = vaults.ran(&["now", "--json"]).json();

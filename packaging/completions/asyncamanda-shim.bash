@@ -16,6 +16,9 @@ _asyncamanda__shim() {
             ",$1")
                 cmd="asyncamanda__shim"
                 ;;
+            asyncamanda__shim,adopt)
+                cmd="asyncamanda__shim__subcmd__adopt"
+                ;;
             asyncamanda__shim,check)
                 cmd="asyncamanda__shim__subcmd__check"
                 ;;
@@ -37,6 +40,12 @@ _asyncamanda__shim() {
             asyncamanda__shim,tunnel)
                 cmd="asyncamanda__shim__subcmd__tunnel"
                 ;;
+            asyncamanda__shim,vault)
+                cmd="asyncamanda__shim__subcmd__vault"
+                ;;
+            asyncamanda__shim,verify)
+                cmd="asyncamanda__shim__subcmd__verify"
+                ;;
             asyncamanda__shim__subcmd__tunnel,absent)
                 cmd="asyncamanda__shim__subcmd__tunnel__subcmd__absent"
                 ;;
@@ -50,12 +59,34 @@ _asyncamanda__shim() {
 
     case "${cmd}" in
         asyncamanda__shim)
-            opts="-h -V --config --help --version serve status run flush check runner tunnel"
+            opts="-h -V --config --help --version serve status run flush check vault verify adopt runner tunnel"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__adopt)
+            opts="-h --state --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -218,6 +249,58 @@ _asyncamanda__shim() {
         asyncamanda__subcmd__shim__subcmd__tunnel__subcmd__knows)
             opts="-h --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__vault)
+            opts="-h --disk --dumpcycle --retention --exclude --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --disk)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dumpcycle)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retention)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__verify)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

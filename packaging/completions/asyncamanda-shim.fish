@@ -32,6 +32,9 @@ complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "s
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "run" -d 'Run a config as amdump does, in turn with the laptops: for the nightly cron line'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "flush" -d 'Write what lies on the holding disks to the config\'s tapes'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "check" -d 'Find what would make a backup fail or wait, and how to mend it'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "vault" -d 'Make a config with volumes for engine = "embedded", or add disks to one'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "verify" -d 'Read every dump back and compare it with what was stored'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "adopt" -d 'Hand a vault to the installed Amanda, whose config it then is'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "runner" -d 'Start runs for the tickets that wait: the door\'s other side'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "tunnel" -d 'Answer ssh\'s questions: for ssh_config on this server'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand serve" -l host -d 'The host that this key stands for, as in the disklist' -r
@@ -48,6 +51,17 @@ complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand flush"
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -l config -d 'Read this configuration' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -l json -d 'Print JSON'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -l disk -d 'A disk to be in it, for a name that is not its directory as HOST:NAME=PATH; may be given several times' -r
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -l dumpcycle -d 'Days within which every disk wants a full dump, in a new one' -r
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -l retention -d 'Days for which a dump is kept, in a new one' -r
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -l exclude -d 'A pattern of what is left out, in a new one; may be given several times' -r
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand adopt" -l state -d 'Where the agent keeps what its incremental dumps build on; found by itself when it is where it usually is' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand adopt" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand runner" -l config -d 'Read this configuration' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand runner" -s h -l help -d 'Print help'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tunnel; and not __fish_seen_subcommand_from knows absent" -l config -d 'Read this configuration' -r -F

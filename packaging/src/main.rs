@@ -58,9 +58,22 @@ fn generated() -> io::Result<Files> {
     files.insert("man/asyncamanda.1".into(), man::page(agent(), "1", &words::agent())?);
     files.insert("man/asyncamanda-shim.8".into(), man::page(shim(), "8", &words::shim())?);
     for (name, command) in [("asyncamanda", agent()), ("asyncamanda-shim", shim())] {
-        complete(&mut files, name, &command);
+        complete(&mut files, name, &without_hidden(name, &command));
     }
     Ok(files)
+}
+
+/// Leaves out what nobody types, which completions would offer.
+fn without_hidden(name: &'static str, command: &Command) -> Command {
+    if !command.get_subcommands().any(Command::is_hide_set) {
+        return command.clone();
+    }
+    let visible = command.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    Command::new(name)
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_subcommand(true)
+        .args(command.get_arguments().cloned())
+        .subcommands(visible)
 }
 
 fn complete(files: &mut Files, name: &str, command: &Command) {

@@ -137,12 +137,22 @@ pub fn shim() -> Words {
             "serve runs as the account that laptops log in to. run, flush and check are for root and for the dump user; the program becomes the dump user \
              itself when root calls it. runner is started by the shim through sudo, or by a systemd unit. tunnel answers the questions that ssh's \
              configuration asks.",
+            "With engine = \"embedded\" no Amanda is needed: vault makes a config of Amanda's kind with volumes in directories, and each run is a process \
+             of this program that dumps the laptops through their sessions. There is no nightly run and no flush then. verify reads back what there \
+             is. adopt hands a vault, this server's or a person's, to the installed Amanda, which goes on with the next level; it refuses what \
+             it does not know, and changes nothing before everything has been looked at.",
         ],
         exit_status: statuses(&[
             (Exit::Done, "Done, or nothing to do."),
-            (Exit::Failed, "It was tried and failed: a disk of the run has no backup, or a volume could not be written."),
+            (
+                Exit::Failed,
+                "It was tried and failed: a disk of the run has no backup, a volume could not be written, or verify has found damage.",
+            ),
             (Exit::Usage, "The command line is wrong."),
-            (Exit::Later, "Not now: the queue is full, a budget is used up, or something on this machine is short."),
+            (
+                Exit::Later,
+                "Not now: the queue is full, a budget is used up, a vault is being written to, or something on this machine is short.",
+            ),
             (Exit::Protocol, "The laptop and this program do not understand each other."),
             (Exit::Refused, "This key, host, account or request is not allowed."),
             (Exit::Config, "shim.toml or Amanda's configuration is wrong; check has found something that makes backups fail."),
@@ -161,6 +171,10 @@ pub fn shim() -> Words {
             ("/var/lib/asyncamanda-shim/runner/runner.log", "What the runner did."),
             ("/run/asyncamanda/hosts/HOST/mux", "The control socket through which Amanda's ssh reaches a laptop that is connected."),
             ("/etc/ssh/ssh_config.d/asyncamanda.conf", "Tells Amanda's ssh where that socket is, and what to say when nobody is there."),
+            (
+                "/etc/amanda/CONFIG/",
+                "With engine = \"embedded\": a config with its volumes, unless config_dir names another place for them.",
+            ),
             ("/run/asyncamanda/locks/", "Locks; the files stay, a lock goes with its holder."),
         ]),
         examples: vec![
@@ -170,6 +184,9 @@ pub fn shim() -> Words {
                 "The nightly line in the crontab of the dump user, in the place of amdump:",
                 "45 0 * * 2-6  /usr/bin/asyncamanda-shim run daily",
             ),
+            ("A server without an Amanda, for two laptops:", "asyncamanda-shim vault laptops --disk laptop1:/home --disk laptop2:/home"),
+            ("Read back every dump that it has:", "asyncamanda-shim verify laptops"),
+            ("Hand a person's vault to the installed Amanda:", "asyncamanda-shim adopt /media/ada/usb/vault documents"),
             ("Ask a laptop that is connected, as the dump user:", "amcheck -c daily laptop1"),
             (
                 "The line of a laptop's key in authorized_keys:",

@@ -12,9 +12,10 @@ use crate::child;
 use crate::config::{Config, Door, EngineKind, Reach};
 use crate::door;
 use crate::durable;
-use crate::engine::amanda::check::{Finding, findings};
+use crate::engine::amanda::check::findings;
 use crate::engine::amanda::programs::Programs;
 use crate::engine::amanda::survey;
+use crate::engine::{Finding, dumper};
 use crate::report::Words;
 use crate::runner::order::{self, What};
 use crate::runner::record::Settled;
@@ -26,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Orders a run or a flush, waits for it, and returns its lines.
 pub fn order(config: &Config, what: What, name: &ConfigName) -> Result<(Exit, Vec<String>), Words> {
+    if config.engine == EngineKind::Embedded {
+        return Err(dumper::no_orders().into());
+    }
     start::become_dump_user(config)?;
     let layout = config.layout();
     let here = |error: io::Error| {
@@ -77,12 +81,15 @@ pub fn check(config: &Config, only: Option<&HostName>) -> Result<Vec<Finding>, W
         found.push(Finding {
             serious: true,
             what: "engine = \"none\" makes no dumps".to_owned(),
-            mend: "set engine = \"amanda\"".to_owned(),
+            mend: "set engine = \"amanda\", or \"embedded\"".to_owned(),
         });
         return Ok(found);
     }
     // From here on as the runner will do it.
     start::become_dump_user(config)?;
+    if config.engine == EngineKind::Embedded && config.flush.is_some() {
+        found.push(Finding::minor("[flush] has no meaning with engine = \"embedded\"", "take it out of shim.toml"));
+    }
     let programs = Programs::new(&config.amanda_sbin);
     let mut configs: Vec<&ConfigName> =
         config.hosts.iter().filter(|(host, _)| only.is_none_or(|only| only == *host)).map(|(_, rule)| &rule.config).collect();
@@ -95,6 +102,10 @@ pub fn check(config: &Config, only: Option<&HostName>) -> Result<Vec<Finding>, W
             .filter(|(host, rule)| rule.config == *name && only.is_none_or(|only| only == *host))
             .map(|(host, _)| host.clone())
             .collect();
+        if config.engine == EngineKind::Embedded {
+            found.extend(dumper::check::findings(config, name, &hosts));
+            continue;
+        }
         match survey::settings(&programs, name).and_then(|settings| Ok((settings, survey::entries(&programs, name)?))) {
             Ok((settings, entries)) => {
                 found.extend(findings(name.as_str(), &settings, &entries, &hosts));
@@ -127,10 +138,11 @@ fn installation(config: &Config) -> Vec<Finding> {
     let mut serious = |what: String, mend: String| found.push(Finding { serious: true, what, mend });
     let layout = config.layout();
     let Ok(Some(dump)) = User::from_name(&config.dump_user) else {
-        serious(
-            format!("there is no user \"{}\", Amanda's account", config.dump_user),
-            "install amanda-server, or set dump_user".to_owned(),
-        );
+        let mend = match config.engine {
+            EngineKind::Embedded => "make an account that owns the backups, or set dump_user",
+            EngineKind::Amanda | EngineKind::None => "install amanda-server, or set dump_user",
+        };
+        serious(format!("there is no user \"{}\", Amanda's account", config.dump_user), mend.to_owned());
         return found;
     };
     let group = Group::from_gid(dump.gid).ok().flatten().map_or_else(|| dump.gid.to_string(), |group| group.name);

@@ -1,9 +1,12 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use wire::{ConfigName, HostName};
+
+use crate::vault::make::{NewDisk, Order};
 
 /// Let laptops ask this Amanda server to back them up
 #[derive(Debug, Parser)]
@@ -57,13 +60,109 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a config with volumes for engine = "embedded", or add disks to one
+    Vault {
+        /// The config: a directory of this name is made in shim.toml's config_dir
+        #[arg(id = "CONFIG", value_name = "CONFIG")]
+        name: ConfigName,
+        /// What it is to be like
+        #[command(flatten)]
+        order: VaultOrder,
+    },
+    /// Read every dump back and compare it with what was stored
+    Verify {
+        /// A config in shim.toml's config_dir, or the directory of a vault
+        #[arg(value_name = "CONFIG|VAULT")]
+        name: String,
+    },
+    /// Hand a vault to the installed Amanda, whose config it then is
+    ///
+    /// Its dumps and its history stay where they are. Nothing is changed before all of it is known to work; a call that was cut off is
+    /// made again.
+    Adopt {
+        /// The vault's directory
+        #[arg(value_name = "VAULT")]
+        directory: PathBuf,
+        /// The name of the new config
+        #[arg(id = "CONFIG", value_name = "CONFIG")]
+        name: ConfigName,
+        /// Where the agent keeps what its incremental dumps build on; found by itself when it is where it usually is
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+    },
     /// Start runs for the tickets that wait: the door's other side
     Runner,
+    /// Be a run of the embedded engine: started by the runner
+    #[command(hide = true)]
+    Dumper {
+        /// What to do
+        #[command(subcommand)]
+        command: DumperCommand,
+    },
     /// Answer ssh's questions: for ssh_config on this server
     Tunnel {
         /// The question
         #[command(subcommand)]
         command: TunnelCommand,
+    },
+}
+
+/// What a vault is to be like.
+#[derive(Debug, clap::Args)]
+pub struct VaultOrder {
+    /// A disk to be in it, for a name that is not its directory as HOST:NAME=PATH; may be given several times
+    #[arg(long = "disk", value_name = "HOST:PATH")]
+    disks: Vec<NewDisk>,
+    /// Days within which every disk wants a full dump, in a new one
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    dumpcycle: Option<u32>,
+    /// Days for which a dump is kept, in a new one
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    retention: Option<u32>,
+    /// A pattern of what is left out, in a new one; may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<OsString>,
+}
+
+impl From<VaultOrder> for Order {
+    fn from(typed: VaultOrder) -> Self {
+        Self { disks: typed.disks, dumpcycle: typed.dumpcycle, retention: typed.retention, exclude: typed.exclude }
+    }
+}
+
+impl Command {
+    /// Tells whether it may do without a shim.toml.
+    pub fn needs_no_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Adopt { .. } | Self::Vault { .. } | Self::Verify { .. } | Self::Dumper { command: DumperCommand::HandOver { .. } }
+        )
+    }
+}
+
+/// What the runner starts.
+#[derive(Debug, Subcommand)]
+pub enum DumperCommand {
+    /// Make the dumps of a run
+    Run {
+        /// The run
+        id: String,
+    },
+    /// Put a vault right and mark it as a config of Amanda's: started by adopt, as the vault's account
+    HandOver {
+        /// The vault
+        directory: PathBuf,
+        /// The config
+        #[arg(id = "CONFIG", value_name = "CONFIG")]
+        name: ConfigName,
+    },
+    /// Look at a laptop on the way a dump would take
+    Check {
+        /// The config
+        #[arg(id = "CONFIG", value_name = "CONFIG")]
+        name: ConfigName,
+        /// The laptop
+        host: HostName,
     },
 }
 

@@ -54,6 +54,8 @@ pub enum EngineKind {
     /// The installed Amanda.
     #[default]
     Amanda,
+    /// A small Amanda server in this program, on Amanda's own files: no Amanda is needed.
+    Embedded,
     /// None: every trigger is answered with FAILED receipts. For measuring the way there and back.
     None,
 }
@@ -180,6 +182,9 @@ pub struct Config {
     /// Where Amanda's programs are.
     #[serde(default = "default_sbin")]
     pub amanda_sbin: PathBuf,
+    /// Where the configs are that the embedded engine serves: directories with an amanda.conf. Amanda itself knows where its own are.
+    #[serde(default = "default_config_dir")]
+    pub config_dir: PathBuf,
     /// The runner.
     #[serde(default)]
     pub runner: Runner,
@@ -218,9 +223,15 @@ impl Config {
         nix::unistd::User::from_name(&self.dump_user).ok().flatten().map(|user| (user.uid.as_raw(), user.gid.as_raw()))
     }
 
-    /// Returns the shared config that an overlay must share its catalog with; the host's own config when no tapes are fed.
+    /// Returns the shared config that an overlay must share its catalog with; the host's own config when no tapes are fed. The
+    /// embedded engine leaves nothing behind that would have to be flushed.
     pub fn shared_config<'a>(&'a self, own: &'a ConfigName) -> &'a ConfigName {
-        self.flush.as_ref().map_or(own, |flush| &flush.config)
+        self.flush.as_ref().filter(|_| self.engine == EngineKind::Amanda).map_or(own, |flush| &flush.config)
+    }
+
+    /// Returns the directory of a config that the embedded engine serves.
+    pub fn config_directory(&self, config: &ConfigName) -> PathBuf {
+        self.config_dir.join(config.as_str())
     }
 }
 
@@ -235,6 +246,9 @@ fn default_dump_user() -> String {
 }
 fn default_sbin() -> PathBuf {
     "/usr/sbin".into()
+}
+fn default_config_dir() -> PathBuf {
+    "/etc/amanda".into()
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -274,6 +288,12 @@ fn parse_bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.checked_mul(unit)
+}
+
+/// Returns what holds where there is no shim.toml: every key has a default.
+pub fn usual() -> Config {
+    let config = parse("").expect("an empty file is valid");
+    Config { file: DEFAULT_FILE.into(), ..config }
 }
 
 /// Reads shim.toml, refusing one that others may write.
@@ -325,6 +345,7 @@ mod tests {
         let config = parse("").expect("all keys have defaults");
         assert_eq!(config.engine, EngineKind::Amanda);
         assert_eq!(config.state, PathBuf::from("/var/lib/asyncamanda-shim"));
+        assert_eq!(config.config_directory(&"daily".parse().expect("name")), PathBuf::from("/etc/amanda/daily"));
         assert_eq!((config.limits.parallel_runs, config.limits.second_run_after.as_secs()), (2, 300));
         assert_eq!(config.runner.door, Door::Sudo);
     }
@@ -336,6 +357,15 @@ mod tests {
         let flush = config.flush.expect("flush");
         assert_eq!((flush.after, flush.at), (Some(20 << 30), chrono::NaiveTime::from_hms_opt(3, 30, 0)));
         assert_eq!(config.hosts[&"laptop1".parse::<HostName>().expect("host")].config.as_str(), "laptops");
+    }
+
+    #[test]
+    fn only_amandas_own_tapes_are_shared() {
+        let shared = |engine: &str| {
+            let config = parse(&format!("engine = \"{engine}\"\n[flush]\nconfig = \"tapes\"\n")).expect("valid");
+            config.shared_config(&"own".parse().expect("name")).to_string()
+        };
+        assert_eq!((shared("amanda"), shared("embedded")), ("tapes".to_owned(), "own".to_owned()));
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wire::{HostName, Receipt};
+use wire::{HostName, Outcome, Receipt};
 
 use crate::durable;
 use crate::layout::Layout;
+use crate::lock;
 
 /// `latest/HOST.json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,44 @@ impl Latest {
     /// Reads a host's last receipts; an unreadable file is as if there were none (the laptop's disks are then due).
     pub fn load(layout: &Layout, host: &HostName) -> io::Result<Self> {
         Ok(durable::read_json(&layout.latest_of(host))?.unwrap_or_default())
+    }
+
+    /// Changes a host's last receipts, durably; whoever else does so meanwhile waits.
+    pub fn change(layout: &Layout, host: &HostName, change: impl FnOnce(&mut Self)) -> io::Result<()> {
+        let _held = lock::take(&layout.latest_lock())?;
+        let before = Self::load(layout, host).unwrap_or_default();
+        let mut latest = before.clone();
+        change(&mut latest);
+        if latest == before {
+            return Ok(());
+        }
+        durable::write_json(&layout.latest_of(host), &latest, 0o640)
+    }
+
+    /// Takes what a catalog has of the host's disks now: a backup that cannot be restored any more is none.
+    pub fn restated(&mut self, now: &[Receipt]) {
+        for there in now {
+            let same = |other: &Receipt| other.disk == there.disk && other.config == there.config;
+            self.backup.retain(|other| !same(other));
+            let Some(last) = self.last.iter_mut().find(|last| same(last)) else {
+                self.last.push(there.clone());
+                continue;
+            };
+            let is_it = (&last.datestamp, last.level) == (&there.datestamp, there.level);
+            let is_later = if last.datestamp.is_empty() { there.started > last.started } else { there.datestamp > last.datestamp };
+            if last.is_backup() && !(is_it && there.is_backup()) && !is_later {
+                last.outcome = Outcome::Failed;
+                last.chain.clear();
+                let gone = || "it was backed up, and what it would be restored from is not on the volumes any more".to_owned();
+                last.reason = if there.is_backup() || there.reason.is_empty() { gone() } else { there.reason.clone() };
+            }
+            match (there.is_backup(), is_it && last.is_backup()) {
+                (false, _) => {}
+                (true, true) => last.chain.clone_from(&there.chain),
+                (true, false) if is_later => *last = there.clone(),
+                (true, false) => self.backup.push(there.clone()),
+            }
+        }
     }
 
     /// Takes the receipts of one more run.
@@ -105,6 +144,49 @@ mod tests {
         assert_eq!((latest.last[0].run.as_str(), latest.backup[0].run.as_str()), ("3", "1"));
         latest.add(&[receipt("4", Outcome::Strange)], 400, day);
         assert_eq!((latest.last.len(), latest.backup.len()), (1, 0));
+    }
+
+    #[test]
+    fn what_a_catalog_has_now_is_what_counts() {
+        let at = |stamp: &str, outcome, places: &str| {
+            let mut receipt = receipt("", outcome);
+            receipt.datestamp = stamp.to_owned();
+            receipt.chain = vec![Base { level: 0, datestamp: stamp.to_owned(), places: vec![places.to_owned()] }];
+            if outcome == Outcome::Failed {
+                receipt.chain.clear();
+                receipt.reason = "slot 1 is gone".to_owned();
+            }
+            receipt
+        };
+        let ok = |stamp: &str, places: &str| at(stamp, Outcome::Ok, places);
+        let failed = |stamp: &str| at(stamp, Outcome::Failed, "");
+        let told = |last: Vec<Receipt>, backup: Vec<Receipt>, now: Receipt| {
+            let mut latest = Latest { last, backup, runs: vec![] };
+            latest.restated(&[now]);
+            let shown =
+                |receipts: &[Receipt]| receipts.iter().map(|receipt| (receipt.datestamp.clone(), receipt.is_backup())).collect::<Vec<_>>();
+            let place = latest.last[0].chain.first().map(|base| base.places[0].clone());
+            (shown(&latest.last), shown(&latest.backup), place, latest.last[0].reason.clone())
+        };
+        let (one, two) = ("1".to_owned(), "2".to_owned());
+        let none = String::new();
+        // Still there, at another place.
+        assert_eq!(told(vec![ok("1", "a")], vec![], ok("1", "b")), (vec![(one.clone(), true)], vec![], Some("b".to_owned()), none.clone()));
+        // Gone, and nothing is left of the disk; or an older one is left.
+        let gone = |why: &str| why.to_owned();
+        assert_eq!(told(vec![ok("1", "a")], vec![], failed("1")), (vec![(one.clone(), false)], vec![], None, gone("slot 1 is gone")));
+        let (last, backup, _, reason) = told(vec![ok("2", "a")], vec![], ok("1", "b"));
+        assert_eq!((last, backup), (vec![(two.clone(), false)], vec![(one.clone(), true)]));
+        assert!(reason.contains("not on the volumes any more"), "{reason}");
+        // One that was taped later by somebody else than its own run.
+        assert_eq!(told(vec![ok("1", "a")], vec![], ok("2", "b")).0, [(two.clone(), true)]);
+        // A failure keeps what was there before it beside it, as long as that is there.
+        assert_eq!(told(vec![failed("2")], vec![ok("1", "a")], ok("1", "b")).1, [(one.clone(), true)]);
+        assert_eq!(told(vec![failed("2")], vec![ok("1", "a")], failed("1")).1, []);
+        // Of one that nobody here had heard of.
+        let mut latest = Latest::default();
+        latest.restated(&[ok("1", "a")]);
+        assert_eq!(latest.last.len(), 1);
     }
 
     #[test]

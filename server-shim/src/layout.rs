@@ -5,6 +5,8 @@
 //!     .check-HOST@ID.json  requests of laptops to be checked, answered like tickets
 //! STATE/runner/           the dump user's; set-gid to the shim's group, who may read
 //!     runs/ID.json        runs that have not been settled
+//!     runs/ID.out         what their programs print
+//!     runs/ID.progress, ID.brought   the embedded engine: how far it is, what a run brought
 //!     results/HOST@ID.json  receipts of settled tickets, kept for a week; +ID.json for orders
 //!     latest/HOST.json    the last receipts of each host
 //!     retries/HOST@ID.json  what is known of a ticket whose run was cut off
@@ -49,6 +51,18 @@ impl Layout {
     pub fn runs(&self) -> PathBuf {
         self.runner().join("runs")
     }
+    /// What a run's programs print.
+    pub fn run_words(&self, run: &str) -> PathBuf {
+        self.runs().join(format!("{run}.out"))
+    }
+    /// How far the embedded engine is with a run.
+    pub fn run_progress(&self, run: &str) -> PathBuf {
+        self.runs().join(format!("{run}.progress"))
+    }
+    /// What the embedded engine brought: written when a run is over.
+    pub fn run_brought(&self, run: &str) -> PathBuf {
+        self.runs().join(format!("{run}.brought"))
+    }
     /// One laptop's request to be checked, hidden beside the tickets: the queue passes it over.
     pub fn check_request(&self, ticket: &Ticket) -> PathBuf {
         self.queue().join(format!("{CHECK}{}", ticket.file_name()))
@@ -72,6 +86,10 @@ impl Layout {
     /// The last receipts of one host.
     pub fn latest_of(&self, host: &HostName) -> PathBuf {
         self.latest().join(format!("{host}.json"))
+    }
+    /// Held for one change of the last receipts.
+    pub fn latest_lock(&self) -> PathBuf {
+        self.latest().join(".lock")
     }
     /// What an administrator asked for.
     pub fn orders(&self) -> PathBuf {

@@ -11,7 +11,7 @@
 //! - [`queue`]: tickets, and whose turn it is · [`lock`]: locks that can be asked about · [`door`]: how the runner is started
 //! - [`runner`]: the one that starts runs and settles them · [`processes`]: what still lives
 //! - [`engine`]: ways of making dumps · [`latest`], [`standing`]: what the runner publishes
-//! - [`status`], [`admin`]: what an administrator sees and does · [`report`]: words
+//! - [`status`], [`admin`]: what an administrator sees and does · [`vault`]: vaults, as a whole · [`report`]: words
 //! - [`config`], [`layout`], [`durable`], [`child`], [`sys`]: shim.toml, paths, small files, programs, one system call
 
 pub mod admin;
@@ -36,11 +36,14 @@ pub mod status;
 pub mod status_words;
 pub mod sys;
 pub mod tunnel;
+pub mod vault;
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
-use cli::{Cli, Command, TunnelCommand};
+use cli::{Cli, Command, DumperCommand, TunnelCommand};
 use config::Config;
+use engine::dumper;
 use report::Words;
 use runner::order::What;
 use wire::Exit;
@@ -48,6 +51,10 @@ use wire::Exit;
 /// Does what the command line says; errors are words with an exit status.
 pub fn run(cli: Cli) -> Result<Exit, Words> {
     let config = match config::load(&cli.config) {
+        // A vault needs no server.
+        Err(config::ConfigError::Read { .. }) if cli.config == Path::new(config::DEFAULT_FILE) && cli.command.needs_no_server() => {
+            config::usual()
+        }
         // ssh asks this about every host that Amanda's account connects to, and nobody wants to hear of it each time.
         Err(_) if matches!(cli.command, Command::Tunnel { command: TunnelCommand::Knows { .. } }) => return Ok(Exit::Failed),
         config => config?,
@@ -68,7 +75,30 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
             print_order(&config, What::Flush, &name)
         }
         Command::Check { host, json } => show_check(&config, host.as_ref(), json),
+        Command::Vault { name, order } => {
+            vault::make::vault(&config, &name, &order.into())?.iter().for_each(|line| say(line));
+            Ok(Exit::Done)
+        }
+        Command::Verify { name } => {
+            let (exit, lines) = vault::verify::command(&config, &name)?;
+            lines.iter().for_each(|line| say(line));
+            Ok(exit)
+        }
+        Command::Adopt { directory, name, state } => {
+            vault::adopt::adopt(&config, &vault::adopt::Wish { directory, name, state })?.iter().for_each(|line| say(line));
+            Ok(Exit::Done)
+        }
         Command::Runner => be_the_runner(&config),
+        Command::Dumper { command: DumperCommand::Run { id } } => dumper::process::work(&config, &id),
+        Command::Dumper { command: DumperCommand::HandOver { directory, name } } => {
+            vault::adopt::as_owner(&directory, &name).map(|()| Exit::Done)
+        }
+        Command::Dumper { command: DumperCommand::Check { name, host } } => {
+            runner::start::become_dump_user(&config)?;
+            let looked = dumper::check::look(&config, &name, &host);
+            looked.lines.iter().for_each(|line| say(line));
+            Ok(looked.exit)
+        }
         Command::Tunnel { command: TunnelCommand::Knows { host } } => {
             Ok(if tunnel::ask::knows(&config, &host) { Exit::Done } else { Exit::Failed })
         }
@@ -99,6 +129,11 @@ fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
+/// Prints a line that may have names in it.
+fn say(line: &str) {
+    print(&format!("{}\n", amanda::escape::printable(line.as_bytes())));
+}
+
 fn show_status(config: &Config, json: bool, watch: bool) -> Result<Exit, Words> {
     // Root looks as the dump user does, whose logs tell how far a run is that was typed by hand.
     if nix::unistd::geteuid().is_root() {
@@ -121,9 +156,7 @@ fn show_status(config: &Config, json: bool, watch: bool) -> Result<Exit, Words> 
 
 fn print_order(config: &Config, what: What, name: &wire::ConfigName) -> Result<Exit, Words> {
     let (exit, lines) = admin::order(config, what, name)?;
-    for line in lines {
-        print(&format!("{}\n", amanda::escape::printable(line.as_bytes())));
-    }
+    lines.iter().for_each(|line| say(line));
     Ok(exit)
 }
 

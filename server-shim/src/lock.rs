@@ -57,19 +57,36 @@ fn words_of(path: &Path) -> PathBuf {
     words.into()
 }
 
-/// Takes the lock if nobody has it.
-///
-/// `what` and `now` (seconds since the epoch) are written down for those who ask; a lock that is held for an instant has no
-/// words. The lock's file stays for ever: removing it lets two processes hold "the same" lock.
-pub fn try_take(path: &Path, what: &str, now: i64) -> io::Result<Option<Guard>> {
-    let file = OpenOptions::new()
+/// Opens a lock's file, which stays for ever: removing it lets two processes hold "the same" lock.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
-        .open(path)?;
+        .open(path)
+}
+
+/// Waits until nobody has the lock, and takes it: for one that is only ever held for one small write.
+pub fn take(path: &Path) -> io::Result<Guard> {
+    let file = open(path)?;
+    loop {
+        match fcntl(&file, FcntlArg::F_OFD_SETLKW(&whole_file(libc::F_WRLCK))) {
+            Ok(_) => return Ok(Guard { _file: file, words: None }),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// Takes the lock if nobody has it.
+///
+/// `what` and `now` (seconds since the epoch) are written down for those who ask; a lock that is held for an instant has no
+/// words.
+pub fn try_take(path: &Path, what: &str, now: i64) -> io::Result<Option<Guard>> {
+    let file = open(path)?;
     match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_WRLCK))) {
         Ok(_) => {}
         Err(Errno::EAGAIN | Errno::EACCES) => return Ok(None),

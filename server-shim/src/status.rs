@@ -197,6 +197,9 @@ fn add_foreign(config: &Config, runs: &mut Vec<LiveRun>) {
     runs.retain(|run| !foreign(run) || run.leader.is_some_and(processes::is_alive));
     let known: BTreeSet<u32> = runs.iter().filter_map(|run| run.leader).map(|leader| leader.pid).collect();
     let ours: BTreeSet<u32> = runs.iter().filter(|run| !foreign(run)).filter_map(|run| run.leader).map(|leader| leader.pid).collect();
+    if config.engine == EngineKind::Embedded {
+        return;
+    }
     let engine = AmandaEngine::new(config);
     let Some(owner) = config.dump_uid() else { return };
     for other in processes::foreign(owner, &ours).unwrap_or_default() {

@@ -7,6 +7,7 @@ mod vault;
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicI64;
@@ -46,7 +47,9 @@ fn one_run_for_those_who_kill_it() {
     let receipts = run_with(&site, "run", &[all()], &FakeAt(&fake, site.indexdir()), &Ears::default(), &|| now).expect("a run");
     // Printed before it ends: what is claimed from here on.
     for receipt in receipts.iter().filter(|receipt| receipt.is_backup()) {
-        println!("CLAIMED {} {} {}", receipt.disk.as_os_str().to_string_lossy(), receipt.datestamp, receipt.level.unwrap_or(99));
+        let disk = receipt.disk.as_os_str().to_string_lossy();
+        let line = format!("CLAIMED {disk} {} {}\n", receipt.datestamp, receipt.level.unwrap_or(99));
+        std::io::stdout().write_all(line.as_bytes()).expect("printed");
     }
 }
 

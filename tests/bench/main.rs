@@ -1,10 +1,11 @@
 //! Ratios, measured in one run on one machine, for people to look at: nothing is asserted here.
 //!
-//! `cargo build --release --workspace --bins && target/release/bench [dry|trigger|waiting|eight|tunnel …]`, as root. Things that are
+//! `cargo build --release --workspace --bins && target/release/bench [dry|trigger|waiting|eight|tunnel|vault …]`, as root. Things that are
 //! compared take turns (A B A B), and medians are shown, so that a busy moment hits both.
 
 mod table;
 mod tunnel;
+mod vault;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -42,9 +43,11 @@ fn main() -> ExitCode {
         ("waiting", waiting),
         ("eight", eight),
         ("tunnel", tunnel::tunnel),
+        ("vault-small", vault::small),
+        ("vault-large", vault::large),
     ];
     for (name, part) in parts {
-        if wanted.is_empty() || wanted.iter().any(|want| want == name) {
+        if wanted.is_empty() || wanted.iter().any(|want| name == want || name.starts_with(&format!("{want}-"))) {
             eprintln!("bench: {name} …");
             if let Err(error) = part(&mut table) {
                 eprintln!("bench: {name}: {error}");

@@ -24,6 +24,8 @@ pub struct Amanda {
     pub overlay: String,
     /// Where holding disk, vtapes, logs, indexes and curinfo lie.
     pub root: PathBuf,
+    /// The holding disk.
+    pub hold: PathBuf,
 }
 
 /// One line of a run log that speaks of a disk.
@@ -57,9 +59,16 @@ pub struct Found {
 }
 
 impl Amanda {
+    /// Names the place where an office without an Amanda has its vault.
+    pub fn absent(dir: &Path, name: &str) -> Self {
+        let root = dir.join("configs").join(name);
+        Self { config: name.to_owned(), overlay: format!("{name}-own"), hold: root.join("holding"), root }
+    }
+
     /// Writes the configs and makes their directories.
     pub fn make(dir: &Path, name: &str, plan: &Plan, hosts: &[Host], ssh: Option<(u16, &Path)>) -> Self {
-        let amanda = Self { config: name.to_owned(), overlay: format!("{name}-own"), root: dir.join("amanda") };
+        let root = dir.join("amanda");
+        let amanda = Self { config: name.to_owned(), overlay: format!("{name}-own"), hold: root.join("hold"), root };
         for part in
             ["", "hold", "log", "index", "info", "gnutar-lists", "vtapes", "vtapes/slot1", "vtapes/slot2", "vtapes/slot3", "vtapes/slot4"]
         {

@@ -112,7 +112,7 @@ impl Background {
         while status.is_none() && self.begin.elapsed() < within {
             status = self.child.try_wait().expect("our own child");
             if status.is_none() {
-                wait::glance();
+                wait::blink(self.begin.elapsed());
             }
         }
         let took = self.begin.elapsed();

@@ -10,7 +10,7 @@ use crate::world::World;
 
 impl World {
     /// Writes what an administrator of a server with a tunnel has below /etc/ssh, for this world's own shim.
-    fn write_drop_in(&self) {
+    pub(crate) fn write_drop_in(&self) {
         let shim = format!("{} --config {}", self.program("asyncamanda-shim").display(), self.shim_toml().display());
         let text = format!(
             "Match localuser {DUMP_USER} exec \"{shim} tunnel knows %n\"\n    ControlMaster no\n    ControlPath {dir}/run/hosts/%n/mux\n    \
@@ -36,7 +36,8 @@ impl World {
         system::directory(&run.join("locks"), DUMP_USER, LOGIN, 0o2750);
         // What the shim binds here belongs to the dump user's group.
         system::directory(&run.join("hosts"), LOGIN, DUMP_USER, 0o2750);
-        if self.hosts.iter().any(|host| host.cable.is_some()) {
+        // An office needs none: nothing there starts an ssh.
+        if !self.plan.office && self.hosts.iter().any(|host| host.cable.is_some()) {
             self.write_drop_in();
         }
         self.write_shim_toml("");

@@ -12,9 +12,10 @@
 //!
 //! Reading order: [`plan`] and [`world`] (what is wanted, and what there is), [`install`] and [`leave`] (how it comes and goes), [`laptop`] and [`shim`] (the two programs as their users call them), [`caller`] (the protocol by hand),
 //! [`amanda`] and [`restore`] (the engine, and what it has), [`tree`] (source trees), [`gate`] (dumps that wait until told),
-//! [`net`] and [`relay`] (laptops that nothing can reach, and what may happen to a connection on its way), [`torture`], [`life`] and [`compare`]
+//! [`office`] (a server that has no Amanda), [`net`] and [`relay`] (laptops that nothing can reach, and what may happen to a connection on its way), [`torture`], [`life`] and [`compare`]
 //! (trees that make backups difficult, what happens to them, and every difference between two), [`talk`], [`lying_server`] and [`lying_laptop`] (each side of the
 //! protocol played by a test),
+//! [`home`], [`vault`], [`faults`] and [`ordeal`] (a machine without any of this: a directory to back up into, what is in it, and what can go wrong with it),
 //! [`basis`] (what a laptop's next dump builds on), [`procs`] and [`watch`] (who is alive; who dumps what), [`says`] (what tests of bad input repeat), [`sshd`], [`system`], [`child`], [`wait`].
 
 pub mod amanda;
@@ -22,7 +23,9 @@ pub mod basis;
 pub mod caller;
 pub mod child;
 pub mod compare;
+pub mod faults;
 pub mod gate;
+pub mod home;
 pub mod install;
 pub mod laptop;
 pub mod leave;
@@ -31,6 +34,8 @@ pub mod lying_laptop;
 pub mod lying_server;
 pub mod mount;
 pub mod net;
+pub mod office;
+pub mod ordeal;
 pub mod plan;
 pub mod procs;
 pub mod relay;
@@ -42,13 +47,17 @@ pub mod system;
 pub mod talk;
 pub mod torture;
 pub mod tree;
+pub mod vault;
 pub mod wait;
 pub mod watch;
 pub mod world;
 
 pub use caller::Caller;
 pub use child::{Background, Finished};
+pub use faults::Faults;
+pub use home::{Home, Whose};
 pub use laptop::Laptop;
 pub use plan::Plan;
+pub use vault::Vault;
 pub use wait::until;
 pub use world::{Host, World};

@@ -29,6 +29,8 @@ pub struct Plan {
     pub bulk: usize,
     /// shim.toml's `engine`.
     pub engine: &'static str,
+    /// The server has no Amanda: the embedded engine on a vault of its own ([`crate::office`]).
+    pub office: bool,
     /// shim.toml's `parallel_runs`.
     pub parallel_runs: u32,
     /// shim.toml's `second_run_after`.
@@ -57,6 +59,7 @@ impl Default for Plan {
             reserve: 0,
             bulk: 200_000,
             engine: "amanda",
+            office: false,
             parallel_runs: 2,
             second_run_after: "5 min",
             gather: "500 ms",

@@ -23,12 +23,17 @@ impl World {
     pub fn write_shim_toml(&self, more: &str) {
         let (dir, plan) = (self.dir.display(), &self.plan);
         let mut text = format!(
-            "engine = \"{}\"\nstate = \"{dir}/state\"\nruntime = \"{dir}/run\"\ndump_user = \"{DUMP_USER}\"\n\
+            "engine = \"{}\"\n{configs}state = \"{dir}/state\"\nruntime = \"{dir}/run\"\ndump_user = \"{DUMP_USER}\"\n\
              [runner]\ndoor = \"sudo\"\n\
              [limits]\nparallel_runs = {}\nsecond_run_after = \"{}\"\ngather = \"{}\"\nstall = \"{}\"\n",
-            plan.engine, plan.parallel_runs, plan.second_run_after, plan.gather, plan.stall
+            if plan.office { "embedded" } else { plan.engine },
+            plan.parallel_runs,
+            plan.second_run_after,
+            plan.gather,
+            plan.stall,
+            configs = if plan.office { format!("config_dir = \"{dir}/configs\"\n") } else { String::new() },
         );
-        if let Some(flush) = plan.flush {
+        if let Some(flush) = plan.flush.filter(|_| !plan.office) {
             let _a_string = writeln!(text, "[flush]\nconfig = \"{}\"\n{flush}", self.name);
         }
         for host in &self.hosts {
@@ -217,9 +222,9 @@ impl World {
 
     /// Returns the names of the files on the holding disk, as `DATESTAMP/NAME`.
     pub fn holding_files(&self) -> Vec<String> {
-        let hold = self.amanda.root.join("hold");
+        let hold = &self.amanda.hold;
         let mut names = Vec::new();
-        for day in std::fs::read_dir(&hold).into_iter().flatten().flatten() {
+        for day in std::fs::read_dir(hold).into_iter().flatten().flatten() {
             for file in std::fs::read_dir(day.path()).into_iter().flatten().flatten() {
                 names.push(format!("{}/{}", day.file_name().to_string_lossy(), file.file_name().to_string_lossy()));
             }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::child::{self, Background};
+use crate::office;
 use crate::procs;
 use crate::system;
 use crate::wait::until;
@@ -18,6 +19,8 @@ pub struct Sshd {
     /// The port that it listens on.
     pub port: u16,
     daemon: Option<Background>,
+    /// An empty directory that hides Amanda from it and from all that it starts.
+    office: Option<PathBuf>,
 }
 
 impl Sshd {
@@ -26,10 +29,23 @@ impl Sshd {
     /// # Panics
     /// When sshd does not come up.
     pub fn start(dir: &Path, addresses: &[Ipv4Addr]) -> Self {
+        Self::start_where(dir, addresses, None)
+    }
+
+    /// Starts one where there is no Amanda ([`office`]).
+    ///
+    /// # Panics
+    /// When sshd does not come up.
+    pub fn start_in_an_office(dir: &Path, addresses: &[Ipv4Addr], empty: &Path) -> Self {
+        Self::start_where(dir, addresses, Some(empty))
+    }
+
+    fn start_where(dir: &Path, addresses: &[Ipv4Addr], office: Option<&Path>) -> Self {
         system::directory(dir, "root", "root", 0o755);
         keypair(&dir.join("host_key"));
         fs::write(dir.join("log"), "").expect("a directory of our own");
-        let mut sshd = Self { dir: dir.to_owned(), addresses: addresses.to_vec(), port: 0, daemon: None };
+        let mut sshd =
+            Self { dir: dir.to_owned(), addresses: addresses.to_vec(), port: 0, daemon: None, office: office.map(Path::to_owned) };
         // Between asking for a free port and sshd's bind somebody else may take it: try again.
         for _ in 0..5 {
             sshd.port = free_port(addresses);
@@ -63,7 +79,8 @@ impl Sshd {
 
     /// Starts the daemon; tells whether it listens.
     pub fn up(&mut self) -> bool {
-        let mut command = child::program("/usr/sbin/sshd");
+        let program = "/usr/sbin/sshd";
+        let mut command = self.office.as_ref().map_or_else(|| child::program(program), |empty| office::without_amanda(program, empty));
         command.arg("-D").arg("-E").arg(self.dir.join("log")).arg("-f").arg(self.dir.join("config"));
         let mut daemon = Background::start(command);
         let answers = until("sshd to listen or to give up", Duration::from_secs(20), || {
@@ -72,6 +89,16 @@ impl Sshd {
         });
         self.daemon = Some(daemon);
         answers
+    }
+
+    /// Starts it again where Amanda is.
+    ///
+    /// # Panics
+    /// When sshd does not come up.
+    pub fn leave_the_office(&mut self) {
+        self.down();
+        self.office = None;
+        assert!(self.up(), "sshd does not come up: {}", self.log());
     }
 
     /// Returns the daemon's process; none while it is down.

@@ -23,7 +23,7 @@ pub const DUMP_USER: &str = "backup";
 /// Where Amanda's configs lie.
 pub const CONFIGS: &str = "/etc/amanda";
 
-const NEEDED: [(&str, &str); 13] = [
+const NEEDED: [(&str, &str); 15] = [
     ("/usr/sbin/amdump", "amanda-server"),
     ("/usr/lib/amanda/amandad", "amanda-client"),
     ("/usr/share/perl5/Encode/Locale.pm", "libencode-locale-perl"),
@@ -37,6 +37,8 @@ const NEEDED: [(&str, &str); 13] = [
     ("/usr/bin/setpriv", "util-linux"),
     ("/usr/bin/setfattr", "attr"),
     ("/usr/bin/zstd", "zstd"),
+    ("/usr/bin/gcc", "gcc"),
+    ("/usr/bin/strace", "strace"),
 ];
 
 /// Fails where these tests cannot be run for real.

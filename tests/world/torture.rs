@@ -73,7 +73,7 @@ fn many(root: &Path, noise: &mut Noise, files_each: usize) {
         let dir = root.join(format!("many/{:02}/{d:03}", d % 7));
         fs::create_dir_all(&dir).expect("a tree of our own");
         for f in 0..files_each {
-            let size = usize::try_from(noise.next() % 700).expect("small");
+            let size = usize::try_from(noise.draw() % 700).expect("small");
             fs::write(dir.join(format!("file {f:03}.txt")), noise.bytes(size)).expect("a tree of our own");
         }
     }

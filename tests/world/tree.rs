@@ -27,7 +27,7 @@ pub fn plant(root: &Path, seed: u64, bulk: usize) {
     fs::write(root.join("bulk"), noise.bytes(bulk)).expect("a tree of our own");
     fs::write(root.join("docs/nothing"), "").expect("a tree of our own");
     for n in 0..12 {
-        let size = 1 + usize::try_from(noise.next() % 9000).expect("small");
+        let size = 1 + usize::try_from(noise.draw() % 9000).expect("small");
         fs::write(root.join(format!("mail/cur/{n:03}:2,S")), noise.bytes(size)).expect("a tree of our own");
     }
     fs::write(root.join("docs/old letters/to \"whom\" it may 'concern'"), "line\n".repeat(300)).expect("a tree of our own");
@@ -80,24 +80,27 @@ pub fn contains(root: &Path, needle: &[u8]) -> bool {
 }
 
 /// A small generator (xorshift): the same seed gives the same tree.
-pub(crate) struct Noise(u64);
+pub struct Noise(u64);
 
 impl Noise {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Begins it.
+    pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// Returns the next number.
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+    /// Returns bytes that cannot be compressed.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(count + 8);
         while bytes.len() < count {
-            bytes.extend_from_slice(&self.next().to_le_bytes());
+            bytes.extend_from_slice(&self.draw().to_le_bytes());
         }
         bytes.truncate(count);
         bytes

@@ -28,7 +28,12 @@ pub fn until_true(what: &str, within: Duration, mut holds: impl FnMut() -> bool)
     until(what, within, || holds().then_some(()));
 }
 
-/// Lets a moment pass between two looks; the only place here where time is spent on purpose.
+/// Lets a moment pass between two looks; time is spent on purpose only here and in [`blink`].
 pub fn glance() {
     std::thread::sleep(GLANCE);
+}
+
+/// Lets a moment pass that is short beside what has passed already: who waits for a program of a tenth of a second does not wait for two.
+pub fn blink(passed: Duration) {
+    std::thread::sleep((passed / 16).clamp(Duration::from_millis(1), GLANCE));
 }

@@ -112,14 +112,24 @@ impl World {
             .collect();
         let doors: Vec<Ipv4Addr> =
             std::iter::once(Ipv4Addr::LOCALHOST).chain(hosts.iter().filter_map(|host| Some(host.cable.as_ref()?.server))).collect();
-        let door = Sshd::start(&dir.join("sshd"), &doors);
+        let empty = dir.join("empty");
+        system::directory(&empty, "root", "root", 0o755);
+        let door =
+            if plan.office { Sshd::start_in_an_office(&dir.join("sshd"), &doors, &empty) } else { Sshd::start(&dir.join("sshd"), &doors) };
         let far = (!plan.over_ssh.is_empty()).then(|| far_sshd(&dir, &hosts));
         let key = dir.join("keys/amanda");
-        let amanda = Amanda::make(&dir, &name, &plan, &hosts, far.as_ref().map(|far| (far.port, key.as_path())));
+        let amanda = if plan.office {
+            Amanda::absent(&dir, &name)
+        } else {
+            Amanda::make(&dir, &name, &plan, &hosts, far.as_ref().map(|far| (far.port, key.as_path())))
+        };
         let known_far = far.as_ref().map(Sshd::known_hosts).unwrap_or_default();
         system::add_lines(Path::new(GLOBAL_KNOWN_HOSTS), &known_far);
         let world = Self { dir, name, plan, hosts, amanda, door, far, known_far };
         world.make_shim();
+        if world.plan.office {
+            world.make_office();
+        }
         drop(lock);
         world
     }
@@ -151,7 +161,7 @@ impl World {
             let _a_string = writeln!(told, "process {} (parent {}): {}", process.pid, process.parent, process.args.join(" "));
         }
         let mut list = child::program("find");
-        list.args([self.dir.join("state"), self.dir.join("run"), self.amanda.root.join("hold")]).args(["-printf", "%M %u:%g %s %P\n"]);
+        list.args([self.dir.join("state"), self.dir.join("run"), self.amanda.hold.clone()]).args(["-printf", "%M %u:%g %s %P\n"]);
         let _a_string = writeln!(told, "== files\n{}", child::run(list, Duration::from_secs(20)).stdout);
         for (name, text) in self.amanda.logs() {
             let _a_string = writeln!(told, "== {name}\n{text}");

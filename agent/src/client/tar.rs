@@ -22,9 +22,6 @@ const QUIET: [&str; 3] = ["--warning=no-new-directory", "--warning=no-rename-dir
 const XATTRS: [&str; 2] = ["--xattrs", "--xattrs-include=*"];
 const ACLS: &str = "--acls";
 
-/// tar writes records of 32 KiB, not of 10: fewer turns, and one of them fills a token. An archive is longer by half a record.
-const RECORD: &str = "--blocking-factor=64";
-
 /// A tar that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tar {
@@ -107,7 +104,9 @@ impl Tar {
         let mut argv: Vec<OsString> = Vec::new();
         let mut add = |arguments: &[&std::ffi::OsStr]| argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         add(&["--create".as_ref(), "--file".as_ref(), if run.estimate { "/dev/null" } else { "-" }.as_ref()]);
-        add(&["--format=posix".as_ref(), RECORD.as_ref(), "--directory".as_ref(), run.device.as_ref(), "--one-file-system".as_ref()]);
+        // Records stay as long as tar makes them by itself. A restore reads such ones; of longer ones it leaves the last one half read, and
+        // what is before it in the pipe dies of that.
+        add(&["--format=posix".as_ref(), "--directory".as_ref(), run.device.as_ref(), "--one-file-system".as_ref()]);
         add(&["--listed-incremental".as_ref(), run.snapshot.as_ref()]);
         add(&["--sparse".as_ref(), "--ignore-failed-read".as_ref(), "--totals".as_ref()]);
         if self.xattrs {
@@ -179,7 +178,7 @@ mod tests {
         };
         let whole = |number: &str| {
             format!(
-                "--create --file - --format=posix --blocking-factor=64 --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
+                "--create --file - --format=posix --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
              --ignore-failed-read --totals --xattrs --xattrs-include=* --acls --verbose --index-file=/dev/stdin \
              --warning=no-new-directory --warning=no-rename-directory --warning=no-xdev {number}."
             )
@@ -189,7 +188,7 @@ mod tests {
         let files = Files { exclude: Some("/state/exclude".into()), include: Some("/state/include".into()), remarks: Vec::new() };
         assert_eq!(
             words(&tar(false, false), &files, true, true),
-            "--create --file /dev/null --format=posix --blocking-factor=64 --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
+            "--create --file /dev/null --format=posix --directory /home --one-file-system --listed-incremental /state/snapshot --sparse \
              --ignore-failed-read --totals --exclude-from /state/exclude --null --verbatim-files-from --files-from /state/include"
         );
     }

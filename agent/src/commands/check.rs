@@ -98,14 +98,18 @@ impl Steps {
         }
         let faults: Vec<&str> = told.iter().copied().filter(|line| line.contains("ERROR") || line.contains("WARNING")).collect();
         let because = if faults.is_empty() { told.join("\n           ") } else { faults.join("\n           ") };
+        // A server without an Amanda says so in its first line, and has nothing to type by hand.
+        let embedded = told.first().is_some_and(|line| line.contains("embedded engine"));
         self.bad(
             "amcheck",
-            Problem::new(Exit::Failed, "the server's Amanda cannot back this laptop up")
-                .because(because)
-                .hint(format!(
+            Problem::new(Exit::Failed, "the server's Amanda cannot back this laptop up").because(because).hint(if embedded {
+                "mend what it names; the operator's `asyncamanda-shim check` says more".to_owned()
+            } else {
+                format!(
                     "mend what it names; where it names nothing of this laptop, Amanda did not come to this session: the operator's `asyncamanda-shim check` says why. \
                      By hand, while `asyncamanda now` runs: runuser -u backup -- env SHELL=/bin/sh amcheck -c {what}"
-                )),
+                )
+            }),
         );
     }
 

@@ -14,7 +14,7 @@ use super::vault_disks;
 use crate::config::{Config, Destination, Disk, Setting, Source};
 use crate::history::Store;
 use crate::report::{Problem, show};
-use crate::session::vault::{self, Look, May, VaultError};
+use crate::session::vault::{self, Look, May, VaultError, standing};
 
 /// What a command is about.
 pub struct Job {
@@ -52,7 +52,7 @@ impl Job {
 
     fn of_vault(mut config: Config, directory: PathBuf, named: &[OsString], may: May) -> Result<Self, Problem> {
         let store = Store::at(&config.state.value, &config.destination.value.to_string());
-        let never = store.peer().is_none();
+        let never = store.peer().is_none_or(|peer| standing::was_removed(&directory, peer.file_system));
         let look = vault::look(&directory, !never);
         let present = look.as_ref().ok().map(|look| look.name.clone());
         let store = store.of_present(present.clone());

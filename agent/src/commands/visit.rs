@@ -9,13 +9,14 @@ use std::sync::Arc;
 use wire::{DiskName, HostName, Receipt};
 
 use super::served::Served;
-use crate::config::{Config, Interval};
+use crate::config::{Config, Destination, Interval};
 use crate::due::{DiskRecord, Known, Verdict, decide};
 use crate::history::store::known_after;
 use crate::history::{Peer, Store, StoreError};
 use crate::report::progress::Audience;
 use crate::report::show;
 use crate::session::tunnel::Answer;
+use crate::session::vault::standing::file_system;
 use crate::session::{Caller, News, Next, Server, SessionError};
 
 /// What the visit is for.
@@ -208,7 +209,16 @@ impl Caller for Visit<'_> {
             }
         }
         if self.stores() {
-            let peer = Peer { host: server.host.clone(), config: server.config.clone(), program: server.program.clone() };
+            let vault = self.config.and_then(|config| match &config.destination.value {
+                Destination::Directory(directory) => Some(directory),
+                Destination::Ssh(_) => None,
+            });
+            let peer = Peer {
+                host: server.host.clone(),
+                config: server.config.clone(),
+                program: server.program.clone(),
+                file_system: vault.and_then(|directory| file_system(directory)),
+            };
             let stored = self.store.set_peer(&peer);
             self.note(stored);
         }

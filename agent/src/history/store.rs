@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+pub use wire::names::file_name;
 use wire::{ConfigName, DiskName, HostName, Receipt};
 
 use crate::due::{DiskRecord, Known};
@@ -39,6 +40,9 @@ pub struct Peer {
     pub config: ConfigName,
     /// The server's program and version.
     pub program: String,
+    /// The file system that a vault was on ([`crate::session::vault::standing::file_system`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_system: Option<u64>,
 }
 
 /// One disk's file.
@@ -207,18 +211,6 @@ fn disk_file(disk: &DiskName) -> String {
     format!("{}.json", file_name(disk.as_bytes()))
 }
 
-/// Makes a file name of any bytes: what is harmless in them, shortened, and a hash of the whole.
-pub fn file_name(name: &[u8]) -> String {
-    let harmless = |byte: &u8| if byte.is_ascii_alphanumeric() || b"._-".contains(byte) { char::from(*byte) } else { '_' };
-    let readable: String = name.iter().take(60).map(harmless).collect();
-    format!("{}-{:016x}", readable.trim_start_matches('.'), fnv1a(name))
-}
-
-/// FNV-1a, since these names must be the same in every build for ever.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
 fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     use io::Read as _;
     let file = match File::open(path) {
@@ -326,7 +318,7 @@ mod tests {
         let store = Store::at(dir.path(), "server");
         let one = receipt("/home", Outcome::Ok, 100);
         store.put(&one, NOW).expect("stored");
-        let peer = Peer { host: one.host.clone(), config: "other".parse().expect("a config"), program: String::new() };
+        let peer = Peer { host: one.host.clone(), config: "other".parse().expect("a config"), program: String::new(), file_system: None };
         store.set_peer(&peer).expect("stored");
         assert!(matches!(store.look(&one.disk), Known::Unreadable { .. }));
         assert!(store.records().is_empty());

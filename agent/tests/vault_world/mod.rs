@@ -142,6 +142,18 @@ impl Vaults {
         !status.is_empty() && !status.contains("State:\tZ")
     }
 
+    /// Moves a directory away as if it had been the mount point of a drive: on a file system of its own.
+    pub fn unplug(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).expect("unplugged");
+        for record in self.world.records() {
+            let destination = record.ancestors().nth(2).expect("DESTINATION/CONFIG/DISK.json");
+            let peer = destination.join("peer.json");
+            let mut was: serde_json::Value = serde_json::from_slice(&fs::read(&peer).expect("there")).expect("JSON");
+            was["file_system"] = 1.into();
+            fs::write(&peer, was.to_string()).expect("written");
+        }
+    }
+
     /// Makes every record two days older.
     pub fn make_due(&self) {
         for path in self.world.records() {

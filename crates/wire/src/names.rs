@@ -65,6 +65,19 @@ fn check_word(what: &'static str, text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
+/// Makes a file name of any bytes: what is harmless in them, shortened, and a hash of the whole. A name has the same one for ever.
+#[must_use]
+pub fn file_name(name: &[u8]) -> String {
+    let harmless = |byte: &u8| if byte.is_ascii_alphanumeric() || b"._-".contains(byte) { char::from(*byte) } else { '_' };
+    let readable: String = name.iter().take(60).map(harmless).collect();
+    format!("{}-{:016x}", readable.trim_start_matches('.'), fnv1a(name))
+}
+
+/// FNV-1a, since these names must be the same in every build for ever.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
 macro_rules! word {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*

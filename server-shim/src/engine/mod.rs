@@ -1,9 +1,11 @@
 //! Engines: ways of making dumps. The runner decides whose turn it is and proves that nothing else lives; an engine
 //! starts a run, looks at it, and says what it brought.
 //!
-//! [`amanda`] drives the installed Amanda; [`embedded`] is a small Amanda server in this process. [`none`] makes no dumps; it measures the way there and back.
+//! [`amanda`] drives the installed Amanda. [`embedded`] is a small Amanda server, a library; [`dumper`] runs it for the runner.
+//! [`none`] makes no dumps; it measures the way there and back.
 
 pub mod amanda;
+pub mod dumper;
 pub mod embedded;
 pub mod none;
 
@@ -37,6 +39,34 @@ impl Trouble {
     /// Something failed that may work later.
     pub fn later(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code: AbortCode::Later, message: message.into(), hint: hint.into() }
+    }
+}
+
+/// Something about a configuration that an administrator should know before the first backup.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// It makes backups fail; otherwise it only makes them slow or late.
+    pub serious: bool,
+    /// What is so.
+    pub what: String,
+    /// How to mend it.
+    pub mend: String,
+}
+
+impl Finding {
+    /// It makes backups fail.
+    pub fn serious(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { serious: true, what: what.into(), mend: mend.into() }
+    }
+    /// It makes them slow or late.
+    pub fn minor(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { serious: false, what: what.into(), mend: mend.into() }
+    }
+}
+
+impl From<Trouble> for Finding {
+    fn from(trouble: Trouble) -> Self {
+        Self::serious(trouble.message, trouble.hint)
     }
 }
 
@@ -155,6 +185,13 @@ pub trait Engine {
     /// Says what a run brought of which nothing lives any more, and puts right what a failed one leaves behind: after this
     /// returns, no later run builds on a dump that the server does not have. May be called again for the same run.
     fn settle(&self, record: &mut RunRecord, survey: &Survey) -> Result<Verdicts, Trouble>;
+
+    /// Says what there is of some hosts now, where that is cheap to know; called after every run of the config, which may have
+    /// taken away what the last receipts name.
+    fn restate(&self, config: &ConfigName, hosts: &[HostName]) -> Result<Option<Vec<Receipt>>, Trouble> {
+        let _ = (config, hosts);
+        Ok(None)
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ use wire::HostName;
 use crate::config::{Config, EngineKind, Reach};
 use crate::durable;
 use crate::engine::amanda::AmandaEngine;
+use crate::engine::dumper::DumperEngine;
 use crate::engine::none::NoEngine;
 use crate::engine::{Engine, Trouble};
 use crate::layout::Layout;
@@ -72,6 +73,7 @@ pub fn work(config: &Config) -> io::Result<()> {
         let Some(guard) = lock::try_take(&layout.runner_lock(), "the runner", clock() as i64)? else { return Ok(()) };
         let engine: Box<dyn Engine + '_> = match config.engine {
             EngineKind::Amanda => Box::new(AmandaEngine::new(config)),
+            EngineKind::Embedded => Box::new(DumperEngine::new(config)),
             EngineKind::None => Box::new(NoEngine { config }),
         };
         let mut runner = Runner::new(config, engine.as_ref())?;
@@ -188,7 +190,10 @@ impl<'a> Runner<'a> {
             }
             // What the config said may not be readable at this moment; nothing is lost by settling later.
             match survey.and_then(|survey| self.engine.settle(&mut live.record, &survey).map(|verdicts| (survey, verdicts))) {
-                Ok((survey, verdicts)) => settle::settle(&self.layout, &self.spool, &live.record, &survey, verdicts, now)?,
+                Ok((survey, verdicts)) => {
+                    settle::settle(&self.layout, &self.spool, &live.record, &survey, verdicts, now)?;
+                    settle::restate(self.config, &self.layout, self.engine, &live.record.config);
+                }
                 Err(trouble) => {
                     if live.settle_later(monotonic) {
                         log(&format!("event=settle_failed run={} why={trouble:?}", live.record.id));
@@ -236,7 +241,8 @@ impl<'a> Runner<'a> {
 
     /// Orders a flush when the policy says so; the order waits for the tape like one an administrator gave.
     fn order_flush(&mut self, now: f64, surveys: &Surveys<'_>, admission: &Admission) -> io::Result<()> {
-        let Some(flush) = &self.config.flush else { return Ok(()) };
+        // The embedded engine leaves nothing on a holding disk.
+        let Some(flush) = self.config.flush.as_ref().filter(|_| self.config.engine == EngineKind::Amanda) else { return Ok(()) };
         let busy = admission.waiting.iter().any(|waiting| waiting.kind == Kind::Flush)
             || self.live.iter().any(|live| live.record.kind == Kind::Flush);
         // Looked at when a run is over and nobody is about to start one: never part of a laptop's wait.

@@ -79,7 +79,13 @@ impl RunRecord {
 
     /// Forgets it: everything about it has been settled. Should a power cut bring it back, it is settled again.
     pub fn forget(&self, layout: &Layout) -> io::Result<()> {
-        durable::discard(&layout.runs().join(format!("{}.json", self.id)))
+        durable::discard(&layout.runs().join(format!("{}.json", self.id)))?;
+        sweep(layout)
+    }
+
+    /// Reads the record of one run; none when there is none, or it has been settled.
+    pub fn load(layout: &Layout, id: &str) -> io::Result<Option<Self>> {
+        durable::read_json(&layout.runs().join(format!("{id}.json")))
     }
 
     /// Reads all that were never settled.
@@ -105,6 +111,17 @@ impl RunRecord {
         records.sort_by(|a: &Self, b| a.id.cmp(&b.id));
         Ok(records)
     }
+}
+
+/// Removes what lies beside records that are gone.
+fn sweep(layout: &Layout) -> io::Result<()> {
+    for entry in fs::read_dir(layout.runs())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|kind| kind != "json") && !path.with_extension("json").exists() {
+            durable::discard(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// What is known of a ticket whose run was cut off: it is run again once, for what is missing.

@@ -5,13 +5,14 @@
 
 use std::io;
 
-use wire::{DiskName, HostName, Outcome, Receipt};
+use wire::{ConfigName, DiskName, HostName, Outcome, Receipt};
 
 use super::order;
 use super::record::{Part, Retry, RunRecord, Settled};
 use crate::authorise::BUDGET_WINDOW;
+use crate::config::Config;
 use crate::durable;
-use crate::engine::{Survey, Trouble, Verdicts};
+use crate::engine::{Engine, Survey, Trouble, Verdicts};
 use crate::latest::Latest;
 use crate::layout::Layout;
 use crate::queue::spool::Spool;
@@ -99,13 +100,32 @@ pub fn publish_order(layout: &Layout, id: &TicketId, settled: &Settled) -> io::R
 }
 
 fn remember(layout: &Layout, host: &HostName, receipts: &[Receipt], record: &RunRecord, now: f64) -> io::Result<()> {
-    let mut latest = Latest::load(layout, host).unwrap_or_default();
-    let known = latest.last.iter().any(|receipt| receipt.run == record.id);
-    if receipts.is_empty() || known {
+    if receipts.is_empty() {
         return Ok(());
     }
-    latest.add(receipts, now as i64, BUDGET_WINDOW);
-    durable::write_json(&layout.latest_of(host), &latest, 0o640)
+    Latest::change(layout, host, |latest| {
+        let known = latest.last.iter().any(|receipt| receipt.run == record.id);
+        if !known {
+            latest.add(receipts, now as i64, BUDGET_WINDOW);
+        }
+    })
+}
+
+/// Brings the last receipts of all hosts of a config to what its catalog has now: a run may have taken room from old dumps.
+pub fn restate(config: &Config, layout: &Layout, engine: &dyn Engine, of: &ConfigName) {
+    let hosts: Vec<HostName> = config.hosts.iter().filter(|(_, rule)| rule.config == *of).map(|(host, _)| host.clone()).collect();
+    let now = match engine.restate(of, &hosts) {
+        Ok(Some(now)) => now,
+        Ok(None) => return,
+        Err(trouble) => return super::log(&format!("event=not_restated config={of} why={trouble:?}")),
+    };
+    for host in &hosts {
+        let now: Vec<Receipt> = now.iter().filter(|receipt| receipt.host == *host).cloned().collect();
+        // The next run of the config does it again.
+        if let Err(error) = Latest::change(layout, host, |latest| latest.restated(&now)) {
+            super::log(&format!("event=not_restated config={of} host={host} why=\"{error}\""));
+        }
+    }
 }
 
 /// Makes receipts for the disks of a ticket that no run looked at.
@@ -130,7 +150,7 @@ fn unheard(record: &RunRecord, part: &Part, ticket: &Ticket, survey: &Survey, ha
 fn cut_words(record: &RunRecord) -> String {
     match &record.ended {
         Some(why) => format!("the run was ended, since {why}"),
-        None => "the run was cut off (a part of Amanda was killed or died)".to_owned(),
+        None => "the run was cut off (a part of it was killed or died)".to_owned(),
     }
 }
 

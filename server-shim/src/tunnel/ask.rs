@@ -25,14 +25,7 @@ pub fn alive(config: &Config, host: &HostName) -> bool {
 
 fn question(config: &Config, host: &HostName) -> io::Result<bool> {
     let until = Instant::now() + PATIENCE;
-    let path = config.layout().mux(host);
-    let directory = path.parent().ok_or(io::ErrorKind::NotFound)?;
-    let directory = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW).open(directory)?;
-    // Not to wait for a place in the queue of one that accepts nothing.
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
-    connect(&socket, &SocketAddrUnix::new(listener::beside(&directory, "mux"))?)?;
-    let mut socket = UnixStream::from(socket);
-    socket.set_nonblocking(false)?;
+    let mut socket = reach(config, host)?;
     socket.write_all(&[mux::hello(), mux::alive_check(1)].concat())?;
     let mut answer = Vec::new();
     // Its hello, and the answer.
@@ -50,6 +43,19 @@ fn question(config: &Config, host: &HostName) -> io::Result<bool> {
         answer.extend_from_slice(&bytes[..read]);
     }
     Ok(answer.starts_with(&mux::hello()) && mux::is_alive(&answer[12..], 1))
+}
+
+/// Connects to a host's control socket, whoever is behind it; links on the way to it are not followed.
+pub(super) fn reach(config: &Config, host: &HostName) -> io::Result<UnixStream> {
+    let path = config.layout().mux(host);
+    let directory = path.parent().ok_or(io::ErrorKind::NotFound)?;
+    let directory = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW).open(directory)?;
+    // Not to wait for a place in the queue of one that accepts nothing.
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
+    connect(&socket, &SocketAddrUnix::new(listener::beside(&directory, "mux"))?)?;
+    let socket = UnixStream::from(socket);
+    socket.set_nonblocking(false)?;
+    Ok(socket)
 }
 
 /// Tells whether a host is reached through its session: what ssh_config's `Match exec` asks about every host there is.

@@ -9,7 +9,7 @@ use wire::HostName;
 use super::listener::MAX_PATH;
 use crate::child;
 use crate::config::{Config, Reach};
-use crate::engine::amanda::check::Finding;
+use crate::engine::Finding;
 
 /// How long ssh may take to say what its configuration comes to.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ pub fn findings(config: &Config, entries: &[DiskEntry], hosts: &[HostName]) -> V
         let path = config.layout().mux(host);
         let path = path.to_string_lossy();
         if path.len() > MAX_PATH {
-            found.push(serious(
+            found.push(Finding::serious(
                 format!("{path} is longer than the {MAX_PATH} bytes that ssh allows for a ControlPath"),
                 "set a shorter `runtime` in shim.toml".to_owned(),
             ));
@@ -32,11 +32,11 @@ pub fn findings(config: &Config, entries: &[DiskEntry], hosts: &[HostName]) -> V
         let output = child::finish(&mut question(config, host), PATIENCE);
         found.extend(match output {
             Ok(output) if output.status.success() => ssh(host, &path, &String::from_utf8_lossy(&output.stdout)),
-            Ok(output) => Some(serious(
+            Ok(output) => Some(Finding::serious(
                 format!("{}'s ssh cannot read its configuration: {}", config.dump_user, String::from_utf8_lossy(&output.stderr).trim()),
                 "mend what it names".to_owned(),
             )),
-            Err(error) => Some(serious(format!("ssh cannot be run: {error}"), "install openssh-client".to_owned())),
+            Err(error) => Some(Finding::serious(format!("ssh cannot be run: {error}"), "install openssh-client".to_owned())),
         });
     }
     found
@@ -50,17 +50,13 @@ fn question(config: &Config, host: &HostName) -> Command {
     ssh
 }
 
-fn serious(what: String, mend: String) -> Finding {
-    Finding { serious: true, what, mend }
-}
-
 fn auth(config: &Config, host: &HostName, entry: &DiskEntry) -> Option<Finding> {
     let auth = entry.auth();
     if auth.eq_ignore_ascii_case("ssh") {
         return None;
     }
     let disk = amanda::escape::printable(entry.dle.disk_bytes());
-    Some(serious(
+    Some(Finding::serious(
         format!("{host}:{disk} has auth \"{}\", so Amanda dials the laptop instead of using its session", auth.to_lowercase()),
         format!(
             "put `auth \"ssh\"` into its dumptype; or set reach = \"network\" in {} of {}, if Amanda can dial it",
@@ -75,13 +71,13 @@ fn ssh(host: &HostName, path: &str, output: &str) -> Option<Finding> {
     let value = |key: &str| output.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')).unwrap_or("none");
     let (found, master) = (value("controlpath"), value("controlmaster"));
     if found != path {
-        return Some(serious(
+        return Some(Finding::serious(
             format!("Amanda's ssh does not look for {host} at its control socket: its ControlPath is {found}, and not {path}"),
             "install packaging/ssh/asyncamanda.conf as /etc/ssh/ssh_config.d/asyncamanda.conf, with the same directory as `runtime` in shim.toml and Amanda's account behind localuser; earlier lines of ssh's configuration win".to_owned(),
         ));
     }
     if !matches!(master, "false" | "no") {
-        return Some(serious(
+        return Some(Finding::serious(
             format!(
                 "Amanda's ssh has ControlMaster {master} for {host}: when the laptop is not there it would wait or take the socket's place"
             ),
@@ -89,11 +85,10 @@ fn ssh(host: &HostName, path: &str, output: &str) -> Option<Finding> {
         ));
     }
     if !value("proxycommand").contains("tunnel absent") {
-        return Some(Finding {
-            serious: false,
-            what: format!("Amanda's ssh dials {host} by itself when it is not connected, and its report then does not say why it failed"),
-            mend: "set the ProxyCommand of packaging/ssh/asyncamanda.conf for it".to_owned(),
-        });
+        return Some(Finding::minor(
+            format!("Amanda's ssh dials {host} by itself when it is not connected, and its report then does not say why it failed"),
+            "set the ProxyCommand of packaging/ssh/asyncamanda.conf for it",
+        ));
     }
     None
 }

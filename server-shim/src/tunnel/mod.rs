@@ -2,17 +2,20 @@
 //!
 //! While a session serves its host, the ssh that Amanda starts finds a control socket ([`listener`]) and speaks OpenSSH's own
 //! protocol to it ([`mux`], [`client`]). Each connection becomes a stream of the session ([`stream`], [`pipe`]), and what the
-//! laptop says on it is looked at before Amanda reads it ([`filter`]). [`ask`] is for everybody else: is that laptop there?
-//! [`check`] is what an administrator is told.
+//! laptop says on it is looked at before Amanda reads it ([`filter`]). The embedded engine connects to the same socket, and needs
+//! no ssh for that ([`dial`], [`mux_client`]). [`ask`] is for everybody else: is that laptop there? [`check`] is what an
+//! administrator is told.
 //!
 //! One thread, the session's own: [`Tunnel`] says what it waits for and does what is ready; it never sleeps.
 
 pub mod ask;
 pub mod check;
 pub mod client;
+pub mod dial;
 pub mod filter;
 pub mod listener;
 pub mod mux;
+pub mod mux_client;
 pub mod pipe;
 pub mod stream;
 

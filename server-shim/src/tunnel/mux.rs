@@ -1,4 +1,4 @@
-//! OpenSSH's control-socket protocol (PROTOCOL.mux, version 4), the server's side of it: bytes in, requests out.
+//! OpenSSH's control-socket protocol (PROTOCOL.mux, version 4), the server's side of it: bytes in, requests out. ([`super::mux_client`] is the other side.)
 //!
 //! Packets are `u32` length, `u32` type, body; numbers big-endian. Of all that a client may ask for, three things are
 //! understood: hello, "are you alive" and "open a session". The rest is named by its number, to be refused. The descriptors
@@ -10,14 +10,14 @@ pub const VERSION: u32 = 4;
 /// The longest packet that is taken in. A session's request carries the command and the variables of `SendEnv`.
 pub const MAX_PACKET: usize = 64 * 1024;
 
-const HELLO: u32 = 0x0000_0001;
-const NEW_SESSION: u32 = 0x1000_0002;
-const ALIVE_CHECK: u32 = 0x1000_0004;
-const PERMISSION_DENIED: u32 = 0x8000_0002;
-const FAILURE: u32 = 0x8000_0003;
-const EXIT_MESSAGE: u32 = 0x8000_0004;
-const ALIVE: u32 = 0x8000_0005;
-const SESSION_OPENED: u32 = 0x8000_0006;
+pub(super) const HELLO: u32 = 0x0000_0001;
+pub(super) const NEW_SESSION: u32 = 0x1000_0002;
+pub(super) const ALIVE_CHECK: u32 = 0x1000_0004;
+pub(super) const PERMISSION_DENIED: u32 = 0x8000_0002;
+pub(super) const FAILURE: u32 = 0x8000_0003;
+pub(super) const EXIT_MESSAGE: u32 = 0x8000_0004;
+pub(super) const ALIVE: u32 = 0x8000_0005;
+pub(super) const SESSION_OPENED: u32 = 0x8000_0006;
 
 /// What a client says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,8 +125,13 @@ impl Decoder {
         skipped
     }
 
-    /// Returns the next whole message, none when more bytes are needed.
+    /// Returns what a client says next, none when more bytes are needed.
     pub fn next_message(&mut self) -> Result<Option<Message>, MuxError> {
+        self.next_packet()?.map(parse).transpose()
+    }
+
+    /// Returns the next whole packet.
+    pub(super) fn next_packet(&mut self) -> Result<Option<&[u8]>, MuxError> {
         let rest = &self.buffer[self.taken..];
         let Some(announced) = rest.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes)) else { return Ok(None) };
         let length = usize::try_from(announced).unwrap_or(usize::MAX);
@@ -135,20 +140,27 @@ impl Decoder {
         }
         let Some(packet) = rest.get(4..4 + length) else { return Ok(None) };
         self.taken += 4 + length;
-        parse(packet).map(Some)
+        Ok(Some(packet))
     }
 }
 
 /// Takes numbers and strings off the front of a packet.
-struct Fields<'a>(&'a [u8], u32);
+pub(super) struct Fields<'a>(&'a [u8], u32);
 
 impl<'a> Fields<'a> {
-    fn number(&mut self) -> Result<u32, MuxError> {
+    /// Takes the packet's type off its front.
+    pub(super) fn of(packet: &'a [u8]) -> Result<(u32, Self), MuxError> {
+        let mut fields = Self(packet, 0);
+        let kind = fields.number()?;
+        fields.1 = kind;
+        Ok((kind, fields))
+    }
+    pub(super) fn number(&mut self) -> Result<u32, MuxError> {
         let (number, rest) = self.0.split_first_chunk::<4>().ok_or(MuxError::Short(self.1))?;
         self.0 = rest;
         Ok(u32::from_be_bytes(*number))
     }
-    fn string(&mut self) -> Result<&'a [u8], MuxError> {
+    pub(super) fn string(&mut self) -> Result<&'a [u8], MuxError> {
         let length = usize::try_from(self.number()?).unwrap_or(usize::MAX);
         let (string, rest) = self.0.split_at_checked(length).ok_or(MuxError::Short(self.1))?;
         self.0 = rest;
@@ -157,9 +169,7 @@ impl<'a> Fields<'a> {
 }
 
 fn parse(packet: &[u8]) -> Result<Message, MuxError> {
-    let mut fields = Fields(packet, 0);
-    let kind = fields.number()?;
-    fields.1 = kind;
+    let (kind, mut fields) = Fields::of(packet)?;
     Ok(match kind {
         // Extensions follow, none of which matters here.
         HELLO => Message::Hello { version: fields.number()? },

@@ -36,7 +36,7 @@ pub struct Way {
     pub host: HostName,
     /// Disks that it may not have yet, with the directory where that is not the name.
     pub disks: Vec<(DiskName, PathBuf)>,
-    /// A vault at this path has answered before.
+    /// A vault at this path has answered before, and was not removed.
     pub known: bool,
     /// What may be done.
     pub may: May,
@@ -82,7 +82,7 @@ pub enum VaultError {
         path: PathBuf,
     },
     /// There has never been one.
-    #[error("there is no vault at {} yet", path.display())]
+    #[error("there is no vault at {}", path.display())]
     NoneYet {
         /// The path.
         path: PathBuf,

@@ -1,7 +1,8 @@
 //! What stands at a vault's path, and what follows from it: a decision by values.
 //!
 //! A drive that is not plugged in leaves an empty mount point, or nothing at all. So a vault is made only where none has ever
-//! answered, and only when a person asks for it; otherwise a scheduler would fill the disk under the mount point.
+//! answered, and only when a person asks for it; otherwise a scheduler would fill the disk under the mount point. A vault whose file
+//! system is there, and which is not on it any more, was removed: another one may be made in its place.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -44,7 +45,21 @@ pub enum Act {
     Make,
 }
 
-/// Decides; `known` says whether a vault at this path has ever answered.
+/// Returns what tells a file system from others while nobody formats it: `f_fsid` of the nearest directory that is there. None where the
+/// file system has no such number.
+pub fn file_system(path: &Path) -> Option<u64> {
+    let nearest = path.ancestors().find(|path| path.is_dir())?;
+    let number = nix::sys::statvfs::statvfs(nearest).ok()?.filesystem_id();
+    Some(number.into()).filter(|number| *number != 0)
+}
+
+/// Tells whether a vault that was on this file system is gone, and its file system is not.
+pub fn was_removed(path: &Path, was_on: Option<u64>) -> bool {
+    let is_gone = || fs::symlink_metadata(path).is_err() || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    was_on.is_some() && is_gone() && file_system(path) == was_on
+}
+
+/// Decides; `known` says whether a vault at this path has ever answered, and may come back.
 pub fn decide(path: &Path, found: &Found, known: bool, may: May) -> Result<Act, VaultError> {
     let path = path.to_path_buf();
     match (found, known, may) {
@@ -133,6 +148,21 @@ mod tests {
             };
             assert_eq!(decided, expected, "{found:?}, known {known}, {may:?}");
         }
+    }
+
+    #[test]
+    fn a_vault_was_removed_only_when_its_own_file_system_is_there() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let vault = dir.path().join("vault");
+        let here = file_system(&vault);
+        assert!(here.is_some(), "this file system has no number");
+        assert!(was_removed(&vault, here));
+        assert!(!was_removed(&vault, here.map(|number| number + 1)), "its drive is away");
+        assert!(!was_removed(&vault, None), "nobody knows where it was");
+        fs::create_dir(&vault).expect("made");
+        assert!(was_removed(&vault, here), "an empty directory is none");
+        fs::write(vault.join("amanda.conf"), "").expect("written");
+        assert!(!was_removed(&vault, here));
     }
 
     #[test]

@@ -95,6 +95,12 @@ impl Vault {
         for pattern in &self.exclude {
             line(&[b"    exclude append ", &always_quoted(pattern)]);
         }
+        line(&[b"}\n\n# For hosts that call in: Amanda itself reaches them through their session, and not in its nightly run."]);
+        line(&[b"define dumptype laptop {"]);
+        line(&[b"    \"vault\""]);
+        line(&[b"    auth \"ssh\""]);
+        line(&[b"    client-username ", &always_quoted(OsStr::new(&self.dumpuser))]);
+        line(&[b"    dump-limit same-host"]);
         line(&[b"}"]);
         text
     }

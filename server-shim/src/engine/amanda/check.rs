@@ -4,37 +4,20 @@ use amanda::admin::DiskEntry;
 use wire::HostName;
 
 use super::survey::Settings;
-
-/// One finding.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    /// It makes backups fail; otherwise it only makes them slow or late.
-    pub serious: bool,
-    /// What is so.
-    pub what: String,
-    /// How to mend it.
-    pub mend: String,
-}
-
-fn serious(what: String, mend: impl Into<String>) -> Finding {
-    Finding { serious: true, what, mend: mend.into() }
-}
-fn minor(what: String, mend: impl Into<String>) -> Finding {
-    Finding { serious: false, what, mend: mend.into() }
-}
+use crate::engine::Finding;
 
 /// Looks at a config as a laptop's run will meet it.
 pub fn findings(config: &str, settings: &Settings, entries: &[DiskEntry], hosts: &[HostName]) -> Vec<Finding> {
     let mut found = Vec::new();
     if settings.holding.is_empty() {
-        found.push(serious(
+        found.push(Finding::serious(
             format!("{config} has no holding disk, and a laptop's run writes nowhere else"),
             format!("add `holdingdisk hd1 {{ directory \"/var/amanda/holding\" … }}` to {config}/amanda.conf (with `define holdingdisk`, name it in a line `holdingdisk hd1` as well)"),
         ));
     }
     let reserve: u32 = settings.get("RESERVE").parse().unwrap_or(100);
     if reserve > 0 {
-        found.push(minor(
+        found.push(Finding::minor(
             format!("{config} has `reserve {reserve}`: an amdump --no-taper that is typed by hand skips every new disk (\"can't be dumped in degraded mode\"); the laptops' runs are started with -oreserve=0"),
             format!("put `reserve 0` into {config}/amanda.conf, so that both do the same"),
         ));
@@ -42,7 +25,7 @@ pub fn findings(config: &str, settings: &Settings, entries: &[DiskEntry], hosts:
     if let (Some(holding), Some(volume)) = (settings.holding_kb, settings.volume_kb)
         && holding < volume / 4
     {
-        found.push(minor(
+        found.push(Finding::minor(
             format!("the holding disks of {config} take {} MiB, and a volume holds {} MiB", holding / 1024, volume / 1024),
             "with `estimate server` Amanda takes a disk that it has never dumped for a quarter of a volume, and skips it when that does not fit: raise `use`, or let first dumps have `estimate client`",
         ));
@@ -60,7 +43,7 @@ pub fn findings(config: &str, settings: &Settings, entries: &[DiskEntry], hosts:
                 ),
                 None => format!("add a line such as `{host} /home DUMPTYPE` to the disklist"),
             };
-            found.push(serious(format!("the disklist of {config} has no disk for {host}"), mend));
+            found.push(Finding::serious(format!("the disklist of {config} has no disk for {host}"), mend));
         }
         for entry in own {
             found.extend(disk(config, entry));
@@ -74,34 +57,37 @@ fn disk(config: &str, entry: &DiskEntry) -> Vec<Finding> {
     let name = format!("{}:{}", entry.dle.host, amanda::escape::printable(entry.dle.disk_bytes()));
     let mut found = Vec::new();
     if entry.ignore() || entry.strategy().eq_ignore_ascii_case("SKIP") {
-        found.push(serious(format!("{name} is never dumped (`ignore` or `strategy skip`)"), "use another dumptype for it"));
+        found.push(Finding::serious(format!("{name} is never dumped (`ignore` or `strategy skip`)"), "use another dumptype for it"));
     }
     if !entry.from_client() {
-        found.push(minor(
+        found.push(Finding::minor(
             format!("{name} is also dumped by the nightly run of {config}, which waits for a laptop that may not be there"),
             "put `dump-limit same-host` into its dumptype: then only the laptop's own runs dump it",
         ));
     }
     if entry.estimate().first().is_none_or(|first| first.eq_ignore_ascii_case("CLIENT")) {
-        found.push(minor(
+        found.push(Finding::minor(
             format!("{name} has `estimate client`: every run first has the laptop read its whole disk to tell sizes, and the batch waits for the slowest one"),
             "put `estimate server` into its dumptype: sizes then come from history",
         ));
     }
     if entry.holdingdisk().eq_ignore_ascii_case("NEVER") {
-        found.push(serious(
+        found.push(Finding::serious(
             format!("{name} bypasses the holding disk, and a laptop's run has no tape"),
             "put `holdingdisk auto` into its dumptype",
         ));
     }
     if !entry.record() {
-        found.push(minor(
+        found.push(Finding::minor(
             format!("{name} has `record no`: every dump of it is a full one as far as the client knows"),
             "put `record yes` into its dumptype",
         ));
     }
     if !entry.index() {
-        found.push(minor(format!("{name} has no index: its files cannot be listed before a restore"), "put `index yes` into its dumptype"));
+        found.push(Finding::minor(
+            format!("{name} has no index: its files cannot be listed before a restore"),
+            "put `index yes` into its dumptype",
+        ));
     }
     found
 }

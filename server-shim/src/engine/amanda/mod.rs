@@ -66,14 +66,9 @@ impl AmandaEngine {
         }
     }
 
-    /// Where a run's programs print.
-    fn words_of(&self, record: &RunRecord) -> PathBuf {
-        self.layout.runs().join(format!("{}.out", record.id))
-    }
-
     fn printed(&self, record: &RunRecord) -> String {
         let mut text = Vec::new();
-        if let Ok(file) = fs::File::open(self.words_of(record)) {
+        if let Ok(file) = fs::File::open(self.layout.run_words(&record.id)) {
             let _ = file.take(PRINTED).read_to_end(&mut text);
         }
         String::from_utf8_lossy(&text).into_owned()
@@ -227,7 +222,7 @@ impl Engine for AmandaEngine {
             self.mind_the_bases(record)?;
         }
         let (program, arguments) = amdump::argv(record, survey);
-        let words = self.words_of(record);
+        let words = self.layout.run_words(&record.id);
         let open = OpenOptions::new().create(true).append(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(&words);
         let started = open.and_then(|words| self.programs.start_run(program, &arguments, &record.id, words));
         started.map_err(|error| Trouble {
@@ -299,7 +294,7 @@ impl Engine for AmandaEngine {
             let notes = run_log.iter().flat_map(|log| log.fatal.iter().chain(&log.errors)).cloned().collect();
             Verdicts { receipts: judgement.receipts, cut_off: judgement.cut_off, notes, failed: run_log.is_none() }
         };
-        let _ = fs::remove_file(self.words_of(record));
+        let _ = fs::remove_file(self.layout.run_words(&record.id));
         Ok(verdicts)
     }
 }

@@ -15,6 +15,8 @@ use amanda::header::Start;
 use amanda::tapelist::{Tape, Tapelist};
 use amanda::vtape::changer::ChgDisk;
 
+use wire::ConfigName;
+
 use super::files::{self, Sure};
 use super::site::{CONF, Site, failed, own_account};
 use crate::engine::Trouble;
@@ -34,6 +36,8 @@ const MAKING: &str = "making";
 /// What a new vault is to be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// Its config's name, which is that of its directory where configs lie; one that no other vault has when it is not said.
+    pub name: Option<ConfigName>,
     /// Days within which every disk wants a full dump.
     pub dumpcycle: u32,
     /// Days for which a dump is kept.
@@ -46,7 +50,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { dumpcycle: 14, retention_days: 30, volume_kb: None, exclude: Vec::new() }
+        Self { name: None, dumpcycle: 14, retention_days: 30, volume_kb: None, exclude: Vec::new() }
     }
 }
 
@@ -66,7 +70,10 @@ pub fn make(directory: &Path, plan: &Plan) -> Result<Site, Trouble> {
     let size = rustix::fs::statvfs(&directory).map_err(|errno| failed("cannot look at", &directory, &errno.into()))?;
     let (volume_kb, volumes) = sizes(size.f_blocks.saturating_mul(size.f_frsize) / 1024, plan.volume_kb);
     let vault = Vault {
-        name: name().map_err(|error| failed("cannot read", Path::new(RANDOM), &error))?,
+        name: match &plan.name {
+            Some(name) => name.to_string(),
+            None => name().map_err(|error| failed("cannot read", Path::new(RANDOM), &error))?,
+        },
         directory: directory.clone(),
         dumpuser: own_account(),
         dumpcycle: plan.dumpcycle,
@@ -77,7 +84,7 @@ pub fn make(directory: &Path, plan: &Plan) -> Result<Site, Trouble> {
         exclude: plan.exclude.clone(),
     };
     build(&vault).map_err(|error| failed("cannot make a vault in", &directory, &error))?;
-    Site::open(&directory, None)
+    Site::open(&directory, plan.name.as_ref())
 }
 
 /// Refuses a directory that has anything in it that no call of [`make`] left there.

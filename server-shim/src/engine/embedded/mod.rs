@@ -13,6 +13,7 @@
 //! Nothing here knows how a client is reached: a [`Link`] is given. The agent gives one into itself, for a local vault; the
 //! runner gives one through a laptop's session.
 
+pub mod adopted;
 pub mod catalog;
 mod damaged;
 pub mod dialogue;
@@ -78,4 +79,15 @@ pub trait Watch: Sync {
     fn ended(&self, host: &HostName, disk: &DiskName, outcome: Outcome);
     /// Something that the administrator should know.
     fn noted(&self, what: &str);
+}
+
+/// Hears nothing: for those who look at what there is afterwards.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Watch for Silent {
+    fn planned(&self, _: &HostName, _: &DiskName, _: u8, _: &str, _: Option<u64>) {}
+    fn moved(&self, _: &HostName, _: &DiskName, _: u64) {}
+    fn ended(&self, _: &HostName, _: &DiskName, _: Outcome) {}
+    fn noted(&self, _: &str) {}
 }

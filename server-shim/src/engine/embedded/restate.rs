@@ -19,11 +19,21 @@ const LONGEST_LOG: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// When the catalog cannot be read.
 pub fn restate(site: &Site, host: &HostName) -> Result<Vec<Receipt>, Trouble> {
+    restate_all(site, std::slice::from_ref(host))
+}
+
+/// The same for several hosts; the catalog is read once.
+///
+/// # Errors
+/// As [`restate`].
+pub fn restate_all(site: &Site, hosts: &[HostName]) -> Result<Vec<Receipt>, Trouble> {
     let catalog = catalog::load(site)?;
     let mut receipts = Vec::new();
-    for disk in site.disks_of(host) {
-        if let Ok(name) = DiskName::new(disk.dle.disk.clone()) {
-            of_disk(site, &catalog, host, &name, disk, &mut receipts)?;
+    for host in hosts {
+        for disk in site.disks_of(host) {
+            if let Ok(name) = DiskName::new(disk.dle.disk.clone()) {
+                of_disk(site, &catalog, host, &name, disk, &mut receipts)?;
+            }
         }
     }
     Ok(receipts)

@@ -100,6 +100,8 @@ pub fn run_with(
     site.for_writing()?;
     let mut jobs = jobs(site, orders);
     let _locks = lock_disks(site, &mut jobs)?;
+    // It may have been handed to Amanda since it was looked at; while we have the disks that waits.
+    super::adopted::refuse(site.directory(), &site.own())?;
     let begun = begin::begin(site, &mut jobs, watch, started, dumper)?;
     dumping::dump(site, &mut jobs, &begun, dumper, watch, clock);
     let catalog = end(site, &jobs, &begun, watch, clock);

@@ -93,6 +93,11 @@ impl Site {
     /// # Errors
     /// When a file cannot be read or is wrong, and when the config has something that only Amanda itself can do.
     pub fn open(directory: &Path, name: Option<&ConfigName>) -> Result<Self, Trouble> {
+        // Whoever had it before it was handed to Amanda may read no more than that.
+        Self::read(directory, name).map_err(|trouble| super::adopted::refuse(directory, &directory.join(OWN)).err().unwrap_or(trouble))
+    }
+
+    fn read(directory: &Path, name: Option<&ConfigName>) -> Result<Self, Trouble> {
         let directory = directory.canonicalize().map_err(|error| failed("cannot open", directory, &error))?;
         let conf = directory.join(CONF);
         let mut config = Config::load(&directory, &Files { instead: None }).map_err(|error| wrong(&error))?;
@@ -134,6 +139,7 @@ impl Site {
             let error = io::Error::from(Errno::EROFS);
             return Err(failed("cannot write to", directory, &error));
         }
+        super::adopted::refuse(directory, &self.own())?;
         if metadata.uid() != geteuid().as_raw() {
             return Err(Trouble::config(
                 format!("{} belongs to {}, and this runs as {}", directory.display(), account(metadata.uid()), account(geteuid().as_raw())),
@@ -250,6 +256,18 @@ impl Site {
     /// # Errors
     /// When the disklist cannot be written, or would not be one any more.
     pub fn add_disk(&mut self, dle: &Dle, device: Option<&Path>) -> Result<(), Trouble> {
+        self.add(dle, device, "vault")
+    }
+
+    /// Adds a disk of a host that calls in, likewise.
+    ///
+    /// # Errors
+    /// As [`Self::add_disk`].
+    pub fn add_laptops_disk(&mut self, dle: &Dle, device: Option<&Path>) -> Result<(), Trouble> {
+        self.add(dle, device, "laptop")
+    }
+
+    fn add(&mut self, dle: &Dle, device: Option<&Path>, dumptype: &str) -> Result<(), Trouble> {
         if let Some(disk) = self.disk(dle) {
             let same = device.is_none_or(|device| disk.directory() == device);
             return if same { Ok(()) } else { Err(taken(dle, disk)) };
@@ -266,7 +284,7 @@ impl Site {
         if !text.is_empty() && !text.ends_with(b"\n") {
             text.push(b'\n');
         }
-        let line = disklist([(dle, device)], "vault");
+        let line = disklist([(dle, device)], dumptype);
         text.extend(line.split_inclusive(|&byte| byte == b'\n').skip(1).flatten());
         // Only what is still a disklist replaces the old one.
         let mut config = self.config.clone();

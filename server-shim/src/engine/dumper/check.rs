@@ -1,0 +1,170 @@
+//! What would make a laptop's dump fail, and how to mend it: for the administrator, and for a laptop that asks.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::Instant;
+
+use amanda::conf::Strategy;
+use amanda::conf::disklist::Disk;
+use amanda::escape::printable;
+use wire::{ConfigName, Exit, HostName};
+
+use super::survey;
+use crate::config::{Config, Reach};
+use crate::engine::embedded::Link as _;
+use crate::engine::embedded::dialogue::{Patience, Wish};
+use crate::engine::embedded::selfcheck::selfcheck;
+use crate::engine::embedded::site::Site;
+use crate::engine::{Finding, Trouble};
+use crate::tunnel::dial::Sessions;
+
+/// With less room than this an administrator is told, in MiB.
+const LITTLE_ROOM: u64 = 1024;
+
+/// Looks at a config as the runs of these hosts will meet it. To be called as the dump user.
+pub fn findings(config: &Config, name: &ConfigName, hosts: &[HostName]) -> Vec<Finding> {
+    let site = match survey::open(config, name) {
+        Ok(site) => site,
+        Err(trouble) => return vec![not_its_own(config, name).unwrap_or_else(|| unreadable(config, trouble))],
+    };
+    let mut found: Vec<Finding> = site.for_writing().err().map(Finding::from).into_iter().collect();
+    found.extend(room(name, &site.holding()));
+    for host in hosts {
+        found.extend(of_host(config, &site, host));
+    }
+    found
+}
+
+/// Tells whose a config is that the dump user cannot even look into.
+fn not_its_own(config: &Config, name: &ConfigName) -> Option<Finding> {
+    let directory = config.config_directory(name);
+    let owner = std::fs::metadata(&directory).ok()?.uid();
+    let account = nix::unistd::User::from_uid(owner.into()).ok().flatten().map_or_else(|| owner.to_string(), |user| user.name);
+    (Some(owner) != config.dump_uid()).then(|| {
+        Finding::serious(
+            format!("{} belongs to {account}, and it has to belong to {}", directory.display(), config.dump_user),
+            format!("chown -R {}: {}", config.dump_user, directory.display()),
+        )
+    })
+}
+
+fn unreadable(config: &Config, trouble: Trouble) -> Finding {
+    Finding::serious(trouble.message, format!("{}; {} must be able to read the config", trouble.hint, config.dump_user))
+}
+
+/// Looks at the room on the file system of the volumes, where dumps are made, too.
+fn room(name: &ConfigName, path: &Path) -> Option<Finding> {
+    let free = free_mib(path).ok()?;
+    let hint = "free some room; dumps that are younger than the retention are never overwritten";
+    match free {
+        0 => Some(Finding::serious(format!("there is no room left for {name}: {} is full", path.display()), hint)),
+        _ if free < LITTLE_ROOM => Some(Finding::minor(format!("{free} MiB are left for {name}, in {}", path.display()), hint)),
+        _ => None,
+    }
+}
+
+fn free_mib(path: &Path) -> std::io::Result<u64> {
+    let there = rustix::fs::statvfs(path)?;
+    Ok(there.f_bavail.saturating_mul(there.f_frsize) >> 20)
+}
+
+fn of_host(config: &Config, site: &Site, host: &HostName) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if config.hosts.get(host).is_some_and(|rule| rule.reach == Reach::Network) {
+        found.push(Finding::serious(
+            format!("{host} has reach = \"network\", and this server's engine reaches a host through its own session only"),
+            format!("take `reach` out of {} of {}", Config::heading(host), config.file.display()),
+        ));
+    }
+    let own: Vec<&Disk> = site.disks_of(host).collect();
+    if own.is_empty() {
+        let what = format!("the disklist of {} has no disk for {host}", site.name());
+        found.push(Finding::serious(what, near(site, host)));
+    }
+    found.extend(own.into_iter().filter_map(|disk| of_disk(site, disk)));
+    found
+}
+
+/// Says how a host gets into the disklist, or which one may have been meant.
+fn near(site: &Site, host: &HostName) -> String {
+    let same = |disk: &&Disk| {
+        let other = disk.dle.host.as_str();
+        other.eq_ignore_ascii_case(host.as_str()) || other.split('.').next() == host.as_str().split('.').next()
+    };
+    match site.disks().iter().find(same) {
+        Some(disk) => format!(
+            "the disklist calls a host \"{}\"; use the same name in [host.…] of shim.toml and in the key's forced command",
+            disk.dle.host
+        ),
+        None => format!("asyncamanda-shim vault {} --disk {host}:/home", site.name()),
+    }
+}
+
+fn of_disk(site: &Site, disk: &Disk) -> Option<Finding> {
+    let name = printable(disk.dle.to_string().as_bytes());
+    let how = disk.how(site.config())?;
+    if how.ignore() || how.strategy() == Strategy::Skip {
+        return Some(Finding::serious(format!("{name} is never dumped (`ignore` or `strategy skip`)"), "use another dumptype for it"));
+    }
+    if let Err(unserved) = (Wish { disk, how }).dle() {
+        return Some(Finding::serious(format!("{name}: {unserved}"), "use another dumptype for it, or engine = \"amanda\""));
+    }
+    if !how.index() {
+        return Some(Finding::minor(
+            format!("{name} has no index: its files cannot be listed before a restore"),
+            "put `index yes` into its dumptype",
+        ));
+    }
+    None
+}
+
+/// What a look at a laptop found, as amcheck would say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// Lines.
+    pub lines: Vec<String>,
+    /// 0 when nothing keeps its dumps from being made.
+    pub exit: Exit,
+}
+
+/// Looks at a laptop on the way a dump would take, and changes nothing. To be called as the dump user.
+pub fn look(config: &Config, name: &ConfigName, host: &HostName) -> Looked {
+    let begun = Instant::now();
+    let found = on_the_way(config, name, host);
+    let mut lines = vec![format!("Check of {host} for {name}, by the server's embedded engine"), "-".repeat(60)];
+    let problems = found.iter().filter(|(good, _)| !good).count();
+    lines.extend(found.into_iter().filter(|(good, _)| !good).map(|(_, words)| format!("ERROR: {host}: {words}")));
+    let seconds = begun.elapsed().as_secs_f64();
+    lines.push(format!(
+        "Client check: 1 host checked in {seconds:.3} seconds.  {problems} problem{} found.",
+        if problems == 1 { "" } else { "s" }
+    ));
+    Looked { lines, exit: if problems == 0 { Exit::Done } else { Exit::Failed } }
+}
+
+fn on_the_way(config: &Config, name: &ConfigName, host: &HostName) -> Vec<(bool, String)> {
+    let bad = |words: String| (false, words);
+    let site = match survey::open(config, name) {
+        Ok(site) => site,
+        Err(trouble) => return vec![bad(trouble.message)],
+    };
+    let mut found: Vec<(bool, String)> = site.for_writing().err().map(|trouble| bad(trouble.message)).into_iter().collect();
+    if matches!(free_mib(&site.holding()), Ok(0)) {
+        found.push(bad(format!("there is no room left in {}", site.holding().display())));
+    }
+    let disks: Vec<_> = site.disks_of(host).filter_map(|disk| Some((disk, disk.how(site.config())?))).collect();
+    let disks: Vec<_> = disks.into_iter().filter(|(_, how)| !how.ignore() && how.strategy() != Strategy::Skip).collect();
+    if disks.is_empty() {
+        found.push(bad(format!("the disklist of {name} has no disk for it")));
+        return found;
+    }
+    let answer = Sessions::new(config)
+        .connect(host)
+        .map_err(|error| error.to_string())
+        .and_then(|connection| selfcheck(connection, host, name, &disks, Patience::of(site.config())).map_err(|broken| broken.to_string()));
+    match answer {
+        Ok(answer) => found.extend(answer),
+        Err(why) => found.push(bad(why)),
+    }
+    found
+}

@@ -1,0 +1,216 @@
+//! The embedded engine behind the runner: each run is a process of its own, the **dumper**, which is started, followed and, if
+//! need be, killed and buried like an amdump.
+//!
+//! ```text
+//! runner ── runs/ID.json ──> dumper ── control socket ──> the laptop's session
+//!        <─ runs/ID.progress ─┤
+//!        <─ runs/ID.brought ──┴──> config_dir/CONFIG: volumes, catalog
+//! ```
+//!
+//! [`process`] is the dumper, [`progress`] what it says meanwhile, [`survey`] what a config says, [`check`] what an
+//! administrator and a laptop are told beforehand.
+
+pub mod check;
+pub mod process;
+pub mod progress;
+pub mod survey;
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::{Command, Stdio};
+
+use wire::{ConfigName, DiskName, HostName, Receipt};
+
+use super::embedded::{Watch, mend, restate, stamp};
+use super::{Engine, Observation, Survey, Trouble, Verdicts};
+use crate::config::Config;
+use crate::durable;
+use crate::layout::Layout;
+use crate::lock::Guard;
+use crate::processes::{self, Identity, MARK};
+use crate::queue::order::Kind;
+use crate::runner::record::RunRecord;
+use crate::runner::settle::failed;
+use crate::runner::{clock, log, start};
+use process::Brought;
+use progress::Seen;
+
+/// The most that is kept of what a dumper printed.
+const PRINTED: u64 = 4 * 1024;
+
+/// Runs the embedded engine in processes of its own.
+#[derive(Debug)]
+pub struct DumperEngine<'a> {
+    config: &'a Config,
+    layout: Layout,
+}
+
+impl<'a> DumperEngine<'a> {
+    /// Takes the administrator's configuration; nothing is started yet.
+    pub fn new(config: &'a Config) -> Self {
+        Self { config, layout: config.layout() }
+    }
+
+    /// Returns this program with some of its hidden commands, as the dump user's runner starts it.
+    fn ourselves(&self, arguments: &[&str]) -> io::Result<Command> {
+        let mut argv = start::argv(self.config)?;
+        argv.pop();
+        let mut command = Command::new(&argv[0]);
+        command.args(&argv[1..]).arg("dumper").args(arguments).current_dir("/").stdin(Stdio::null());
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8");
+        command.envs(std::env::var_os("TZ").map(|zone| ("TZ", zone)));
+        Ok(command)
+    }
+
+    fn spawn(&self, record: &RunRecord) -> io::Result<Identity> {
+        let words = self.layout.run_words(&record.id);
+        let words = OpenOptions::new().create(true).append(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(words)?;
+        let mut command = self.ourselves(&["run", &record.id])?;
+        let pid = command.env(MARK, &record.id).stdout(Stdio::null()).stderr(words).spawn()?.id();
+        Ok(Identity { pid, start: processes::read(pid).map_or(0, |process| process.start) })
+    }
+
+    fn printed(&self, record: &RunRecord) -> String {
+        let mut text = Vec::new();
+        if let Ok(file) = fs::File::open(self.layout.run_words(&record.id)) {
+            let _ = file.take(PRINTED).read_to_end(&mut text);
+        }
+        String::from_utf8_lossy(&text).trim().to_owned()
+    }
+
+    /// Says what a dumper brought that was killed before it could say so: what it finished is on the volumes, or is put there now.
+    fn rescue(&self, record: &RunRecord) -> Result<Brought, Trouble> {
+        log(&format!("event=dumper_died run={} printed={:?}", record.id, self.printed(record)));
+        let site = survey::open(self.config, &record.config)?;
+        mend::mend(&site, &Notes, clock() as i64)?;
+        let begin = stamp::of(record.started);
+        let mut brought = Brought::default();
+        let there = restate::restate_all(&site, &record.hosts())?;
+        for part in &record.parts {
+            let of_this_run = |receipt: &&Receipt| {
+                receipt.host == part.host && receipt.is_backup() && receipt.datestamp >= begin && part.disks.contains(&receipt.disk)
+            };
+            brought.receipts.extend(there.iter().filter(of_this_run).map(|receipt| Receipt {
+                run: record.id.clone(),
+                started: receipt.started.max(record.started),
+                ..receipt.clone()
+            }));
+        }
+        Ok(brought)
+    }
+}
+
+/// What is worth knowing while things are put right, into the runner's log.
+struct Notes;
+
+impl Watch for Notes {
+    fn planned(&self, _: &HostName, _: &DiskName, _: u8, _: &str, _: Option<u64>) {}
+    fn moved(&self, _: &HostName, _: &DiskName, _: u64) {}
+    fn ended(&self, _: &HostName, _: &DiskName, _: wire::Outcome) {}
+    fn noted(&self, what: &str) {
+        log(&format!("event=noted what={what:?}"));
+    }
+}
+
+/// Turns what a dumper brought into a word on each disk of its run; `whole` when it had the last word itself.
+fn verdicts(record: &RunRecord, brought: Brought, whole: bool, now: f64) -> Verdicts {
+    let mut verdicts = Verdicts { notes: brought.notes, failed: brought.trouble.is_some(), ..Verdicts::default() };
+    for part in &record.parts {
+        for disk in &part.disks {
+            let receipt = brought.receipts.iter().find(|receipt| receipt.host == part.host && receipt.disk == *disk);
+            match (receipt, &brought.trouble) {
+                (Some(receipt), _) => verdicts.receipts.push(receipt.clone()),
+                (None, Some(trouble)) => verdicts.receipts.push(failed(record, &part.host, disk, trouble, now)),
+                (None, None) if whole => {
+                    let reason = "the run ended without a word on this disk";
+                    verdicts.receipts.push(failed(record, &part.host, disk, reason, now));
+                }
+                (None, None) => verdicts.cut_off.push((part.host.clone(), disk.clone())),
+            }
+        }
+    }
+    verdicts
+}
+
+impl Engine for DumperEngine<'_> {
+    fn survey(&self, config: &ConfigName) -> Result<Survey, Trouble> {
+        Ok(survey::survey(&survey::open(self.config, config)?))
+    }
+
+    fn start(&self, record: &RunRecord, _: &Survey, _lock: &Guard) -> Result<Identity, Trouble> {
+        if !matches!(record.kind, Kind::Laptops { .. }) {
+            return Err(no_orders());
+        }
+        self.spawn(record).map_err(|error| {
+            Trouble::later(format!("the dumper cannot be started: {error}"), "the runner's log and `asyncamanda-shim check` say more")
+        })
+    }
+
+    fn observe(&self, record: &mut RunRecord, _: &Survey) -> Observation {
+        // One that cannot be read shows no progress.
+        let seen: Option<Seen> = durable::read_json(&self.layout.run_progress(&record.id)).ok().flatten();
+        seen.map_or_else(|| Observation { phase: "starting".to_owned(), ..Observation::default() }, Seen::into_observation)
+    }
+
+    fn check(&self, config: &ConfigName, host: &HostName) -> Option<Command> {
+        self.ourselves(&["check", config.as_str(), host.as_str()]).ok()
+    }
+
+    fn settle(&self, record: &mut RunRecord, _: &Survey) -> Result<Verdicts, Trouble> {
+        // What cannot be read was never finished: it is written beside its place and renamed.
+        let brought: Option<Brought> = durable::read_json(&self.layout.run_brought(&record.id)).unwrap_or_default();
+        let (brought, whole) = match brought {
+            Some(brought) => (brought, true),
+            None => (self.rescue(record)?, false),
+        };
+        for note in &brought.notes {
+            log(&format!("event=noted run={} what={note:?}", record.id));
+        }
+        Ok(verdicts(record, brought, whole, clock()))
+    }
+
+    fn restate(&self, config: &ConfigName, hosts: &[HostName]) -> Result<Option<Vec<Receipt>>, Trouble> {
+        restate::restate_all(&survey::open(self.config, config)?, hosts).map(Some)
+    }
+}
+
+/// Says why there is no nightly run and no flush with this engine.
+pub fn no_orders() -> Trouble {
+    Trouble::config(
+        "engine = \"embedded\" backs up laptops that call, and has no nightly run and no flush",
+        "nothing need be done: a laptop's dumps are on the volumes when its run ends, and a nightly run or real tapes are Amanda's (asyncamanda-shim adopt)",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::record;
+    use wire::{Base, Outcome};
+
+    fn brought(disk: &str) -> Brought {
+        let record = record(Kind::Laptops { from_client: false }, &[("a", &[disk])]);
+        let mut receipt = failed(&record, &record.parts[0].host, &record.parts[0].disks[0], "", 0.0);
+        receipt.outcome = Outcome::Ok;
+        receipt.chain = vec![Base { level: 0, datestamp: "20261122000000".to_owned(), places: vec![] }];
+        Brought { receipts: vec![receipt], ..Brought::default() }
+    }
+
+    #[test]
+    fn every_disk_of_a_run_has_a_word() {
+        let record = record(Kind::Laptops { from_client: false }, &[("a", &["/home", "/etc"])]);
+        let told = |brought: Brought, whole| {
+            let verdicts = verdicts(&record, brought, whole, 1.0);
+            let words: Vec<_> = verdicts.receipts.iter().map(|receipt| (receipt.outcome, receipt.reason.clone())).collect();
+            (words, verdicts.cut_off.len())
+        };
+        let ok = (Outcome::Ok, String::new());
+        assert_eq!(told(brought("/home"), false), (vec![ok.clone()], 1));
+        let unheard = (Outcome::Failed, "the run ended without a word on this disk".to_owned());
+        assert_eq!(told(brought("/home"), true), (vec![ok.clone(), unheard], 0));
+        let trouble = Brought { trouble: Some("no room".to_owned()), ..brought("/etc") };
+        assert_eq!(told(trouble, true), (vec![(Outcome::Failed, "no room".to_owned()), ok], 0));
+        assert_eq!(told(Brought::default(), false), (vec![], 2));
+    }
+}
