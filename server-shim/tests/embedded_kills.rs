@@ -171,13 +171,14 @@ fn whatever_call_a_run_is_killed_at_nothing_is_lost_and_the_next_run_mends_it() 
     for disk in ["/home", "/srv"] {
         site.add_disk(&dle(disk), None).expect("added");
     }
-    let mut kills = 0;
+    let (mut kills, mut erased) = (0, false);
     let mut claimed = BTreeSet::new();
     let vault = first;
     // The first run; one that adds to a volume; one that erases one.
     for day in 0..16 {
         let now = NOW + day * DAY;
         if matches!(day, 0 | 1 | 13) {
+            let before = catalog::load(&Site::open(&vault, None).expect("opened")).expect("a catalog").dumps.len();
             for kill in kills_of(&vault, now, false) {
                 let case = format!("day {day}, {kill:?}");
                 let copy = keep.path().join("copy");
@@ -192,6 +193,7 @@ fn whatever_call_a_run_is_killed_at_nothing_is_lost_and_the_next_run_mends_it() 
                 let (_, text) = once(&copy, now + 60, None, false);
                 let new = claims(&text);
                 assert_eq!(new.len(), 2, "{case}: {text}");
+                erased |= catalog::load(&site).expect("a catalog").dumps.len() < before;
                 all.extend(new);
                 keeps(&site, &all, now + 60, &case);
                 check(&site);
@@ -204,7 +206,7 @@ fn whatever_call_a_run_is_killed_at_nothing_is_lost_and_the_next_run_mends_it() 
         claimed.extend(claims(&text));
     }
     eprintln!("{kills} kills");
-    assert!(kills > 100, "{kills}");
+    assert!(kills > 100 && erased, "{kills}");
 }
 
 #[test]
