@@ -92,7 +92,11 @@ fn kills_of(vault: &Path, now: i64, making: bool) -> Vec<(&'static str, usize)> 
     let mut kills = Vec::new();
     let trace = keep.path().join("trace");
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o"]).arg(&trace).args(["-e", &format!("trace={}", CALLS.join(","))]).arg(env::current_exe().expect("this"));
+    command
+        .args(["-f", "-qq", "-o"])
+        .arg(&trace)
+        .args(["-e", &format!("trace={}", CALLS.join(","))])
+        .arg(env::current_exe().expect("this"));
     command.args(["--exact", "one_run_for_those_who_kill_it", "--nocapture", "--test-threads=1"]);
     command.env(VAULT, &copy).env("EMBEDDED_KILLS_NOW", now.to_string());
     if making {
@@ -101,7 +105,8 @@ fn kills_of(vault: &Path, now: i64, making: bool) -> Vec<(&'static str, usize)> 
     assert!(command.stdout(Stdio::null()).status().expect("started").success());
     let text = fs::read_to_string(trace).expect("a trace");
     for call in CALLS {
-        let count = text.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|word| word.starts_with(&format!("{call}(")))).count();
+        let count =
+            text.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|word| word.starts_with(&format!("{call}(")))).count();
         kills.extend((1..=count).map(|at| (call, at)));
     }
     kills

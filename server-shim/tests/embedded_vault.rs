@@ -306,7 +306,8 @@ fn a_disk_that_left_the_disklist_goes_with_its_retention() {
     world.fake.set(&dle("/old"), Next::Bytes(700_000));
     world.run();
     let text = fs::read_to_string(world.path("disklist")).expect("read");
-    fs::write(world.path("disklist"), text.lines().filter(|line| !line.contains("/old")).collect::<Vec<_>>().join("\n") + "\n").expect("written");
+    fs::write(world.path("disklist"), text.lines().filter(|line| !line.contains("/old")).collect::<Vec<_>>().join("\n") + "\n")
+        .expect("written");
     world.edit("# A vault", "# A vault");
     let volumes = world.catalog().volumes.len();
     for day in 0..40 {

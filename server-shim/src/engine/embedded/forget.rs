@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use wire::DiskName;
 
 use super::catalog::{Catalog, names};
+use super::files::{self, Sure};
 use super::mend::remember;
 use super::site::{Site, failed};
-use super::files::{self, Sure};
 use super::volumes::Key;
 use super::{history, latest};
 use crate::durable;

@@ -13,7 +13,12 @@
 //! Nothing here knows how a client is reached: a [`Link`] is given. The agent gives one into itself, for a local vault; the
 //! runner gives one through a laptop's session.
 
+pub mod adopted;
+pub mod catalog;
 mod damaged;
+pub mod dialogue;
+pub mod dump;
+pub mod estimate;
 mod files;
 mod forget;
 mod history;
@@ -21,15 +26,10 @@ mod holding;
 mod latest;
 mod locks;
 mod logs;
-mod receipts;
-pub mod adopted;
-pub mod catalog;
-pub mod dialogue;
-pub mod dump;
-pub mod estimate;
 pub mod make;
 pub mod mend;
 pub mod plan;
+mod receipts;
 pub mod restate;
 pub mod run;
 pub mod selfcheck;

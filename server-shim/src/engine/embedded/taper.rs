@@ -24,9 +24,9 @@ use super::Watch;
 use super::catalog::{Catalog, Dump};
 use super::files::{self, Sure};
 use super::holding::Held;
-use super::{forget, locks};
 use super::site::{Site, failed};
 use super::volumes::{Choice, Key, choose};
+use super::{forget, locks};
 use crate::engine::Trouble;
 
 pub(super) use shelves::any_wrong;
