@@ -163,23 +163,40 @@ fn a_drive_that_is_pulled_out_in_mid_write_is_left_alone_and_is_as_it_was_when_i
 }
 
 #[test]
-fn a_vault_that_is_moved_away_in_mid_write_is_as_it_was_when_it_is_back() {
+fn a_vault_that_goes_away_at_any_moment_is_as_it_was_when_it_is_back() {
     let mut ordeal = two_backups(&["Documents"]);
-    fs::write(ordeal.disks[0].join("film"), tree::Noise::new(3).bytes(3 << 20)).expect("ours");
     ordeal.keep();
-    let before = ordeal.vault().identities();
-    let running = stopped_at(&ordeal, a_write_of_a_dump(&ordeal));
+    let mut chance = tree::Noise::new(seed());
+    ordeal.back_up(Fault::None).expect_code(0);
+    let calls = ordeal.faults.count();
     let (place, away) = (ordeal.vault().0, ordeal.home.path("away"));
-    fs::rename(&place, &away).expect("ours");
-    let ended = go_on(running);
-    in_words(&ended);
-    assert_ne!(ended.code, Some(0), "{ended}");
-    nothing_is_at(&place);
-    let _not_there = fs::remove_dir(&place);
-    fs::rename(&away, &place).expect("ours");
-    ordeal.nothing_is_lost(&before);
-    ordeal.live();
-    ordeal.goes_on(&before, 0);
+    let moments = 24;
+    for moment in 0..moments {
+        let at = moment * calls / moments + 1 + chance.draw() % (calls / moments).max(1);
+        // What is left is nothing, or a directory with nothing in it, as below a drive.
+        let is_drive = moment % 2 == 0;
+        println!("moment {moment}: {at} of {calls}, {}", if is_drive { "a bare directory stays" } else { "nothing stays" });
+        ordeal.put_back();
+        let before = ordeal.vault().identities();
+        ordeal.live();
+        let running = stopped_at(&ordeal, at);
+        println!("  the last call: {:?}", ordeal.faults.calls().last());
+        fs::rename(&place, &away).expect("ours");
+        if is_drive {
+            fs::create_dir(&place).expect("ours");
+        }
+        let ended = go_on(running);
+        in_words(&ended);
+        nothing_is_at(&place);
+        let _not_there = fs::remove_dir(&place);
+        fs::rename(&away, &place).expect("ours");
+        ordeal.nothing_is_lost(&before);
+        if ended.code == Some(0) {
+            ordeal.gives_back(moment);
+        }
+        ordeal.live();
+        ordeal.goes_on(&before, 1000 + moment);
+    }
 }
 
 #[test]
