@@ -43,12 +43,7 @@ pub fn room(directory: &Path) -> Result<Room, VaultError> {
     let slots = changer.slots().map_err(unreadable)?;
     let used = slots.iter().map(|slot| bytes_in(changer.volume(*slot).directory())).sum::<u64>();
     let room = nix::sys::statvfs::statvfs(directory).map_err(|error| unreadable(error.into()))?;
-    Ok(Room { volumes: slots.len(), used, free: wide(room.blocks_available()) * wide(room.fragment_size()) })
-}
-
-/// These are of the machine's own width.
-fn wide(count: impl Into<u64>) -> u64 {
-    count.into()
+    Ok(Room { volumes: slots.len(), used, free: standing::wide(room.blocks_available()) * standing::wide(room.fragment_size()) })
 }
 
 /// What a directory's files take on the disk.

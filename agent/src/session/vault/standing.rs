@@ -49,8 +49,13 @@ pub enum Act {
 /// file system has no such number.
 pub fn file_system(path: &Path) -> Option<u64> {
     let nearest = path.ancestors().find(|path| path.is_dir())?;
-    let number = nix::sys::statvfs::statvfs(nearest).ok()?.filesystem_id();
-    Some(number.into()).filter(|number| *number != 0)
+    let number = wide(nix::sys::statvfs::statvfs(nearest).ok()?.filesystem_id());
+    (number != 0).then_some(number)
+}
+
+/// What the system says of file systems is of the machine's own width.
+pub(super) fn wide(count: impl Into<u64>) -> u64 {
+    count.into()
 }
 
 /// Tells whether a vault that was on this file system is gone, and its file system is not.
