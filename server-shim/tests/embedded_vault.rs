@@ -418,6 +418,17 @@ fn a_dump_that_is_longer_than_a_volume_gets_one_of_its_own() {
 }
 
 #[test]
+fn a_vault_that_is_not_there_any_more_is_no_empty_one() {
+    let world = world(&["/home"]);
+    world.run();
+    fs::rename(world.site.directory(), world.keep.path().join("pulled out")).expect("moved");
+    fs::create_dir(world.site.directory()).expect("a mount point");
+    assert!(restate(&world.site, &host()).is_err());
+    assert!(mend::mend(&world.site, &Ears::default(), NOW).is_err());
+    assert!(fs::read_dir(world.site.directory()).expect("list").all(|entry| entry.expect("entry").path().is_dir()));
+}
+
+#[test]
 fn a_vault_knows_its_host() {
     assert_eq!(world(&["/home"]).site.disks()[0].dle.host, HOST);
 }

@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use amanda::dle::Dle;
 use amanda::holding::PID_FILE;
@@ -41,11 +41,21 @@ fn open(path: &Path, create: bool) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(create).truncate(false).mode(0o600).custom_flags(flags).open(path)
 }
 
-/// Takes Amanda's lock of the tapelist; waits for whoever has it.
-pub fn tapelist(site: &Site) -> io::Result<Held> {
+fn tapelists(site: &Site) -> PathBuf {
     let mut path = site.config().tapelist().into_os_string();
     path.push(LOCK_SUFFIX);
-    let file = open(Path::new(&path), true)?;
+    path.into()
+}
+
+/// Makes the file of Amanda's lock of the tapelist.
+pub fn prepare(site: &Site) -> io::Result<()> {
+    open(&tapelists(site), true).map(drop)
+}
+
+/// Takes Amanda's lock of the tapelist; waits for whoever has it. It is not made here: where it is missing, a drive has been pulled
+/// out, and nothing is to be written to where it was.
+pub fn tapelist(site: &Site) -> io::Result<Held> {
+    let file = open(&tapelists(site), false)?;
     loop {
         match fcntl(&file, FcntlArg::F_OFD_SETLKW(&whole_file())) {
             Ok(_) => return Ok(Held { _file: file }),

@@ -135,6 +135,9 @@ impl Site {
     pub fn for_writing(&self) -> Result<(), Trouble> {
         let directory = &self.directory;
         let metadata = fs::metadata(directory).map_err(|error| failed("cannot look at", directory, &error))?;
+        // Nothing is made where a drive has been pulled out since it was opened.
+        let conf = directory.join(CONF);
+        fs::metadata(&conf).map_err(|error| failed("cannot read", &conf, &error))?;
         if access(directory, AccessFlags::W_OK) == Err(Errno::EROFS) {
             let error = io::Error::from(Errno::EROFS);
             return Err(failed("cannot write to", directory, &error));
@@ -160,6 +163,8 @@ impl Site {
             }
             files::make_directory(path).map_err(|error| failed("cannot make", path, &error))?;
         }
+        let tapelist = self.config.tapelist();
+        super::locks::prepare(self).map_err(|error| failed("cannot lock", &tapelist, &error))?;
         let device =
             |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(|error| failed("cannot look at", path, &error));
         if device(&self.holding)? != device(self.changer.directory())? {

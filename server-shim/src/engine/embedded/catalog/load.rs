@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
+use std::fs;
 use std::io::ErrorKind;
 
 use amanda::admin::{Found, Place};
@@ -16,7 +17,7 @@ use amanda::vtape::{VolumeFile, name};
 use super::{Catalog, Dump, Lost, Shelved};
 use crate::engine::Trouble;
 use crate::engine::embedded::holding::Held;
-use crate::engine::embedded::site::{Site, failed};
+use crate::engine::embedded::site::{CONF, Site, failed};
 use crate::engine::embedded::volumes::Key;
 use crate::engine::embedded::{damaged, files, holding};
 
@@ -50,6 +51,9 @@ pub fn load(site: &Site) -> Result<Catalog, Trouble> {
     for mark in damaged::load(site).map_err(|error| failed("cannot read the damaged dumps of", site.directory(), &error))? {
         shelf.mark(&mark.key(), &mark.what);
     }
+    // Where a drive was pulled out there is nothing, which is not to be taken for a vault that has nothing.
+    let conf = site.directory().join(CONF);
+    fs::metadata(&conf).map_err(|error| failed("cannot read", &conf, &error))?;
     catalog.chains = chains(&shelf.rows);
     (catalog.rows, catalog.dumps, catalog.lost) = (shelf.rows, shelf.dumps, shelf.lost);
     Ok(catalog)
