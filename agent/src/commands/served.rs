@@ -185,7 +185,7 @@ mod tests {
         let (state, disk) = (&served.client.state, DiskName::new("/home").expect("a name"));
         let attempt = state.begin(&disk, 0, 1000).expect("begun");
         std::fs::write(attempt.snapshot(), "GNU tar-1.35-2\n1000\x000\0").expect("ours");
-        attempt.keep(amanda::crc::Crc { crc: 0xab, bytes: 9 }).expect("kept");
+        attempt.keep(amanda::crc::Crc { crc: 0xab, bytes: 9 }, 0).expect("kept");
         let crc = Some("000000ab".to_owned());
         let has = |datestamp: &str| Receipt {
             run: "run".to_owned(),

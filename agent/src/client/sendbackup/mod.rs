@@ -203,7 +203,7 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
     {
         return Err(Fault::Program(format!("{} ended with {status}", program.display())));
     }
-    let Heard { size, unread, .. } = speech.heard();
+    let Heard { size, unread, denied, .. } = speech.heard();
     let size = size.ok_or(Fault::NoSize)?;
     if unread > 0 && request.dles[0].record {
         let remark =
@@ -211,7 +211,14 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
         speech.remark(&remark).map_err(Fault::Gone)?;
         connection.client.watch.remarked(&format!("{}: {remark}", printable(ready.grant.disk.name.as_bytes())));
     }
-    Ok(Counts { native, sent: data.sent(), size, strange: speech.heard().strange, unread })
+    if let missing @ 1.. = ready.attempt.denied_below() {
+        let remark = format!(
+            "{missing} times something could not be read for want of permission when a dump was made that this one builds on: it is in none of \
+             them until it changes or everything is dumped"
+        );
+        speech.remark(&remark).map_err(Fault::Gone)?;
+    }
+    Ok(Counts { native, sent: data.sent(), size, strange: speech.heard().strange, unread, denied })
 }
 
 /// Checksums and size of a dump that ended well.
@@ -223,6 +230,8 @@ struct Counts {
     strange: u64,
     /// Those that name something which is not in it.
     unread: u64,
+    /// Those that name something which this account may not read.
+    denied: u64,
 }
 
 fn wait_for(way: &mut Way, children: &Children) -> Result<Option<(std::path::PathBuf, ExitStatus)>, Fault> {
@@ -247,8 +256,8 @@ fn introduce(speech: &Speech, request: &Request, ready: &Ready<'_>) -> io::Resul
 
 /// Writes the attempt down and says the last words. Returns how it ended.
 fn finish(connection: &Connection, attempt: Attempt, record: bool, streams: Connect, counts: Counts) -> String {
-    let Counts { native, sent, size, strange, unread } = counts;
-    let pending = if record && unread == 0 { attempt.keep(sent).map(Some) } else { Ok(None) };
+    let Counts { native, sent, size, strange, unread, denied } = counts;
+    let pending = if record && unread == 0 { attempt.keep(sent, denied).map(Some) } else { Ok(None) };
     let pending = match pending {
         Ok(pending) => pending,
         Err(error) => return failed(connection, streams, &error.into()),

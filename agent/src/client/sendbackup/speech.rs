@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use amanda::protocol::mesg::{LONGEST, Line};
 use amanda::protocol::tar_words::{Class, classify};
 
-use super::unread;
+use super::unread::{self, Unread};
 use crate::client::lanes::Wire;
 
 /// Lines of programs that are passed on; a disk on which every file changes must not fill the server's log.
@@ -30,6 +30,8 @@ pub struct Heard {
     pub lines: u64,
     /// Lines of tar's that name something which is not in the dump; see [`unread`].
     pub unread: u64,
+    /// Those of them that this account may not read, and that a next dump builds on all the same.
+    pub denied: u64,
 }
 
 /// Whose words they are.
@@ -87,7 +89,11 @@ impl Speech {
                 Class::Strange => {
                     heard.lines += 1;
                     heard.strange += 1;
-                    heard.unread += u64::from(speaker == Speaker::Tar && unread::spoils(line, root));
+                    match unread::of(line, root) {
+                        Unread::Spoils if speaker == Speaker::Tar => heard.unread += 1,
+                        Unread::Denied if speaker == Speaker::Tar => heard.denied += 1,
+                        _ => {}
+                    }
                 }
             }
             heard.lines

@@ -33,6 +33,7 @@ pub struct Attempt {
     pub(super) begun: (SystemTime, Instant),
     remark: Option<String>,
     system: Option<FileSystem>,
+    denied_below: u64,
     _living: Living,
 }
 
@@ -55,7 +56,7 @@ impl Attempt {
             io::copy(&mut base, &mut list).map_err(failed)?;
         }
         let begun = (SystemTime::now(), Instant::now());
-        Ok(Self { dir, disk: disk.clone(), level, started, begun, remark, system: None, _living: living })
+        Ok(Self { dir, disk: disk.clone(), level, started, begun, remark, system: None, denied_below: 0, _living: living })
     }
 
     /// Returns tar's list.
@@ -73,6 +74,17 @@ impl Attempt {
         self.remark.as_deref()
     }
 
+    /// Remembers how often something could not be read for want of permission when what it builds on was made.
+    pub(super) fn builds_on(mut self, denied: u64) -> Self {
+        self.denied_below = denied;
+        self
+    }
+
+    /// Returns how often that was.
+    pub fn denied_below(&self) -> u64 {
+        self.denied_below
+    }
+
     /// Returns when it was begun, in seconds since the epoch.
     pub fn started(&self) -> i64 {
         self.started
@@ -84,11 +96,11 @@ impl Attempt {
     }
 
     /// Writes down, durably, that the dump has ended well on this side, and what names it to the server. From here on its fate is decided
-    /// by receipts.
+    /// by receipts. `denied`: so often something could not be read for want of permission.
     ///
     /// # Errors
     /// Also when the clock was set back meanwhile: tar's list has its time from before, and what changes from now on would look older.
-    pub fn keep(self, sent: Crc) -> Result<Pending, StateError> {
+    pub fn keep(self, sent: Crc, denied: u64) -> Result<Pending, StateError> {
         let path = self.dir.path().to_path_buf();
         let failed = |source| StateError { path: path.clone(), source };
         let (then, since) = self.begun;
@@ -105,6 +117,7 @@ impl Attempt {
             client_crc: Some(sent.crc),
             bytes: Some(sent.bytes),
             system: self.system,
+            denied: denied.saturating_add(self.denied_below),
             undo: Undo::Forget,
         };
         pending.write(&path)?;

@@ -76,6 +76,9 @@ pub struct Pending {
     /// The file system that the disk was on, where that is known.
     #[serde(default)]
     pub system: Option<FileSystem>,
+    /// How often something could not be read for want of permission, in this dump and those that it builds on.
+    #[serde(default)]
+    pub denied: u64,
     /// What discarding it takes.
     #[serde(default)]
     pub undo: Undo,
@@ -85,6 +88,9 @@ pub struct Pending {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Dump {
     datestamp: String,
+    /// As in [`Pending`].
+    #[serde(default)]
+    denied: u64,
 }
 
 /// What discarding an attempt takes.
@@ -182,7 +188,9 @@ impl State {
             let what = if base.is_some() { "more than usual" } else { "everything" };
             format!("{why}: of {name} {what} is dumped, so that nothing is missing")
         });
-        Attempt::begin(&self.attempts(), disk, level, started, base.as_deref(), remark)
+        let below: Option<Dump> = base.as_deref().and_then(|base| get(&beside(base, ".dump")));
+        let begun = Attempt::begin(&self.attempts(), disk, level, started, base.as_deref(), remark)?;
+        Ok(begun.builds_on(below.map_or(0, |dump| dump.denied)))
     }
 
     /// Returns the file system that a disk was on when the list was made that a dump at this level builds on, or takes the place of; and
@@ -217,7 +225,7 @@ impl State {
         let before = stock::keep(&path, list, amandates, disk, level).map_err(failed)?;
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let undo = Undo::PutBack(before);
-        let pending = Pending { id, disk: disk.clone(), level, started, client_crc: None, bytes: None, system: None, undo };
+        let pending = Pending { id, disk: disk.clone(), level, started, client_crc: None, bytes: None, system: None, denied: 0, undo };
         pending.write(&path)?;
         sync(&self.attempts()).map_err(failed)?;
         let _kept = dir.keep();
@@ -306,7 +314,7 @@ impl State {
             Some(now) if get(&system) == Some(now) => {}
             Some(now) => put(&system, &now).map_err(failed(&system))?,
         }
-        put(&dump, &Dump { datestamp: datestamp.to_owned() }).map_err(failed(&dump))?;
+        put(&dump, &Dump { datestamp: datestamp.to_owned(), denied: pending.denied }).map_err(failed(&dump))?;
         synced()?;
         // They build on an older list of this level.
         for level in self.levels(&pending.disk).into_iter().filter(|level| *level > pending.level) {

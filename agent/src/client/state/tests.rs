@@ -15,6 +15,7 @@ pub fn pending(disk: &str, level: u8, crc: u32, bytes: u64) -> Pending {
         client_crc: Some(crc),
         bytes: Some(bytes),
         system: None,
+        denied: 0,
         undo: Undo::Forget,
     }
 }
@@ -64,7 +65,7 @@ impl World {
         let base = fs::read_to_string(attempt.snapshot()).expect("a copy of the base");
         let base = if base.is_empty() { HEAD.to_owned() } else { base };
         fs::write(attempt.snapshot(), format!("{base}{words};")).expect("ours");
-        attempt.keep(Crc { crc: 7, bytes: 9 }).expect("kept")
+        attempt.keep(Crc { crc: 7, bytes: 9 }, 0).expect("kept")
     }
 
     fn list(&self, level: u8) -> Option<String> {
@@ -141,7 +142,7 @@ fn a_clock_that_was_set_back_while_the_dump_was_made_fails_the_attempt() {
     let world = world();
     let mut attempt = world.state.begin(&world.disk, 0, 1).expect("begun");
     attempt.begun.0 += std::time::Duration::from_secs(3600);
-    let error = attempt.keep(Crc { crc: 1, bytes: 1 }).expect_err("set back by an hour");
+    let error = attempt.keep(Crc { crc: 1, bytes: 1 }, 0).expect_err("set back by an hour");
     assert!(error.source.to_string().contains("set back"), "{error:?}");
     assert!(world.state.pending().is_empty());
 }
@@ -171,7 +172,7 @@ fn the_file_system_of_a_list_is_remembered_with_it() {
     let promote = |level, system: Option<FileSystem>| {
         let mut attempt = world.state.begin(&world.disk, level, 1).expect("begun");
         system.into_iter().for_each(|system| attempt.is_on(system));
-        world.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }).expect("kept"));
+        world.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }, 0).expect("kept"));
     };
     let known = || [0, 1, 2, 3].map(|level| world.state.was_on(&world.disk, level).map(|(system, _)| system));
     assert_eq!(known(), [None; 4]);
@@ -257,7 +258,7 @@ fn names_stay_below_the_state_and_apart() {
     for name in ["/", "..", "../../x", "/a/b", "/a_b", "a\nb"] {
         let disk = DiskName::new(name).expect("a name");
         let attempt = world.state.begin(&disk, 0, 1).expect("begun");
-        world.state.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }).expect("kept"), STAMP, None).expect("promoted");
+        world.state.promote(&attempt.keep(Crc { crc: 1, bytes: 1 }, 0).expect("kept"), STAMP, None).expect("promoted");
     }
     assert_eq!(world.state.restated(&[]).expect("dropped"), 6, "each has a list of its own");
     assert_eq!(fs::read_dir(world.dir.path()).expect("there").count(), 1);
