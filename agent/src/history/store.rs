@@ -231,8 +231,10 @@ fn write_json<T: Serialize>(directory: &Path, name: &str, value: &T) -> Result<(
     let write = || -> io::Result<()> {
         fs::create_dir_all(directory)?;
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        serde_json::to_writer_pretty(&mut file, value)?;
-        file.write_all(b"\n")?;
+        // In one piece: printed into the file it would be hundreds of small writes.
+        let mut text = serde_json::to_vec_pretty(value)?;
+        text.push(b'\n');
+        file.write_all(&text)?;
         file.as_file().sync_all()?;
         file.persist(&path).map_err(|error| error.error)?;
         File::open(directory)?.sync_all()

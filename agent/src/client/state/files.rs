@@ -14,8 +14,10 @@ const LONGEST: u64 = 64 * 1024;
 pub fn put(path: &Path, record: &impl Serialize) -> io::Result<()> {
     let directory = path.parent().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    serde_json::to_writer(&mut file, record)?;
-    file.write_all(b"\n")?;
+    // In one piece: printed into the file it would be dozens of small writes.
+    let mut text = serde_json::to_vec(record)?;
+    text.push(b'\n');
+    file.write_all(&text)?;
     file.as_file().sync_all()?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }
