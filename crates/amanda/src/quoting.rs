@@ -165,9 +165,13 @@ fn is_blank(byte: u8) -> bool {
 }
 
 /// Returns a disk name as it stands in the names of holding files, index and curinfo directories: `/`, `:` and `\`
-/// become `_`. Several disks can share one such name (`/a/b` and `/a_b`).
+/// become `_`. Several disks can share one such name (`/a/b` and `/a_b`). `.` and `..`, which are no files' names and lead out of the
+/// directory that they should lie in, become `_` and `__`; Amanda leaves them as they are.
 #[must_use]
 pub fn sanitise(name: &[u8]) -> OsString {
+    if matches!(name, b"." | b"..") {
+        return OsString::from("_".repeat(name.len()));
+    }
     OsString::from_vec(name.iter().map(|byte| if b"/:\\".contains(byte) { b'_' } else { *byte }).collect())
 }
 
@@ -175,6 +179,13 @@ pub fn sanitise(name: &[u8]) -> OsString {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_name_never_leads_out_of_its_directory() {
+        for (name, clean) in [("..", "__"), (".", "_"), ("../..", ".._.."), ("...", "..."), ("/home", "_home"), ("", "")] {
+            assert_eq!(sanitise(name.as_bytes()), clean, "{name}");
+        }
+    }
 
     #[test]
     fn names_are_quoted_as_amanda_quotes_them() {

@@ -36,6 +36,10 @@ impl Trouble {
     pub fn config(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code: AbortCode::Config, message: message.into(), hint: hint.into() }
     }
+    /// A person must change something first.
+    pub fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: AbortCode::Refused, message: message.into(), hint: hint.into() }
+    }
     /// Something failed that may work later.
     pub fn later(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code: AbortCode::Later, message: message.into(), hint: hint.into() }

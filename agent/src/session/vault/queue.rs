@@ -62,6 +62,10 @@ impl Ticket {
     pub fn draw(own: &Path, who: &Who) -> io::Result<Self> {
         let directory = own.join("queue");
         DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        // Files with a number for a name are removed here, and nowhere else.
+        if !fs::symlink_metadata(&directory)?.is_dir() {
+            return Err(io::Error::new(ErrorKind::NotADirectory, format!("{} is a symlink", directory.display())));
+        }
         let _turn = lock(&directory.join(".lock"), true)?;
         let mut last = 0;
         for (number, path) in tickets(&directory)? {
@@ -153,7 +157,7 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
 
 fn read(path: &Path) -> io::Result<Who> {
     let mut text = Vec::new();
-    File::open(path)?.take(LONGEST).read_to_end(&mut text)?;
+    open(path)?.take(LONGEST).read_to_end(&mut text)?;
     Ok(serde_json::from_slice(&text)?)
 }
 
@@ -163,6 +167,11 @@ fn whole_file(kind: i32) -> libc::flock {
 
 fn is_taken(error: &io::Error) -> bool {
     matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EAGAIN | Errno::EACCES))
+}
+
+/// Opens a ticket or a lock to look at it.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)
 }
 
 /// Opens a file, made if it is not there, and locks it for ourselves alone.
@@ -177,7 +186,7 @@ fn lock(path: &Path, wait: bool) -> io::Result<File> {
 
 /// Asks whether somebody has a lock for himself alone.
 fn is_held(path: &Path) -> io::Result<bool> {
-    let file = match File::open(path) {
+    let file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
@@ -191,7 +200,7 @@ fn is_held(path: &Path) -> io::Result<bool> {
 fn wait_for(path: PathBuf) -> oneshot::Receiver<()> {
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
-        let waited = File::open(&path).and_then(|file| Ok(fcntl(&file, FcntlArg::F_OFD_SETLKW(&whole_file(libc::F_RDLCK)))?));
+        let waited = open(&path).and_then(|file| Ok(fcntl(&file, FcntlArg::F_OFD_SETLKW(&whole_file(libc::F_RDLCK)))?));
         match waited {
             Err(error) if error.kind() != ErrorKind::NotFound => drop(tell),
             _ => {
@@ -242,6 +251,17 @@ mod tests {
         assert_eq!(pids(&three), [1]);
         drop(one);
         assert_eq!(pids(&three), [0; 0]);
+    }
+
+    #[test]
+    fn nothing_is_removed_through_a_symlink() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let elsewhere = dir.path().join("elsewhere");
+        fs::create_dir(&elsewhere).expect("made");
+        fs::write(elsewhere.join("00000007"), "mine").expect("written");
+        std::os::unix::fs::symlink(&elsewhere, dir.path().join("queue")).expect("planted");
+        assert_eq!(Ticket::draw(dir.path(), &who(1)).expect_err("refused").kind(), ErrorKind::NotADirectory);
+        assert_eq!(fs::read_dir(&elsewhere).expect("listed").count(), 1);
     }
 
     #[test]

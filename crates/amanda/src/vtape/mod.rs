@@ -28,6 +28,8 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::header::{Block, HEADER_BYTES, Header, HeaderError, PrintError, Start};
 
 pub use self::new_file::NewFile;
@@ -107,9 +109,19 @@ impl VolumeFile {
     }
 }
 
+/// Opens what is a file itself. A symlink on a drive that somebody else has had in his hands leads to whatever he likes, and a pipe
+/// makes its reader wait for ever.
+fn open_own(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.clone().custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(ErrorKind::InvalidData, "not a regular file")),
+    }
+}
+
 fn read_block(path: &Path) -> Result<Block, VtapeError> {
     let mut block = Vec::with_capacity(HEADER_BYTES);
-    let file = File::open(path).map_err(io_error("cannot open", path))?;
+    let file = open_own(OpenOptions::new().read(true), path).map_err(io_error("cannot open", path))?;
     file.take(HEADER_BYTES as u64).read_to_end(&mut block).map_err(io_error("cannot read", path))?;
     Block::parse(&block).map_err(|source| VtapeError::Header { path: path.to_owned(), source })
 }
@@ -214,8 +226,12 @@ impl Volume {
         let print = |source| VtapeError::Print { path: path.to_owned(), source };
         let block = Block::Start(start.clone()).print().map_err(print)?;
         let beside = self.directory.join(name::HIDDEN_LABEL);
-        let mut options = OpenOptions::new();
-        let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&beside);
+        // What a killed call left, or somebody has put there; never what that leads to.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error("cannot remove", &beside)(error)),
+            _ => {}
+        }
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside);
         let written = opened.and_then(|mut file| file.write_all(&block).and_then(|()| file.sync_all()));
         written.map_err(io_error("cannot write", &beside))?;
         Ok(beside)
@@ -237,7 +253,7 @@ impl Volume {
     /// # Errors
     /// When a header cannot be written or the file not renamed.
     pub fn take(&self, holding: &Path, header: &Header) -> Result<VolumeFile, VtapeError> {
-        let file = OpenOptions::new().read(true).write(true).open(holding).map_err(io_error("cannot open", holding))?;
+        let file = open_own(OpenOptions::new().read(true).write(true), holding).map_err(io_error("cannot open", holding))?;
         new_file::complete(self, file, holding, header)
     }
 

@@ -168,3 +168,27 @@ proptest! {
         prop_assert_eq!(Path::new(&made).components().count(), 1);
     }
 }
+
+#[test]
+fn nothing_is_written_or_read_through_a_symlink() {
+    use std::os::unix::fs::symlink;
+    let keep = tempfile::tempdir().expect("directory");
+    let victim = keep.path().join("victim");
+    fs::write(&victim, "root:x:0:0").expect("written");
+    let volume = Volume::new(keep.path().join("slot1"));
+    fs::create_dir(volume.directory()).expect("made");
+    let start = Start { datestamp: "X".to_owned(), label: "vault-001".to_owned() };
+    let hidden = volume.directory().join(name::HIDDEN_LABEL);
+    symlink(&victim, &hidden).expect("planted");
+    volume.relabel(&start).expect("labelled");
+    symlink(&victim, &hidden).expect("planted");
+    volume.redate("20261122003709").expect("dated");
+    assert_eq!(volume.label().expect("read").expect("labelled").datestamp, "20261122003709");
+    let header = Header::new(crate::dle::Dle::new("laptop1", "/home"), "20261122003709", 0).as_part(1);
+    let held = keep.path().join("laptop1._home.0");
+    symlink(&victim, &held).expect("planted");
+    assert!(matches!(volume.take(&held, &header), Err(VtapeError::Io { .. })));
+    symlink(&victim, volume.directory().join("00001.laptop1._home.0")).expect("planted");
+    assert!(volume.files().expect("listed")[1].read().is_err_and(|error| matches!(error, VtapeError::Io { .. })));
+    assert_eq!(fs::read(&victim).expect("read"), b"root:x:0:0");
+}

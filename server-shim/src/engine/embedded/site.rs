@@ -3,6 +3,7 @@
 //! A vault has its paths written out in its amanda.conf, as Amanda wants them. When a drive is mounted elsewhere they are wrong;
 //! then the vault is read as if they had moved with it, and written anew before anything else is.
 
+mod bounds;
 mod moved;
 mod refused;
 #[cfg(test)]
@@ -11,7 +12,7 @@ mod tests;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use amanda::conf::disklist::Disk;
@@ -21,7 +22,7 @@ use amanda::dle::Dle;
 use amanda::vtape::changer::ChgDisk;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, Uid, User, access, geteuid};
-use wire::{ConfigName, HostName};
+use wire::{AbortCode, ConfigName, HostName};
 
 use super::files::{self, Sure};
 use crate::engine::Trouble;
@@ -47,14 +48,19 @@ pub struct Site {
     disks: Vec<Disk>,
     holding: PathBuf,
     changer: ChgDisk,
-    /// The text of amanda.conf with other paths, when the vault was moved.
-    moved: Option<Vec<u8>>,
+    /// It was opened by its path, and not by the name of a config that an administrator wrote.
+    by_path: bool,
+    /// amanda.conf has other paths than these: the vault was moved.
+    moved: bool,
 }
 
 /// Reads files for the parser.
+#[derive(Clone, Copy)]
 struct Files<'a> {
     /// The path of amanda.conf, and what is read instead of it.
     instead: Option<(&'a Path, &'a [u8])>,
+    /// A vault that has no files but its own.
+    vault: Option<&'a Path>,
 }
 
 impl Source for Files<'_> {
@@ -62,8 +68,16 @@ impl Source for Files<'_> {
         if let Some((_, text)) = self.instead.filter(|(instead, _)| *instead == path) {
             return Ok(text.to_vec());
         }
+        let mut options = File::options();
+        options.read(true).custom_flags(libc::O_NONBLOCK);
+        if let Some(vault) = self.vault {
+            if ![CONF, "disklist"].iter().any(|name| path == vault.join(name)) {
+                return Err(io::Error::new(ErrorKind::PermissionDenied, "a vault's files include no others"));
+            }
+            options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
+        }
         let mut bytes = Vec::new();
-        let file = File::open(path)?;
+        let file = options.open(path)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidData, "not a regular file"));
         }
@@ -77,13 +91,28 @@ fn wrong(error: &ConfError) -> Trouble {
 }
 
 pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> Trouble {
-    let hint = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on this file system",
-        ErrorKind::ReadOnlyFilesystem => "mount the file system so that it can be written",
-        ErrorKind::PermissionDenied => "run this as the account that the directory belongs to",
-        _ => "look at the file system, and whether the drive is still plugged in",
-    };
-    Trouble::later(format!("{what} {}: {error}", path.display()), hint)
+    let message = format!("{what} {}: {error}", path.display());
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Trouble { code: AbortCode::Failed, message, hint: format!("make room on the file system of {}", path.display()) }
+        }
+        ErrorKind::ReadOnlyFilesystem => Trouble::refused(message, "mount the file system so that it can be written"),
+        ErrorKind::PermissionDenied => Trouble::refused(message, whose(path)),
+        _ => Trouble::later(message, "look at the file system, and whether the drive is still plugged in"),
+    }
+}
+
+/// Says who may do what was denied.
+fn whose(path: &Path) -> String {
+    let there = path.ancestors().find_map(|path| Some((path, fs::symlink_metadata(path).ok()?)));
+    match there {
+        Some((path, metadata)) if metadata.uid() != geteuid().as_raw() => {
+            let owner = account(metadata.uid());
+            format!("{} belongs to {owner}: run this as {owner}", path.display())
+        }
+        Some((path, metadata)) => format!("{} has the mode {:o}: give its owner all that is denied", path.display(), metadata.mode() & 0o7777),
+        None => "run this as the account that the directory belongs to".to_owned(),
+    }
 }
 
 impl Site {
@@ -100,22 +129,27 @@ impl Site {
     fn read(directory: &Path, name: Option<&ConfigName>) -> Result<Self, Trouble> {
         let directory = directory.canonicalize().map_err(|error| failed("cannot open", directory, &error))?;
         let conf = directory.join(CONF);
-        let mut config = Config::load(&directory, &Files { instead: None }).map_err(|error| wrong(&error))?;
-        let mut moved = None;
+        let files = Files { instead: None, vault: name.is_none().then_some(&*directory) };
+        let mut config = Config::load(&directory, &files).map_err(|error| wrong(&error))?;
+        let mut moved = false;
         if name.is_none()
-            && let Some(text) = moved::text(&config, &directory, || Files { instead: None }.read(&conf))?
+            && let Some(text) = moved::text(&config, &directory, || files.read(&conf))?
         {
-            config = Config::load(&directory, &Files { instead: Some((&conf, &text)) }).map_err(|error| wrong(&error))?;
-            moved = Some(text);
+            config = Config::load(&directory, &Files { instead: Some((&conf, &text)), ..files }).map_err(|error| wrong(&error))?;
+            moved = true;
         }
+        let by_path = name.is_none();
         let name = match name {
             Some(name) => name.clone(),
             None => org(&config)?,
         };
         let diskfile = config.diskfile();
-        let disks = conf::disklist::load(&mut config, &diskfile, &Files { instead: None }).map_err(|error| wrong(&error))?;
+        let disks = conf::disklist::load(&mut config, &diskfile, &files).map_err(|error| wrong(&error))?;
         let (holding, changer) = refused::check(&config, &disks)?;
-        Ok(Self { name, directory, config, disks, holding, changer, moved })
+        if by_path {
+            bounds::paths(&config, &directory, &holding, &changer)?;
+        }
+        Ok(Self { name, directory, config, disks, holding, changer, by_path, moved })
     }
 
     /// Says whether a directory is a vault. One that is being made is none yet.
@@ -144,16 +178,15 @@ impl Site {
         }
         super::adopted::refuse(directory, &self.own())?;
         if metadata.uid() != geteuid().as_raw() {
-            return Err(Trouble::config(
+            return Err(Trouble::refused(
                 format!("{} belongs to {}, and this runs as {}", directory.display(), account(metadata.uid()), account(geteuid().as_raw())),
                 format!("run this as {}: files of two accounts in one directory are of no use to either", account(metadata.uid())),
             ));
         }
         access(directory, AccessFlags::W_OK | AccessFlags::X_OK)
             .map_err(|errno| failed("cannot write to", directory, &io::Error::from(errno)))?;
-        if let Some(text) = &self.moved {
-            let conf = directory.join(CONF);
-            files::replace(&conf, text, Sure::Durable).map_err(|error| failed("cannot write", &conf, &error))?;
+        if self.by_path {
+            bounds::directories(directory, &metadata)?;
         }
         // Amanda makes these itself when they are not there. What lies elsewhere may be a drive that is not mounted.
         let ours = [self.config.logdir(), self.config.indexdir(), self.config.infofile(), self.holding(), self.own()];
@@ -165,12 +198,26 @@ impl Site {
         }
         let tapelist = self.config.tapelist();
         super::locks::prepare(self).map_err(|error| failed("cannot lock", &tapelist, &error))?;
+        if self.moved {
+            self.put_right()?;
+        }
         let device =
             |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(|error| failed("cannot look at", path, &error));
         if device(&self.holding)? != device(self.changer.directory())? {
             return Err(refused::other_file_system(&self.holding, self.changer.directory()));
         }
         Ok(())
+    }
+
+    /// Gives amanda.conf the paths of where the vault is. Whoever comes at the same time does the same, and what was edited meanwhile
+    /// stays.
+    fn put_right(&self) -> Result<(), Trouble> {
+        let (conf, tapelist) = (self.directory.join(CONF), self.config.tapelist());
+        let _alone = super::locks::tapelist(self).map_err(|error| failed("cannot lock", &tapelist, &error))?;
+        let files = Files { instead: None, vault: Some(&self.directory) };
+        let config = Config::load(&self.directory, &files).map_err(|error| wrong(&error))?;
+        let Some(text) = moved::text(&config, &self.directory, || files.read(&conf))? else { return Ok(()) };
+        files::replace(&conf, &text, Sure::Durable).map_err(|error| failed("cannot write", &conf, &error))
     }
 
     /// Returns the config's name.
@@ -285,7 +332,8 @@ impl Site {
             ));
         }
         let path = self.config.diskfile();
-        let mut text = Files { instead: None }.read(&path).map_err(|error| failed("cannot read", &path, &error))?;
+        let files = Files { instead: None, vault: self.by_path.then_some(&*self.directory) };
+        let mut text = files.read(&path).map_err(|error| failed("cannot read", &path, &error))?;
         if !text.is_empty() && !text.ends_with(b"\n") {
             text.push(b'\n');
         }
@@ -293,14 +341,14 @@ impl Site {
         text.extend(line.split_inclusive(|&byte| byte == b'\n').skip(1).flatten());
         // Only what is still a disklist replaces the old one.
         let mut config = self.config.clone();
-        let source = Files { instead: Some((&path, &text)) };
+        let source = Files { instead: Some((&path, &text)), ..files };
         let disks = conf::disklist::load(&mut config, &path, &source).map_err(|error| wrong(&error))?;
         if !disks.iter().any(|disk| disk.dle == *dle) {
             return Err(Trouble::config(format!("{dle} cannot stand in {}", path.display()), "give the disk another name"));
         }
         refused::check(&config, &disks)?;
         self.for_writing()?;
-        files::replace(&path, &text, Sure::Durable).map_err(|error| failed("cannot write", &path, &error))?;
+        super::files::replace(&path, &text, Sure::Durable).map_err(|error| failed("cannot write", &path, &error))?;
         (self.config, self.disks) = (config, disks);
         Ok(())
     }

@@ -9,10 +9,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use amanda::header::{Header, PrintError};
 use amanda::holding;
 use amanda::index::{self, Form};
+use nix::errno::Errno;
 
 use super::Place;
 use crate::durable;
@@ -50,6 +52,27 @@ pub enum StoreError {
 pub struct Files {
     pub dump: File,
     pub index: Option<File>,
+    pub spoilt: Spoilt,
+}
+
+/// What the system said when it could not write out a part of the dump. It says so once for each time that a file is opened, and
+/// nothing is wrong any more for whoever asks after that; so the first word is kept, and there is no dump.
+#[derive(Debug, Clone, Default)]
+pub struct Spoilt(Arc<OnceLock<Errno>>);
+
+impl Spoilt {
+    fn hear(&self, error: &io::Error) {
+        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        let _first_counts = self.0.set(errno);
+    }
+
+    /// Refuses what cannot be whole any more.
+    ///
+    /// # Errors
+    /// When a part of the dump was lost.
+    pub fn check(&self) -> io::Result<()> {
+        self.0.get().map_or(Ok(()), |errno| Err((*errno).into()))
+    }
 }
 
 /// The files, by their names.
@@ -63,6 +86,7 @@ pub struct Draft {
     /// What is to be removed.
     traces: Vec<PathBuf>,
     written_out: AtomicU64,
+    spoilt: Spoilt,
 }
 
 impl Draft {
@@ -80,7 +104,8 @@ impl Draft {
         }
         let beside = directory.join(index::header_name(&header.datestamp, header.level));
         let (dump, path) = create(&name)?;
-        let mut draft = Self { dump, name, index: None, beside, traces: vec![path.clone()], written_out: AtomicU64::new(0) };
+        let (written_out, spoilt) = (AtomicU64::new(0), Spoilt::default());
+        let mut draft = Self { dump, name, index: None, beside, traces: vec![path.clone()], written_out, spoilt };
         draft.dump.write_all(&block).map_err(|error| failed("write", &path, error))?;
         if wants_index {
             let name = directory.join(index::file_name(&header.datestamp, header.level, Form::UnsortedGz));
@@ -95,14 +120,17 @@ impl Draft {
     pub fn files(&self) -> Result<Files, StoreError> {
         let again = |file: &File, name: &Path| file.try_clone().map_err(|error| failed("open", name, error));
         let index = self.index.as_ref().map(|(file, name)| again(file, name)).transpose()?;
-        Ok(Files { dump: again(&self.dump, &self.name)?, index })
+        Ok(Files { dump: again(&self.dump, &self.name)?, index, spoilt: self.spoilt.clone() })
     }
 
-    /// Hears how many bytes have come, and has the system write out what it still keeps in memory. What fails here fails again at the end.
+    /// Hears how many bytes have come, and has the system write out what it still keeps in memory. When that fails the next piece
+    /// of the dump is not taken any more.
     pub fn write_out(&self, bytes: u64) {
         if bytes >= self.written_out.load(Ordering::Relaxed) + WRITE_OUT {
             self.written_out.store(bytes, Ordering::Relaxed);
-            let _again_at_the_end = self.dump.sync_data();
+            if let Err(error) = self.dump.sync_data() {
+                self.spoilt.hear(&error);
+            }
         }
     }
 
@@ -114,6 +142,7 @@ impl Draft {
     /// Makes it a dump. Returns its name.
     pub fn commit(mut self, header: &Header) -> Result<PathBuf, StoreError> {
         let unfinished = unfinished(&self.name);
+        self.spoilt.check().map_err(StoreError::Dump)?;
         self.dump.write_all_at(&header.print()?, 0).map_err(|error| failed("write", &unfinished, error))?;
         let text = header.beside_index().text()?;
         let (mut copy, path) = create(&self.beside)?;
@@ -181,4 +210,27 @@ fn make_directory(path: &Path) -> io::Result<()> {
         other => other,
     }?;
     durable::sync_directory(above)
+}
+
+#[cfg(test)]
+mod tests {
+    use amanda::dle::Dle;
+
+    use super::*;
+
+    #[test]
+    fn a_part_that_could_not_be_written_out_is_not_forgotten_at_the_end() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let place = Place { holding: directory.path(), indexdir: &directory.path().join("index") };
+        let header = Header::new(Dle::new("laptop1", "/home"), "20261122003709", 0);
+        let mut draft = Draft::begin(&place, &header, true).expect("begun");
+        let files = draft.files().expect("open");
+        // What cannot be synced says so; afterwards all is well, as it is with a file whose error was told.
+        let dump = std::mem::replace(&mut draft.dump, OpenOptions::new().write(true).open("/dev/null").expect("there is one"));
+        draft.write_out(WRITE_OUT);
+        draft.dump = dump;
+        assert!(files.spoilt.check().is_err(), "the conversation ends");
+        assert!(matches!(draft.commit(&header), Err(StoreError::Dump(_))));
+        assert!(!directory.path().join("laptop1._home.0").exists());
+    }
 }

@@ -77,7 +77,7 @@ impl Receiver {
         if self.dle.index && all.index.is_none() {
             return Err(Unproven::NoIndex.into());
         }
-        let Files { dump, index } = self.files;
+        let Files { dump, index, spoilt } = self.files;
         let names = Names { list: index.map(index::Writer::new), ..Names::default() };
         let mut streams = Streams {
             data: Some(all.data),
@@ -87,7 +87,7 @@ impl Receiver {
             all,
             heard: Heard::new(self.dle),
             came: Crc { crc: 0, bytes: 0 },
-            files: Files { dump, index: None },
+            files: Files { dump, index: None, spoilt },
             names,
         };
         peer.listen(self.patience.data);
@@ -112,6 +112,7 @@ impl Streams {
                 if !self.heard.is_introduced() {
                     return Err(Unproven::Early.into());
                 }
+                self.files.spoilt.check().map_err(StoreError::Dump)?;
                 let (file, came) = (&mut self.files.dump, &mut self.came);
                 peer.payload(token, |piece| write(file, came, piece))?;
                 peer.moved(token.length as u64);

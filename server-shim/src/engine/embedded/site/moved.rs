@@ -13,7 +13,7 @@ use crate::engine::Trouble;
 /// Returns amanda.conf with the paths of the directory that it is in now; `None` when it has them already.
 ///
 /// Where the vault was is told by its tapelist, which lies at its top. What begins with that directory begins with the new one then;
-/// a path that somebody put elsewhere stays.
+/// other paths stay as they are, and are refused where they lead out of the vault.
 pub(super) fn text(config: &Config, directory: &Path, read: impl FnOnce() -> io::Result<Vec<u8>>) -> Result<Option<Vec<u8>>, Trouble> {
     let tapelist = config.tapelist();
     let Some(was) = tapelist.parent().filter(|was| *was != directory) else { return Ok(None) };
