@@ -72,7 +72,7 @@ fn happens(world: &World, past: &mut Past, event: &Event) {
         Event::Half | Event::Whole => {
             let at = stamp::of(now + 7);
             let directory = world.site.holding().join(&at);
-            if world.catalog().newest().is_some_and(|newest| newest >= at.as_str()) || fs::create_dir(&directory).is_err() {
+            if world.catalog().newest(now).is_some_and(|newest| newest >= at.as_str()) || fs::create_dir(&directory).is_err() {
                 return;
             }
             fs::write(directory.join("pid"), "1").expect("written");

@@ -35,7 +35,7 @@ pub enum Bases {
         /// The datestamp of the dump that is not whole.
         broken: String,
     },
-    /// No whole dump of this level is listed before it.
+    /// No whole dump of this level is listed before it, or the one that it was made after is not there.
     Missing {
         /// The level.
         level: u8,
@@ -53,6 +53,13 @@ impl Restorable {
 /// Groups the rows into whole dumps, oldest first. Disks without a whole dump are not in the map.
 #[must_use]
 pub fn chains(rows: &[Found]) -> BTreeMap<Dle, Vec<Restorable>> {
+    chains_on(rows, |_, _, _| None)
+}
+
+/// The same, where it is known what some dumps build on: `made_after` is given a dump's disk, datestamp and level, and returns the
+/// datestamp of the dump, one level below, that it was made after. No other one takes its place.
+#[must_use]
+pub fn chains_on<'a>(rows: &[Found], made_after: impl Fn(&Dle, &str, u8) -> Option<&'a str>) -> BTreeMap<Dle, Vec<Restorable>> {
     let mut disks: BTreeMap<&Dle, BTreeMap<(&str, u8), Vec<&Found>>> = BTreeMap::new();
     for row in rows {
         disks.entry(&row.dle).or_default().entry((&row.datestamp, row.level)).or_default().push(row);
@@ -70,7 +77,7 @@ pub fn chains(rows: &[Found]) -> BTreeMap<Dle, Vec<Restorable>> {
                 level: dump.level,
                 datestamp: dump.datestamp.to_owned(),
                 places: dump.copies.clone(),
-                bases: bases(dump, &levels),
+                bases: bases(dump, &levels, |dump| made_after(dle, dump.datestamp, dump.level)),
             })
             .collect();
         if !whole.is_empty() {
@@ -117,12 +124,20 @@ fn copies(rows: &[&Found]) -> Vec<Vec<Place>> {
 }
 
 /// Follows a dump down to its level 0.
-fn bases(dump: &Dump<'_>, levels: &BTreeMap<u8, Vec<&Dump<'_>>>) -> Bases {
+fn bases<'a>(dump: &Dump<'_>, levels: &BTreeMap<u8, Vec<&Dump<'_>>>, made_after: impl Fn(&Dump<'_>) -> Option<&'a str>) -> Bases {
     let mut bases = Vec::new();
     let mut broken = None;
     let mut above = dump;
     while let Some(level) = above.level.checked_sub(1) {
         let same = levels.get(&level).map_or(&[][..], Vec::as_slice);
+        if let Some(stamp) = made_after(above) {
+            let Some(base) = same.iter().find(|base| base.datestamp == stamp && base.is_whole()) else {
+                return Bases::Missing { level };
+            };
+            bases.push(base.datestamp.to_owned());
+            above = base;
+            continue;
+        }
         let before = &same[..same.partition_point(|base| base.datestamp < above.datestamp)];
         let Some(base) = before.iter().rfind(|base| base.is_whole()) else {
             return Bases::Missing { level };
@@ -227,6 +242,22 @@ mod tests {
         let doubt = Bases::Doubtful { bases: vec!["1".to_owned()], broken: "2".to_owned() };
         assert_eq!(told(&parts)[1].2, doubt);
         assert_eq!(told(&[parts[0], parts[2], ("4", 0, 1, 1, "OK PARTIAL")])[1].2, complete(&["1"]));
+    }
+
+    #[test]
+    fn what_a_dump_was_made_after_is_replaced_by_nothing_else() {
+        let all = [("1", 0, 1, 1, "OK"), ("2", 0, 1, 1, "OK"), ("3", 1, 1, 1, "OK"), ("4", 2, 1, 1, "OK")];
+        let known = |parts: &[(&str, u8, i32, i32, &str)], after: [(&'static str, &'static str); 2]| {
+            let after = |_: &Dle, stamp: &str, _| after.iter().find(|(dump, _)| *dump == stamp).map(|(_, base)| *base);
+            let chains = chains_on(&rows(parts), after).remove(&Dle::new("h", "/d")).unwrap_or_default();
+            chains.last().map(|dump| dump.bases.clone())
+        };
+        assert_eq!(known(&all, [("3", "2"), ("4", "3")]), Some(complete(&["3", "2"])));
+        assert_eq!(known(&all, [("3", "1"), ("4", "3")]), Some(complete(&["3", "1"])));
+        let lost = [all[0], all[2], all[3]];
+        assert_eq!(known(&lost, [("3", "2"), ("4", "3")]), Some(Bases::Missing { level: 0 }));
+        let cut = [all[0], ("2", 0, 1, 1, "OK PARTIAL"), all[2], all[3]];
+        assert_eq!(known(&cut, [("3", "2"), ("4", "3")]), Some(Bases::Missing { level: 0 }));
     }
 
     #[test]

@@ -14,13 +14,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use amanda::admin::Found;
-use amanda::chains::{Bases, Restorable};
+use amanda::chains::{self, Restorable};
 use amanda::dle::Dle;
 use amanda::run_log::write::Sums;
 use amanda::tapelist::Tapelist;
 use amanda::vtape::Volume;
 
+use super::bases::Bases;
 use super::holding::{Held, RunDirectory};
+use super::stamp;
 use super::volumes::Key;
 
 pub use load::load;
@@ -109,6 +111,10 @@ pub struct Catalog {
     pub tapelist: Tapelist,
     /// What is there and is no dump that counts, or is not there though a log has it.
     pub lost: Vec<Lost>,
+    /// What the dumps build on, as far as it is noted.
+    pub(super) bases: Bases,
+    /// The notes of that cannot be read: no incremental dump is certain.
+    pub(super) doubts_bases: bool,
     /// What an administrator should know besides.
     pub notes: Vec<String>,
 }
@@ -142,16 +148,22 @@ impl Catalog {
         self.runs.iter().flat_map(|run| &run.held)
     }
 
-    /// Returns the greatest datestamp that is known.
-    pub fn newest(&self) -> Option<&str> {
+    /// Says whether it is noted of every incremental dump what it builds on.
+    pub(super) fn is_noted(&self) -> bool {
+        self.dumps.keys().all(|key| key.2 == 0 || self.bases.on.contains_key(key))
+    }
+
+    /// Returns the greatest datestamp that is known, but for those that a clock made that was ahead.
+    pub fn newest(&self, now: i64) -> Option<&str> {
+        let latest = stamp::latest(now);
         let dumps = self.dumps.keys().map(|key| key.1.as_str());
         let tapes = self.tapelist.tapes().iter().map(|tape| tape.datestamp.as_str()).filter(|date| date.len() == 14);
-        dumps.chain(tapes).max()
+        dumps.chain(tapes).filter(|date| *date <= latest.as_str()).max()
     }
 
     /// Returns what a restore of a dump reads, level 0 first; `None` when it cannot be restored for certain.
     pub fn chain(&self, dle: &Dle, dump: &Restorable) -> Option<Vec<&Restorable>> {
-        let Bases::Complete(stamps) = &dump.bases else { return None };
+        let chains::Bases::Complete(stamps) = &dump.bases else { return None };
         let all = self.of(dle);
         let mut chain: Vec<&Restorable> = Vec::new();
         for (level, stamp) in (0..dump.level).rev().zip(stamps) {

@@ -21,7 +21,7 @@ use super::holding::{Held, RunDirectory};
 use super::locks;
 use super::site::{Site, failed};
 use super::taper::{self, Work};
-use super::{forget, history, logs, stamp};
+use super::{bases, forget, history, logs, stamp};
 use crate::engine::Trouble;
 
 /// Finishes the taping of complete dumps that a killed run left, logs what is on a volume and in no log, and takes away what was
@@ -45,6 +45,7 @@ pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Hel
     let catalog = catalog::load(site)?;
     catalog.notes.iter().for_each(|note| watch.noted(note));
     catalog.lost.iter().for_each(|lost| watch.noted(&lost.to_string()));
+    bases::lose(site, &catalog).map_err(|error| failed("cannot write in", &site.own(), &error))?;
     let mut dead: Vec<&RunDirectory> = Vec::new();
     for run in &catalog.runs {
         if locks::is_dead(&run.path).map_err(|error| failed("cannot look at", &run.path, &error))? {
@@ -84,6 +85,7 @@ fn after_taping(site: &Site, before: &Catalog, dead: &[&RunDirectory], dles: BTr
         remember(site, &catalog, &dle, now)?;
     }
     clear(dead)?;
+    bases::trim(site, &catalog).map_err(|error| failed("cannot write in", &site.own(), &error))?;
     logs::trim(site, &catalog).map_err(|error| failed("cannot remove old logs in", &site.config().logdir(), &error))?;
     Ok(catalog)
 }
@@ -106,7 +108,7 @@ pub(super) fn is_compressed(site: &Site, dle: &Dle) -> bool {
 /// Chooses a datestamp that no run has.
 pub(super) fn free_stamp(site: &Site, catalog: &Catalog, now: i64) -> String {
     let taken = |stamp: &str| logs::path(site, stamp).exists() || site.holding().join(stamp).exists();
-    stamp::choose(now, catalog.newest(), taken)
+    stamp::choose(now, catalog.newest(now), taken)
 }
 
 fn words(stamp: &str) -> (Vec<u8>, Vec<u8>) {

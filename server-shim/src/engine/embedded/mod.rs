@@ -14,6 +14,7 @@
 //! runner gives one through a laptop's session.
 
 pub mod adopted;
+mod bases;
 pub mod catalog;
 mod damaged;
 pub mod dialogue;

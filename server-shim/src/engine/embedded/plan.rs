@@ -88,21 +88,30 @@ pub struct Plan {
     pub level: u8,
     /// Why, a sentence.
     pub reason: String,
+    /// The datestamp of the dump, one level below, that it will build on; `None` for a full dump.
+    pub base: Option<String>,
     /// What is expected of it, out of its history.
     pub estimate: Option<Estimate>,
 }
 
 /// Plans a dump that will have this datestamp.
 pub fn plan(known: &Known<'_>, rules: &Rules, stamp: &str, now: i64) -> Plan {
-    let (level, reason) = match incremental(known, rules, stamp, now) {
-        Ok((level, reason)) => (level, reason),
-        Err(reason) => (0, reason),
+    let (level, reason, base) = match incremental(known, rules, stamp, now) {
+        Ok((level, reason, last)) => (level, reason, below(last, level)),
+        Err(reason) => (0, reason, None),
     };
-    Plan { level, reason, estimate: estimate(known.info, level) }
+    Plan { level, reason, base, estimate: estimate(known.info, level) }
+}
+
+/// Returns the dump one level below, of the last dump and those that it builds on.
+fn below(last: &Restorable, level: u8) -> Option<String> {
+    let Bases::Complete(bases) = &last.bases else { return None };
+    let chain = std::iter::once(&last.datestamp).chain(bases);
+    chain.zip((0..=last.level).rev()).find(|(_, at)| at + 1 == level).map(|(stamp, _)| stamp.clone())
 }
 
 /// Chooses an incremental level, or says why it has to be a full dump.
-fn incremental(known: &Known<'_>, rules: &Rules, stamp: &str, now: i64) -> Result<(u8, String), String> {
+fn incremental<'a>(known: &Known<'a>, rules: &Rules, stamp: &str, now: i64) -> Result<(u8, String, &'a Restorable), String> {
     let info = known.info;
     if info.command & FORCE_FULL != 0 {
         return Err("a full dump was asked for".to_owned());
@@ -140,9 +149,10 @@ fn incremental(known: &Known<'_>, rules: &Rules, stamp: &str, now: i64) -> Resul
     }
     let of_full = format!("the full dump of {full} is not older than dumpcycle");
     if info.command & FORCE_LEVEL_1 != 0 || base.level == 0 {
-        return Ok((1, if base.level == 0 { of_full } else { "level 1 was asked for".to_owned() }));
+        return Ok((1, if base.level == 0 { of_full } else { "level 1 was asked for".to_owned() }, base));
     }
-    Ok(stay_or_bump(info, rules, base.level, now))
+    let (level, reason) = stay_or_bump(info, rules, base.level, now);
+    Ok((level, reason, base))
 }
 
 /// Says whether this is that dump of the history. Its datestamp is local time, and the local time of then may have been another.
@@ -248,6 +258,15 @@ mod tests {
             let plan = planned(&dumps, &info, RULES);
             assert_eq!(plan.level, level, "{case}: {}", plan.reason);
             assert!(plan.reason.contains(words), "{case}: {}", plan.reason);
+        }
+    }
+
+    #[test]
+    fn a_plan_names_what_the_dump_will_build_on() {
+        let (dumps, mut info) = made(&[(985, 0, 500), (990, 0, 500), (998, 1, 5), (999, 2, 5)]);
+        for (command, base) in [(FORCE_FULL, None), (FORCE_LEVEL_1, Some(990)), (FORCE_BUMP, Some(999)), (FORCE_NO_BUMP, Some(998))] {
+            info.command = command;
+            assert_eq!(planned(&dumps, &info, RULES).base, base.map(stamp), "{command}");
         }
     }
 

@@ -23,7 +23,7 @@ use super::mend::{self, remember};
 use super::receipts;
 use super::site::{Site, failed};
 use super::taper::{self, Work};
-use super::{Link, Order, Watch, history, latest, logs};
+use super::{Link, Order, Watch, bases, history, latest, logs};
 use crate::engine::Trouble;
 
 pub use dumping::{Dumper, NoDump, OverLink, Task};
@@ -200,6 +200,7 @@ fn tape(
     }
     forget(site, &before, &catalog, now)?;
     mend::leave(&begun.directory).map_err(|error| failed("cannot remove", &begun.directory, &error))?;
+    bases::trim(site, &catalog).map_err(|error| failed("cannot write in", &site.own(), &error))?;
     logs::trim(site, &catalog).map_err(|error| failed("cannot remove old logs in", &site.config().logdir(), &error))?;
     Ok(catalog)
 }

@@ -15,6 +15,12 @@ pub fn of(seconds: i64) -> String {
     time.with_timezone(&Local).format("%Y%m%d%H%M%S").to_string()
 }
 
+/// Returns the greatest datestamp that a run may have that was made before now: local time may have gone back since. A greater one
+/// was made by a clock that was ahead.
+pub fn latest(now: i64) -> String {
+    of(now.saturating_add(ROUND_THE_WORLD))
+}
+
 fn naive(stamp: &str) -> Option<NaiveDateTime> {
     if !stamp.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

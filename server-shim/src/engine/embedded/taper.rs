@@ -26,7 +26,7 @@ use super::files::{self, Sure};
 use super::holding::Held;
 use super::site::{Site, failed};
 use super::volumes::{Choice, Key, choose};
-use super::{forget, locks};
+use super::{bases, forget, locks};
 use crate::engine::Trouble;
 
 pub(super) use shelves::any_wrong;
@@ -197,7 +197,9 @@ impl Tapes<'_> {
     /// Takes everything off a volume. Amanda stops listing its dumps before the first one is gone.
     fn erase(&mut self, place: &mut Place, watch: &dyn Watch) -> Result<(), Trouble> {
         watch.noted(&format!("the volume {} is taken again: nothing on it is needed any more", place.label));
-        forget::intend(self.site, &place.dumps).map_err(|error| failed("cannot write in", &self.site.own(), &error))?;
+        let gone = place.under.iter().map(|key| (key, None));
+        let noted = bases::note(self.site, gone).and_then(|()| forget::intend(self.site, &place.dumps));
+        noted.map_err(|error| failed("cannot write in", &self.site.own(), &error))?;
         self.date(&place.label, "0");
         self.write()?;
         place.volume.relabel(&Start { datestamp: "X".to_owned(), label: place.label.clone() }).map_err(|error| volume_failed(&error))?;

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 
 use amanda::admin::{Found, Place};
-use amanda::chains::chains;
+use amanda::chains::chains_on;
 use amanda::header::{Block, HEADER_BYTES, Header, Kind};
 use amanda::run_log::Part;
 use amanda::run_log::contents::{Contents, Piece, contents};
@@ -19,7 +19,7 @@ use crate::engine::Trouble;
 use crate::engine::embedded::holding::Held;
 use crate::engine::embedded::site::{CONF, Site, failed};
 use crate::engine::embedded::volumes::Key;
-use crate::engine::embedded::{damaged, files, holding};
+use crate::engine::embedded::{bases, damaged, files, holding};
 
 /// The longest log that is read, in bytes.
 pub(super) const LONGEST_LOG: u64 = 256 * 1024 * 1024;
@@ -54,7 +54,21 @@ pub fn load(site: &Site) -> Result<Catalog, Trouble> {
     // Where a drive was pulled out there is nothing, which is not to be taken for a vault that has nothing.
     let conf = site.directory().join(CONF);
     fs::metadata(&conf).map_err(|error| failed("cannot read", &conf, &error))?;
-    catalog.chains = chains(&shelf.rows);
+    match bases::load(site) {
+        Ok(bases) => catalog.bases = bases,
+        Err(error) => {
+            catalog.notes.push(format!("{}: nobody can tell what incremental dumps build on: {error}", site.own().join("bases").display()));
+            catalog.doubts_bases = true;
+        }
+    }
+    let gone = catalog.bases.gone.iter().chain(shelf.lost.iter().filter_map(|lost| lost.key.as_ref()));
+    let gone: BTreeSet<Key> = gone.filter(|key| !shelf.dumps.contains_key(*key)).cloned().collect();
+    gone.iter().for_each(|key| shelf.gone(key));
+    catalog.chains = chains_on(&shelf.rows, |dle, stamp, level| {
+        let key = (dle.clone(), stamp.to_owned(), level);
+        // No dump has such a datestamp.
+        catalog.bases.on.get(&key).map(String::as_str).or(catalog.doubts_bases.then_some("?"))
+    });
     (catalog.rows, catalog.dumps, catalog.lost) = (shelf.rows, shelf.dumps, shelf.lost);
     Ok(catalog)
 }
@@ -152,20 +166,24 @@ impl Shelf {
                 self.logged(volume, &label, piece, file);
                 continue;
             }
+            let mut its = None;
             let what = match file.read() {
                 Ok(Block::Dump(header)) => match is_whole(&header, file) {
                     Ok(()) => {
                         self.unlogged(volume, &label, &header, file);
                         continue;
                     }
-                    Err(what) => what.to_owned(),
+                    Err(what) => {
+                        its = Some((header.dle.clone(), header.datestamp.clone(), header.level));
+                        what.to_owned()
+                    }
                 },
                 Ok(_) => "it is no dump".to_owned(),
                 Err(error) => words(&error),
             };
             said.remove(&u64::from(file.number));
             volume.misses |= piece.is_some();
-            self.lost.push(Lost { key: piece.map(|piece| key(&piece.part)), path: file.path.clone(), what });
+            self.lost.push(Lost { key: piece.map(|piece| key(&piece.part)).or(its), path: file.path.clone(), what });
         }
         volume.misses |= !said.is_empty();
         for piece in said.into_values() {
@@ -259,6 +277,21 @@ impl Shelf {
             dump.fill_from(header);
             dump.files.push(held.path.clone());
         }
+    }
+
+    /// Lists a dump that was there: what has no note of what it builds on may build on this one.
+    fn gone(&mut self, key: &Key) {
+        self.rows.push(Found {
+            dle: key.0.clone(),
+            datestamp: key.1.clone(),
+            level: key.2,
+            storage: self.storage.0.clone(),
+            pool: self.storage.1.clone(),
+            place: Place::Nowhere,
+            part: -1,
+            parts: -1,
+            status: "GONE".to_owned(),
+        });
     }
 
     fn mark(&mut self, key: &Key, what: &str) {

@@ -10,7 +10,7 @@ use crate::engine::Trouble;
 use crate::engine::embedded::catalog::Catalog;
 use crate::engine::embedded::plan::{Known, Rules, plan};
 use crate::engine::embedded::site::{Site, failed};
-use crate::engine::embedded::{Watch, files, history, locks, mend, stamp};
+use crate::engine::embedded::{Watch, bases, files, history, locks, mend, stamp};
 
 /// A run that has begun.
 pub struct Begun {
@@ -32,6 +32,13 @@ pub fn begin(site: &Site, jobs: &mut [Job<'_>], watch: &dyn Watch, started: i64,
         choose_level(site, &catalog, job, &stamp, started)?;
     }
     room::look(site, &catalog, jobs, started, watch, dumper, &lock)?;
+    let notes = jobs.iter().filter(|job| job.is_open()).filter_map(|job| {
+        let plan = job.plan.as_ref()?;
+        Some(((job.dle.clone(), stamp.clone(), plan.level), plan.base.clone()?))
+    });
+    let notes: Vec<_> = notes.collect();
+    let noted = bases::note(site, notes.iter().map(|(key, on)| (key, Some(on.as_str()))));
+    noted.map_err(|error| failed("cannot write in", &site.own(), &error))?;
     let holding = site.holding();
     let directory = holding.join(&stamp);
     let made = files::make_directory(&directory).and_then(|()| locks::own_run(&directory));

@@ -9,6 +9,7 @@ use amanda::vtape::Volume as Directory;
 
 use super::volume_failed;
 use crate::engine::Trouble;
+use crate::engine::embedded::bases::may_matter;
 use crate::engine::embedded::catalog::{Catalog, Shelved};
 use crate::engine::embedded::files;
 use crate::engine::embedded::site::{Site, failed};
@@ -29,6 +30,8 @@ pub struct Place {
     pub state: Volume,
     /// The dumps that were on it at first, in order.
     pub dumps: Vec<Key>,
+    /// Those of them that something may build on that does not say so.
+    pub under: Vec<Key>,
     /// Those of them that no log has, and their files.
     pub unlogged: Vec<(u32, Key)>,
     /// What was on it has been taken away.
@@ -103,6 +106,7 @@ impl Shelves {
             volume: shelved.volume.clone(),
             state: state(shelved),
             dumps: shelved.dumps.clone(),
+            under: if catalog.is_noted() { Vec::new() } else { shelved.dumps.iter().filter(|key| may_matter(catalog, key)).cloned().collect() },
             unlogged: shelved.unlogged.clone(),
             is_erased: false,
             is_wrong: is_wrong(shelved, catalog),
@@ -153,7 +157,7 @@ impl Shelves {
         }
         self.slots.insert(slot);
         let state = Volume { standing: Standing::Empty, bytes: 0, files: 0, first: 0, last: 0 };
-        self.places.push(Place { volume, label, state, dumps: Vec::new(), unlogged: Vec::new(), is_erased: false, is_wrong: false });
+        self.places.push(Place { volume, label, state, dumps: Vec::new(), under: Vec::new(), unlogged: Vec::new(), is_erased: false, is_wrong: false });
         Ok(Some(self.places.len() - 1))
     }
 }

@@ -1,0 +1,108 @@
+//! What is gone from a vault, and clocks that were ahead: nothing else takes the place of what a dump builds on.
+
+mod vault;
+
+use std::fs;
+use std::sync::atomic::Ordering;
+
+use amanda::chains::Bases;
+use amanda::curinfo::{FORCE_FULL, Info};
+use asyncamanda_shim::engine::embedded::make::Plan;
+use asyncamanda_shim::engine::embedded::restate::restate;
+use asyncamanda_shim::engine::embedded::verify::verify;
+use vault::{DAY, Ears, World, check, dle, host, world, world_of};
+use wire::Outcome;
+
+fn force_full(world: &World, disk: &str) {
+    let path = world.site.config().infofile().join(amanda::curinfo::path(&dle(disk)));
+    let mut info = Info::parse(&fs::read(&path).expect("read")).expect("parsed");
+    info.command = FORCE_FULL;
+    fs::write(&path, info.print()).expect("written");
+}
+
+fn levels_of(world: &World, disk: &str) -> Vec<(u8, bool)> {
+    world.catalog().of(&dle(disk)).iter().map(|dump| (dump.level, dump.is_certain())).collect()
+}
+
+#[test]
+fn no_older_full_dump_takes_the_place_of_one_that_is_lost() {
+    for noted in [true, false] {
+        for cut in [true, false] {
+            let world = world(&["/home"]);
+            world.run();
+            world.later(3 * DAY);
+            force_full(&world, "/home");
+            let (second, _) = world.run();
+            assert_eq!(second[0].level, Some(0));
+            world.later(DAY);
+            let (third, _) = world.run();
+            assert_eq!(third[0].chain[0].datestamp, second[0].datestamp);
+            if !noted {
+                fs::remove_file(world.path(".asyncamanda/bases")).expect("there were notes");
+            }
+            let file = world.catalog().dumps[&(dle("/home"), second[0].datestamp.clone(), 0)].files[0].clone();
+            if cut {
+                fs::OpenOptions::new().write(true).open(&file).and_then(|file| file.set_len(33_000)).expect("cut");
+            } else {
+                fs::remove_file(&file).expect("removed");
+            }
+            assert_eq!(levels_of(&world, "/home"), [(0, true), (1, false)], "noted {noted}, cut {cut}");
+            assert_eq!(verify(&world.site, &Ears::default()).expect("verified").len(), 1);
+            assert_eq!(restate(&world.site, &host()).expect("restated")[0].outcome, Outcome::Failed);
+            world.later(DAY);
+            let (_, ears) = world.run();
+            assert_eq!(ears.levels(), [0], "{:?}", ears.planned);
+            // The log has been written anew by now.
+            assert_eq!(levels_of(&world, "/home"), [(0, true), (1, false), (0, true)], "noted {noted}, cut {cut}");
+            assert_eq!(verify(&world.site, &Ears::default()).expect("verified").len(), usize::from(cut), "a file that is cut is still named");
+        }
+    }
+}
+
+#[test]
+fn rotation_moves_no_dump_to_another_base() {
+    let plan = Plan { dumpcycle: 5, retention_days: 10, volume_kb: Some(1024), ..Plan::default() };
+    for noted in [true, false] {
+        let world = world_of(&["/home", "/srv"], &plan);
+        world.fake.set(&dle("/home"), vault::Next::Bytes(200_000));
+        world.fake.set(&dle("/srv"), vault::Next::Bytes(90_000));
+        let mut chains = std::collections::BTreeMap::new();
+        for day in 0..50 {
+            if day % 7 == 3 {
+                force_full(&world, "/home");
+            }
+            if !noted {
+                // As if Amanda had made them; what was taken away is still remembered.
+                let path = world.path(".asyncamanda/bases");
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                let gone: String = text.lines().filter(|line| line.contains("\"on\":null")).map(|line| format!("{line}\n")).collect();
+                fs::write(&path, gone).expect("written");
+            }
+            world.run();
+            check(&world.site);
+            let catalog = world.catalog();
+            for disk in ["/home", "/srv"] {
+                for dump in catalog.of(&dle(disk)) {
+                    let Bases::Complete(bases) = &dump.bases else { continue };
+                    let was = chains.entry((disk, dump.datestamp.clone())).or_insert_with(|| bases.clone());
+                    assert_eq!(was, bases, "{} of {disk}, day {day}, noted {noted}", dump.datestamp);
+                }
+            }
+            world.later(DAY);
+        }
+        assert!(world.now.load(Ordering::Relaxed) > 0 && world.catalog().dumps.len() < 100, "some were erased");
+    }
+}
+
+#[test]
+fn notes_of_bases_do_not_grow_without_bound() {
+    let world = world_of(&["/home"], &Plan { dumpcycle: 2, retention_days: 2, volume_kb: Some(1024), ..Plan::default() });
+    world.fake.set(&dle("/home"), vault::Next::Bytes(300_000));
+    for _ in 0..400 {
+        world.run();
+        world.later(DAY / 4);
+    }
+    let text = fs::read_to_string(world.path(".asyncamanda/bases")).expect("notes");
+    assert!(text.lines().count() < 300, "{}", text.lines().count());
+    assert!(world.catalog().dumps.len() < 100);
+}
