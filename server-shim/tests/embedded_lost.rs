@@ -48,13 +48,17 @@ fn no_older_full_dump_takes_the_place_of_one_that_is_lost() {
             }
             assert_eq!(levels_of(&world, "/home"), [(0, true), (1, false)], "noted {noted}, cut {cut}");
             assert_eq!(verify(&world.site, &Ears::default()).expect("verified").len(), 1);
-            assert_eq!(restate(&world.site, &host()).expect("restated")[0].outcome, Outcome::Failed);
+            assert_eq!(restate(&world.site, &host(), world.now.load(Ordering::Relaxed)).expect("restated")[0].outcome, Outcome::Failed);
             world.later(DAY);
             let (_, ears) = world.run();
             assert_eq!(ears.levels(), [0], "{:?}", ears.planned);
             // The log has been written anew by now.
             assert_eq!(levels_of(&world, "/home"), [(0, true), (1, false), (0, true)], "noted {noted}, cut {cut}");
-            assert_eq!(verify(&world.site, &Ears::default()).expect("verified").len(), usize::from(cut), "a file that is cut is still named");
+            assert_eq!(
+                verify(&world.site, &Ears::default()).expect("verified").len(),
+                usize::from(cut),
+                "a file that is cut is still named"
+            );
         }
     }
 }
@@ -105,4 +109,63 @@ fn notes_of_bases_do_not_grow_without_bound() {
     let text = fs::read_to_string(world.path(".asyncamanda/bases")).expect("notes");
     assert!(text.lines().count() < 300, "{}", text.lines().count());
     assert!(world.catalog().dumps.len() < 100);
+}
+
+#[test]
+fn a_run_by_a_clock_that_was_ahead_is_not_the_last_word() {
+    let world = world(&["/home"]);
+    world.run();
+    world.later(300 * DAY);
+    let (ahead, _) = world.run();
+    let now = || world.now.load(Ordering::Relaxed);
+    world.later(-299 * DAY);
+    let first = restate(&world.site, &host(), now()).expect("restated");
+    assert_eq!((first.len(), first[0].outcome), (1, Outcome::Ok));
+    assert!(first[0].datestamp < ahead[0].datestamp, "{first:?}");
+    for _ in 0..3 {
+        let (given, _) = world.run();
+        assert!(given[0].is_backup() && given[0].datestamp < ahead[0].datestamp);
+        let restated = restate(&world.site, &host(), now()).expect("restated");
+        assert_eq!(restated, given);
+        world.later(DAY);
+    }
+    check(&world.site);
+}
+
+#[test]
+fn one_run_with_a_clock_ahead_or_after_a_pause_erases_nothing() {
+    let world = world(&["/home"]);
+    world.run();
+    world.later(DAY);
+    world.run();
+    world.later(60 * DAY);
+    let (receipts, _) = world.run();
+    assert!(receipts[0].is_backup());
+    assert_eq!(world.catalog().dumps.len(), 3);
+    assert_eq!(world.catalog().volumes.len(), 2);
+    check(&world.site);
+    world.later(-60 * DAY + 3600);
+    let (receipts, _) = world.run();
+    assert!(receipts[0].is_backup());
+    assert_eq!(world.catalog().dumps.len(), 4);
+}
+
+#[test]
+fn a_disk_whose_dumps_are_all_damaged_keeps_the_newest() {
+    let world = world_of(&["/home", "/srv"], &Plan { dumpcycle: 5, retention_days: 10, volume_kb: Some(1024), ..Plan::default() });
+    world.run_of(&[asyncamanda_shim::engine::embedded::Order { host: host(), disks: vec![wire::DiskName::new("/home").expect("name")] }]);
+    let key = world.catalog().dumps.keys().next().expect("a dump").clone();
+    let path = world.catalog().dumps[&key].files[0].clone();
+    let mut bytes = fs::read(&path).expect("read");
+    bytes[33_000] ^= 1;
+    fs::write(&path, &bytes).expect("written");
+    assert_eq!(verify(&world.site, &Ears::default()).expect("verified").len(), 1);
+    world.fake.set(&dle("/srv"), vault::Next::Bytes(700_000));
+    world.fake.set(&dle("/home"), vault::Next::Fails("no".to_owned()));
+    for _ in 0..40 {
+        world.later(DAY);
+        world.run();
+    }
+    assert!(world.catalog().dumps.contains_key(&key), "it is all that there is of /home");
+    assert!(world.catalog().dumps.len() < 30, "others were erased");
 }
