@@ -169,3 +169,51 @@ fn a_disk_whose_dumps_are_all_damaged_keeps_the_newest() {
     assert!(world.catalog().dumps.contains_key(&key), "it is all that there is of /home");
     assert!(world.catalog().dumps.len() < 30, "others were erased");
 }
+
+#[test]
+fn one_thing_that_cannot_be_handled_stops_nothing_else() {
+    use std::os::unix::fs::symlink;
+    let world = world(&["/home", "/srv"]);
+    world.run();
+    let slot = world.site.changer().volume(1).directory().to_owned();
+    symlink("00007.x", slot.join("00007.x")).expect("a loop");
+    fs::create_dir_all(world.site.holding().join("20200101000000/a file.tmp")).expect("made");
+    fs::create_dir_all(world.site.holding().join("20200101000001/pid")).expect("made");
+    fs::write(world.path(".asyncamanda/damaged.json"), "{").expect("written");
+    let history = world.site.config().infofile().join(amanda::curinfo::path(&dle("/srv")));
+    fs::remove_file(&history).expect("removed");
+    fs::create_dir(&history).expect("made");
+    for number in [8, 10] {
+        world.later(DAY);
+        let (receipts, ears) = world.run();
+        assert_eq!((receipts[0].outcome, receipts[1].outcome), (Outcome::Ok, Outcome::Failed), "{receipts:?}");
+        assert!(receipts[0].chain[1].places[0].ends_with(&format!(":{number}")) || number == 10, "{receipts:?}");
+        let notes = ears.notes.lock().expect("lock").join("\n");
+        for word in ["a file.tmp", "00007.x", "damaged"] {
+            assert!(notes.contains(word), "{word}: {notes}");
+        }
+    }
+    assert_eq!(verify(&world.site, &Ears::default()).expect("verified"), []);
+    assert_eq!(fs::read_to_string(world.path(".asyncamanda/damaged.json")).expect("read").trim(), "[]");
+}
+
+#[test]
+fn a_dump_that_no_volume_takes_waits_and_the_others_go_on() {
+    let long = format!("/{}", "x".repeat(255 - vault::HOST.len() - ".".len() - ".0.tmp".len() - 1));
+    let world = world(&["/home", &long]);
+    let (receipts, _) = world.run();
+    assert!(receipts.iter().all(wire::Receipt::is_backup), "a long name is cut: {receipts:?}");
+    check(&world.site);
+    // A directory has the name that the next dump would get.
+    let slot = world.site.changer().volume(1).directory().to_owned();
+    let taken = slot.join(amanda::vtape::name::part(3, &dle("/home"), 1));
+    fs::create_dir_all(taken.join("x")).expect("made");
+    world.later(DAY);
+    let (receipts, ears) = world.run();
+    assert!(receipts.iter().all(wire::Receipt::is_backup), "one waits on the holding disk: {receipts:?}");
+    assert!(ears.notes.lock().expect("lock").iter().any(|note| note.contains("stays on the holding disk")), "{:?}", ears.notes);
+    fs::remove_dir_all(taken).expect("removed");
+    world.later(DAY);
+    world.run();
+    check(&world.site);
+}
