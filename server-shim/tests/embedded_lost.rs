@@ -217,3 +217,25 @@ fn a_dump_that_no_volume_takes_waits_and_the_others_go_on() {
     world.run();
     check(&world.site);
 }
+
+#[test]
+fn indexes_of_a_volume_that_cannot_be_looked_at_stay() {
+    let plan = Plan { dumpcycle: 5, retention_days: 10, volume_kb: Some(1024), ..Plan::default() };
+    let world = world_of(&["/home"], &plan);
+    world.fake.set(&dle("/home"), vault::Next::Bytes(300_000));
+    let days = |days| (0..days).for_each(|_| (world.run(), world.later(DAY)).1);
+    days(12);
+    let volume = world.catalog().volumes[1].clone();
+    let other = volume.volume.directory().join("00000.other");
+    fs::write(&other, "x").expect("written");
+    let before = world.catalog().dumps.len();
+    days(30);
+    fs::remove_file(&other).expect("removed");
+    let catalog = world.catalog();
+    assert!(before + 20 > catalog.dumps.len(), "others were erased");
+    let directory = world.site.indexdir().join(amanda::index::directory(&dle("/home")));
+    for key in &volume.dumps {
+        assert!(catalog.dumps.contains_key(key));
+        assert!(directory.join(amanda::index::header_name(&key.1, key.2)).exists(), "{key:?}");
+    }
+}
