@@ -239,3 +239,30 @@ fn indexes_of_a_volume_that_cannot_be_looked_at_stay() {
         assert!(directory.join(amanda::index::header_name(&key.1, key.2)).exists(), "{key:?}");
     }
 }
+
+#[test]
+fn where_nobody_can_tell_what_dumps_build_on_full_ones_are_made() {
+    let world = world(&["/home"]);
+    world.run();
+    world.later(DAY);
+    world.run();
+    let path = world.path(".asyncamanda/bases");
+    let text = fs::read(&path).expect("notes");
+    fs::remove_file(&path).expect("removed");
+    fs::create_dir(&path).expect("made");
+    assert_eq!(levels_of(&world, "/home"), [(0, true), (1, false)]);
+    for _ in 0..2 {
+        world.later(DAY);
+        let (receipts, ears) = world.run();
+        assert_eq!((ears.levels(), receipts[0].is_backup()), (vec![0], true), "{:?}", ears.planned);
+        world.later(DAY);
+        fs::remove_dir(&path).expect("removed");
+        // A line that a crash cut off is passed over.
+        fs::write(&path, [&text[..], b"\n{\"host\":\"lap"].concat()).expect("written");
+        let (_, ears) = world.run();
+        assert_eq!(ears.levels(), [1], "{:?}", ears.planned);
+        assert_eq!(levels_of(&world, "/home").iter().filter(|(_, is_certain)| !is_certain).count(), 0);
+        fs::remove_file(&path).expect("removed");
+        fs::create_dir(&path).expect("made");
+    }
+}
