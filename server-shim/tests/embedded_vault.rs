@@ -36,13 +36,13 @@ fn a_full_dump_and_an_incremental_one_are_proven_and_restated() {
     assert_eq!(receipts[1].chain.iter().map(|base| base.level).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(receipts[1].chain[1].places, [format!("{}-001:4", world.site.name())]);
     check(&world.site);
-    let restated = restate(&world.site, &host()).expect("restated");
+    let restated = restate(&world.site, &host(), world.now.load(Ordering::Relaxed)).expect("restated");
     assert_eq!(restated, receipts);
     let other = "other".parse().expect("name");
-    assert_eq!(restate(&world.site, &other).expect("restated"), []);
+    assert_eq!(restate(&world.site, &other, world.now.load(Ordering::Relaxed)).expect("restated"), []);
     // Without the receipts that were given out, the volumes know it.
     fs::remove_dir_all(world.path(".asyncamanda/latest")).expect("removed");
-    let again = restate(&world.site, &host()).expect("restated");
+    let again = restate(&world.site, &host(), world.now.load(Ordering::Relaxed)).expect("restated");
     assert_eq!((again[0].run.as_str(), again[0].started), (receipts[0].datestamp.as_str(), NOW + DAY));
     assert_eq!((&again[0].chain, &again[0].sent_crc32c, again[0].bytes), (&receipts[0].chain, &receipts[0].sent_crc32c, receipts[0].bytes));
 }
@@ -67,9 +67,9 @@ fn the_log_is_in_amandas_words() {
     assert!(text.contains("FAIL dumper laptop1 /etc") && text.contains("[the client says: no]"), "{text}");
     check(&world.site);
     // A strange dump is restated as one.
-    assert_eq!(restate(&world.site, &host()).expect("restated")[1].outcome, Outcome::Strange);
+    assert_eq!(restate(&world.site, &host(), world.now.load(Ordering::Relaxed)).expect("restated")[1].outcome, Outcome::Strange);
     fs::remove_dir_all(world.path(".asyncamanda/latest")).expect("removed");
-    let again = restate(&world.site, &host()).expect("restated");
+    let again = restate(&world.site, &host(), world.now.load(Ordering::Relaxed)).expect("restated");
     assert_eq!((again[1].outcome, again.len()), (Outcome::Strange, 2));
 }
 
@@ -192,7 +192,7 @@ fn a_flipped_bit_is_found_and_named_and_the_next_dump_is_full() {
     assert_eq!(findings.len(), 1);
     assert_eq!((&findings[0].dle, findings[0].level, &findings[0].path), (&dle("/home"), 1, &path));
     assert!(findings[0].what.contains("was stored"), "{}", findings[0].what);
-    let restated = restate(&world.site, &host()).expect("restated");
+    let restated = restate(&world.site, &host(), world.now.load(Ordering::Relaxed)).expect("restated");
     let of_home: Vec<_> = restated.iter().filter(|receipt| receipt.disk == disk("/home")).collect();
     assert_eq!((of_home[0].outcome, of_home[0].run.as_str()), (Outcome::Failed, "run-1"));
     assert_eq!((of_home[1].outcome, of_home[1].level), (Outcome::Ok, Some(0)));
@@ -423,7 +423,7 @@ fn a_vault_that_is_not_there_any_more_is_no_empty_one() {
     world.run();
     fs::rename(world.site.directory(), world.keep.path().join("pulled out")).expect("moved");
     fs::create_dir(world.site.directory()).expect("a mount point");
-    assert!(restate(&world.site, &host()).is_err());
+    assert!(restate(&world.site, &host(), world.now.load(Ordering::Relaxed)).is_err());
     assert!(mend::mend(&world.site, &Ears::default(), NOW).is_err());
     assert!(fs::read_dir(world.site.directory()).expect("list").all(|entry| entry.expect("entry").path().is_dir()));
 }

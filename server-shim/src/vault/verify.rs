@@ -13,7 +13,7 @@ use crate::engine::embedded::site::Site;
 use crate::engine::embedded::verify::{Finding, verify};
 use crate::engine::embedded::{Silent, restate};
 use crate::report::Words;
-use crate::runner::{settle, start};
+use crate::runner::{clock, settle, start};
 
 /// Reads back every dump of a config in `config_dir`, or of a vault that is named by its path.
 ///
@@ -70,7 +70,7 @@ fn costs(site: &Site, found: &[Finding]) -> Result<Vec<String>, Trouble> {
     for dle in dles {
         let shown = printable(dle.to_string().as_bytes());
         let Ok(host) = dle.host.parse::<HostName>() else { continue };
-        let there = restate::restate(site, &host)?;
+        let there = restate::restate(site, &host, clock() as i64)?;
         let last = there.into_iter().find(|receipt| receipt.disk.as_os_str() == dle.disk);
         lines.push(cost(&shown, last.as_ref()));
     }

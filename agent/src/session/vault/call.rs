@@ -49,7 +49,7 @@ pub fn call(way: &Way, caller: &mut dyn Caller) -> Result<(), SessionError> {
         let site = enter(way)?;
         if way.may == May::Look {
             greet(&site, way, caller)?;
-            return match caller.restated(restate::restate(&site, &way.host)?, None)? {
+            return match caller.restated(restate::restate(&site, &way.host, clock::now())?, None)? {
                 Next::Done | Next::Trigger(_) => Ok(()),
                 Next::Check => super::look::check(&site, way, caller),
             };
@@ -59,7 +59,7 @@ pub fn call(way: &Way, caller: &mut dyn Caller) -> Result<(), SessionError> {
         // What was read before the wait may have changed.
         let mut site = if place.waited { Site::open(&way.directory, None)? } else { site };
         greet(&site, way, caller)?;
-        match caller.restated(restate::restate(&site, &way.host)?, None)? {
+        match caller.restated(restate::restate(&site, &way.host, clock::now())?, None)? {
             Next::Done => Ok(()),
             Next::Check => super::look::check(&site, way, caller),
             Next::Trigger(disks) => {

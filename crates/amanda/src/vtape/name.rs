@@ -21,10 +21,17 @@ pub fn label(label: &str) -> OsString {
     format!("00000.{label}").into()
 }
 
-/// Returns the name of a part of a dump. The number is all that counts.
+/// The longest name that file systems take, in bytes.
+const LONGEST: usize = 255;
+
+/// Returns the name of a part of a dump. The number is all that counts; of a disk's name that is too long for a file's name, its
+/// beginning is there.
 #[must_use]
 pub fn part(number: u32, dle: &Dle, level: u8) -> OsString {
-    let name = [format!("{number:05}.").as_bytes(), dle.host.as_bytes(), b".", dle.disk_bytes(), format!(".{level}").as_bytes()].concat();
+    let mut name = [format!("{number:05}.").as_bytes(), dle.host.as_bytes(), b".", dle.disk_bytes()].concat();
+    let level = format!(".{level}");
+    name.truncate(LONGEST - level.len());
+    name.extend(level.into_bytes());
     sanitise(&name)
 }
 

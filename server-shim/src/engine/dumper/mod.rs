@@ -86,11 +86,10 @@ impl<'a> DumperEngine<'a> {
         mend::mend(&site, &Notes, clock() as i64)?;
         let begin = stamp::of(record.started);
         let mut brought = Brought::default();
-        let there = restate::restate_all(&site, &record.hosts())?;
+        let there = restate::restate_all(&site, &record.hosts(), clock() as i64)?;
         for part in &record.parts {
-            let of_this_run = |receipt: &&Receipt| {
-                receipt.host == part.host && receipt.is_backup() && receipt.datestamp >= begin && part.disks.contains(&receipt.disk)
-            };
+            let of_this_run =
+                |receipt: &&Receipt| receipt.host == part.host && part.disks.contains(&receipt.disk) && may_be_of(record, &begin, receipt);
             brought.receipts.extend(there.iter().filter(of_this_run).map(|receipt| Receipt {
                 run: record.id.clone(),
                 started: receipt.started.max(record.started),
@@ -99,6 +98,14 @@ impl<'a> DumperEngine<'a> {
         }
         Ok(brought)
     }
+}
+
+/// Says whether a restated dump may be that of a run which began at this datestamp. One that was given out already is of the run that
+/// gave it out; one that nobody gave out is named by its datestamp.
+fn may_be_of(record: &RunRecord, begin: &str, receipt: &Receipt) -> bool {
+    let is_its = receipt.run == record.id || receipt.run == receipt.datestamp;
+    // Where local time went back, the dump before this run is dated later than its beginning.
+    receipt.is_backup() && receipt.datestamp.as_str() >= begin && is_its
 }
 
 /// What is worth knowing while things are put right, into the runner's log.
@@ -171,7 +178,7 @@ impl Engine for DumperEngine<'_> {
     }
 
     fn restate(&self, config: &ConfigName, hosts: &[HostName]) -> Result<Option<Vec<Receipt>>, Trouble> {
-        restate::restate_all(&survey::open(self.config, config)?, hosts).map(Some)
+        restate::restate_all(&survey::open(self.config, config)?, hosts, clock() as i64).map(Some)
     }
 }
 
@@ -195,6 +202,21 @@ mod tests {
         receipt.outcome = Outcome::Ok;
         receipt.chain = vec![Base { level: 0, datestamp: "20261122000000".to_owned(), places: vec![] }];
         Brought { receipts: vec![receipt], ..Brought::default() }
+    }
+
+    #[test]
+    fn a_dump_that_another_run_gave_out_is_not_a_killed_runs() {
+        let record = record(Kind::Laptops { from_client: false }, &[("a", &["/home"])]);
+        let receipt = brought("/home").receipts.remove(0);
+        let of = |run: &str, datestamp: &str| Receipt { run: run.to_owned(), datestamp: datestamp.to_owned(), ..receipt.clone() };
+        for (run, datestamp, expected) in [
+            (record.id.as_str(), "20261123000000", true),
+            ("20261123000000", "20261123000000", true),
+            ("20261122000000", "20261122000000", false),
+            ("another-run", "20261123000000", false),
+        ] {
+            assert_eq!(may_be_of(&record, "20261122120000", &of(run, datestamp)), expected, "{run} {datestamp}");
+        }
     }
 
     #[test]

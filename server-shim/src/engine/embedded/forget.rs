@@ -65,6 +65,10 @@ fn forget_all<'a>(site: &Site, keys: impl IntoIterator<Item = &'a Key>, after: &
         let newest = gone.entry(&key.0).or_insert(&key.1);
         *newest = (*newest).max(&key.1);
     }
+    // What is on a volume that cannot be looked at now is not gone.
+    if after.volumes.iter().any(|volume| volume.odd.is_some()) {
+        return Ok(());
+    }
     for (dle, newest) in gone {
         indexes(site, after, dle, newest).map_err(|error| failed("cannot remove indexes in", &site.indexdir(), &error))?;
         if site.disk(dle).is_none() && !after.dumps.keys().any(|key| key.0 == *dle) {

@@ -48,14 +48,18 @@ pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Hel
     bases::lose(site, &catalog).map_err(|error| failed("cannot write in", &site.own(), &error))?;
     let mut dead: Vec<&RunDirectory> = Vec::new();
     for run in &catalog.runs {
-        if locks::is_dead(&run.path).map_err(|error| failed("cannot look at", &run.path, &error))? {
-            dead.push(run);
+        match locks::is_dead(&run.path) {
+            Ok(true) => dead.push(run),
+            Ok(false) => {}
+            Err(error) => watch.noted(&format!("{} is left alone: {error}", run.path.display())),
         }
     }
     for run in &dead {
         for path in &run.unfinished {
-            watch.noted(&format!("{} was never finished, and is removed", path.display()));
-            discard(site, &catalog, path).map_err(|error| failed("cannot remove", path, &error))?;
+            match discard(site, &catalog, path) {
+                Ok(()) => watch.noted(&format!("{} was never finished, and is removed", path.display())),
+                Err(error) => watch.noted(&format!("{} was never finished, and cannot be removed: {error}", path.display())),
+            }
         }
     }
     let dumps: Vec<&Held> = dead.iter().flat_map(|run| &run.held).collect();
@@ -68,26 +72,34 @@ pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Hel
         let stamp = free_stamp(site, &catalog, now);
         let (before, after) = words(&stamp);
         let dles: BTreeSet<Dle> = catalog.volumes.iter().flat_map(|volume| &volume.unlogged).map(|(_, key)| key.0.clone()).collect();
-        let dles = dles.into_iter().chain(dumps.iter().map(|held| held.header.dle.clone())).collect();
+        let dles: BTreeSet<Dle> = dles.into_iter().chain(dumps.iter().map(|held| held.header.dle.clone())).collect();
         taper::shelve(site, &catalog, &Work { dumps, stamp: &stamp, before, after }, now, watch, lock)?;
-        return after_taping(site, &catalog, &dead, dles, now);
+        let after = catalog::load(site)?;
+        tidy(watch, forget::intended(site, &after, now));
+        tidy(watch, forget::forget(site, &catalog, &after, now));
+        for dle in dles {
+            tidy(watch, remember(site, &after, &dle, now));
+        }
+        tidy(watch, clear(&dead));
+        tidy(watch, trim(site, &after));
+        return Ok(after);
     }
-    forget::intended(site, &catalog, now)?;
-    clear(&dead)?;
+    tidy(watch, forget::intended(site, &catalog, now));
+    tidy(watch, clear(&dead));
     Ok(catalog)
 }
 
-fn after_taping(site: &Site, before: &Catalog, dead: &[&RunDirectory], dles: BTreeSet<Dle>, now: i64) -> Result<Catalog, Trouble> {
-    let catalog = catalog::load(site)?;
-    forget::intended(site, &catalog, now)?;
-    forget::forget(site, before, &catalog, now)?;
-    for dle in dles {
-        remember(site, &catalog, &dle, now)?;
+/// What no restore and no other disk's backup needs is said when it cannot be done, and done by a later run.
+pub(super) fn tidy(watch: &dyn Watch, done: Result<(), Trouble>) {
+    if let Err(trouble) = done {
+        watch.noted(&trouble.to_string());
     }
-    clear(dead)?;
-    bases::trim(site, &catalog).map_err(|error| failed("cannot write in", &site.own(), &error))?;
-    logs::trim(site, &catalog).map_err(|error| failed("cannot remove old logs in", &site.config().logdir(), &error))?;
-    Ok(catalog)
+}
+
+/// Takes away notes and logs that nobody reads any more.
+pub(super) fn trim(site: &Site, catalog: &Catalog) -> Result<(), Trouble> {
+    bases::trim(site, catalog).map_err(|error| failed("cannot write in", &site.own(), &error))?;
+    logs::trim(site, catalog).map_err(|error| failed("cannot remove old logs in", &site.config().logdir(), &error))
 }
 
 /// Makes curinfo agree with the catalog.

@@ -14,25 +14,26 @@ const LONGEST_LOG: u64 = 64 * 1024 * 1024;
 
 /// Says of each disk of a host what its last dump is, with its chain as the volumes have it now; `FAILED` for one that was
 /// dumped and cannot be restored any more, and then what is left of it. Nothing is written. A run that nobody knows the name of is
-/// named by its datestamp.
+/// named by its datestamp. What a clock made that was ahead, by `now`, counts only where there is nothing else.
 ///
 /// # Errors
 /// When the catalog cannot be read.
-pub fn restate(site: &Site, host: &HostName) -> Result<Vec<Receipt>, Trouble> {
-    restate_all(site, std::slice::from_ref(host))
+pub fn restate(site: &Site, host: &HostName, now: i64) -> Result<Vec<Receipt>, Trouble> {
+    restate_all(site, std::slice::from_ref(host), now)
 }
 
 /// The same for several hosts; the catalog is read once.
 ///
 /// # Errors
 /// As [`restate`].
-pub fn restate_all(site: &Site, hosts: &[HostName]) -> Result<Vec<Receipt>, Trouble> {
+pub fn restate_all(site: &Site, hosts: &[HostName], now: i64) -> Result<Vec<Receipt>, Trouble> {
     let catalog = catalog::load(site)?;
+    let latest = stamp::latest(now);
     let mut receipts = Vec::new();
     for host in hosts {
         for disk in site.disks_of(host) {
             if let Ok(name) = DiskName::new(disk.dle.disk.clone()) {
-                of_disk(site, &catalog, host, &name, disk, &mut receipts)?;
+                of_disk(site, &catalog, &latest, (host, &name), disk, &mut receipts)?;
             }
         }
     }
@@ -42,13 +43,15 @@ pub fn restate_all(site: &Site, hosts: &[HostName]) -> Result<Vec<Receipt>, Trou
 fn of_disk(
     site: &Site,
     catalog: &Catalog,
-    host: &HostName,
-    name: &DiskName,
+    latest: &str,
+    (host, name): (&HostName, &DiskName),
     disk: &amanda::conf::disklist::Disk,
     receipts: &mut Vec<Receipt>,
 ) -> Result<(), Trouble> {
     let dumps = catalog.of(&disk.dle);
-    let last = dumps.iter().rfind(|dump| dump.is_certain());
+    let is_past = |stamp: &str| stamp <= latest;
+    let certain = || dumps.iter().rev().filter(|dump| dump.is_certain());
+    let last = certain().find(|dump| is_past(&dump.datestamp)).or_else(|| certain().next());
     let given = latest::of(site, &disk.dle).filter(|given| given.config == *site.name());
     let is_given = |given: &Receipt| last.is_some_and(|last| last.datestamp == given.datestamp && Some(last.level) == given.level);
     if let (Some(given), Some(last)) = (given.as_ref().filter(|given| is_given(given)), last) {
@@ -60,8 +63,11 @@ fn of_disk(
     }
     let info = history::load(site, &disk.dle).map_err(|error| failed("cannot read", &site.config().infofile(), &error))?;
     // What was given out is newer than what is left: it is gone.
-    let gone = given.filter(|given| last.is_none_or(|last| last.datestamp < given.datestamp));
-    let why = match (dumps.last(), last) {
+    let gone = given.filter(|given| {
+        last.is_none_or(|last| (is_past(&given.datestamp), &given.datestamp) > (is_past(&last.datestamp), &last.datestamp))
+    });
+    let newest = dumps.iter().rfind(|dump| is_past(&dump.datestamp)).or(dumps.last());
+    let why = match (newest, last) {
         (Some(newest), _) if !newest.is_certain() => {
             format!("the dump of {} cannot be restored: a dump that it builds on is gone or damaged", newest.datestamp)
         }

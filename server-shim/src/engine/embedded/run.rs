@@ -23,7 +23,7 @@ use super::mend::{self, remember};
 use super::receipts;
 use super::site::{Site, failed};
 use super::taper::{self, Work};
-use super::{Link, Order, Watch, bases, history, latest, logs};
+use super::{Link, Order, Watch, history, latest};
 use crate::engine::Trouble;
 
 pub use dumping::{Dumper, NoDump, OverLink, Task};
@@ -192,16 +192,15 @@ fn tape(
     let catalog = catalog::load(site)?;
     for job in jobs {
         if let Some(Ok(done)) = &job.end {
-            remember_dump(site, &catalog, &job.dle, done, begun)?;
+            mend::tidy(watch, remember_dump(site, &catalog, &job.dle, done, begun));
         }
         if job.disk.is_some() {
-            remember(site, &catalog, &job.dle, now)?;
+            mend::tidy(watch, remember(site, &catalog, &job.dle, now));
         }
     }
-    forget(site, &before, &catalog, now)?;
-    mend::leave(&begun.directory).map_err(|error| failed("cannot remove", &begun.directory, &error))?;
-    bases::trim(site, &catalog).map_err(|error| failed("cannot write in", &site.own(), &error))?;
-    logs::trim(site, &catalog).map_err(|error| failed("cannot remove old logs in", &site.config().logdir(), &error))?;
+    mend::tidy(watch, forget(site, &before, &catalog, now));
+    mend::tidy(watch, mend::leave(&begun.directory).map_err(|error| failed("cannot remove", &begun.directory, &error)));
+    mend::tidy(watch, mend::trim(site, &catalog));
     Ok(catalog)
 }
 

@@ -12,6 +12,7 @@
 
 mod shelves;
 
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ use super::catalog::{Catalog, Dump};
 use super::files::{self, Sure};
 use super::holding::Held;
 use super::site::{Site, failed};
-use super::volumes::{Choice, Key, choose};
+use super::volumes::{Choice, Key, Standing, choose};
 use super::{bases, forget, locks};
 use crate::engine::Trouble;
 
@@ -56,24 +57,37 @@ pub fn shelve(site: &Site, catalog: &Catalog, work: &Work<'_>, now: i64, watch: 
     let mut tapelist = Tapes { list: catalog.tapelist.clone(), site };
     let mut written = Vec::new();
     for held in &work.dumps {
-        let at = match choose(&shelves.states(), &shelves.rules, held.length) {
-            Choice::Append(at) => at,
-            Choice::Erase(at) => {
-                tapelist.erase(&mut shelves.places[at], watch)?;
-                at
+        let stays = |why: &dyn Display| watch.noted(&format!("{} stays on the holding disk: {why}", held.header.dle));
+        let at = loop {
+            match choose(&shelves.states(), &shelves.rules, held.length) {
+                Choice::Append(at) => break Ok(at),
+                Choice::Erase(at) if tapelist.may_erase(&mut shelves.places[at], watch) => break Ok(at),
+                Choice::Erase(_) => {}
+                Choice::New => match shelves.make(site, &tapelist.list) {
+                    Ok(Some(at)) => break Ok(at),
+                    Ok(None) => break Err("amanda.conf's autolabel has no label left for another volume".to_owned()),
+                    Err(trouble) => break Err(trouble.to_string()),
+                },
+                Choice::Nowhere => break Err("all volumes are needed for what is kept".to_owned()),
             }
-            Choice::New => match shelves.make(site, &tapelist.list)? {
-                Some(at) => at,
-                None => continue,
-            },
-            Choice::Nowhere => {
-                watch.noted(&format!("{} stays on the holding disk: all volumes are needed for what is kept", held.header.dle));
+        };
+        let at = match at {
+            Ok(at) => at,
+            Err(why) => {
+                stays(&why);
                 continue;
             }
         };
         let begun = Instant::now();
         let place = &mut shelves.places[at];
-        let file = place.volume.take(&held.path, &held.header.as_part(1)).map_err(|error| volume_failed(&error))?;
+        // One that cannot be taken stops no other; the next run tries again.
+        let file = match place.volume.take(&held.path, &held.header.as_part(1)) {
+            Ok(file) => file,
+            Err(error) => {
+                stays(&volume_failed(&error));
+                continue;
+            }
+        };
         place.added(file.bytes, now);
         written.push((at, file.number, *held, begun.elapsed().as_secs_f64()));
     }
@@ -93,8 +107,11 @@ pub fn shelve(site: &Site, catalog: &Catalog, work: &Work<'_>, now: i64, watch: 
     files::replace(&path, &log, Sure::Durable).map_err(|error| failed("cannot write", &path, &error))?;
     for at in &volumes {
         let place = &shelves.places[*at];
-        place.volume.redate(work.stamp).map_err(|error| volume_failed(&error))?;
-        tapelist.date(&place.label, work.stamp);
+        match place.volume.redate(work.stamp) {
+            Ok(()) => tapelist.date(&place.label, work.stamp),
+            // The log that it had counts on; the next run tries again.
+            Err(error) => watch.noted(&format!("the volume {}: {}", place.label, volume_failed(&error))),
+        }
     }
     tapelist.complete(&shelves)
 }
@@ -163,7 +180,7 @@ fn part(log: &mut Vec<u8>, shelf: Shelf<'_>, label: &str, file: u32, key: &Key, 
 /// then.
 ///
 /// # Errors
-/// When one cannot be erased.
+/// When the file system cannot be looked at.
 pub fn make_room(site: &Site, catalog: &Catalog, wanted: u64, now: i64, watch: &dyn Watch, _lock: &locks::Held) -> Result<u64, Trouble> {
     let mut shelves = Shelves::of(site, catalog, now);
     let mut tapelist = Tapes { list: catalog.tapelist.clone(), site };
@@ -173,7 +190,7 @@ pub fn make_room(site: &Site, catalog: &Catalog, wanted: u64, now: i64, watch: &
             return Ok(room);
         }
         let Some(at) = shelves.oldest_reusable() else { return Ok(room) };
-        tapelist.erase(&mut shelves.places[at], watch)?;
+        tapelist.may_erase(&mut shelves.places[at], watch);
     }
 }
 
@@ -194,6 +211,16 @@ struct Tapes<'a> {
 }
 
 impl Tapes<'_> {
+    /// Takes everything off a volume, if it can be done; one of which it cannot is left alone from here on.
+    fn may_erase(&mut self, place: &mut Place, watch: &dyn Watch) -> bool {
+        let erased = self.erase(place, watch);
+        if let Err(trouble) = &erased {
+            watch.noted(&format!("the volume {} cannot be erased: {trouble}", place.label));
+            place.state.standing = Standing::Locked;
+        }
+        erased.is_ok()
+    }
+
     /// Takes everything off a volume. Amanda stops listing its dumps before the first one is gone.
     fn erase(&mut self, place: &mut Place, watch: &dyn Watch) -> Result<(), Trouble> {
         watch.noted(&format!("the volume {} is taken again: nothing on it is needed any more", place.label));

@@ -68,10 +68,14 @@ pub fn verify_some(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, watch: &
             catalog = catalog::load(site)?;
             read = catalog.dumps.get(&key).map_or(Read::Gone, |dump| read_back(&key, dump, watch));
         }
+        if let Read::Unreadable(..) = read {
+            // A cable or a hub may have had a moment; a mark stays.
+            read = catalog.dumps.get(&key).map_or(Read::Gone, |dump| read_back(&key, dump, watch));
+        }
         match read {
             Read::Sound => drop(sound.insert(key)),
             Read::Gone => {}
-            Read::Damaged(path, what) => {
+            Read::Damaged(path, what) | Read::Unreadable(path, what) => {
                 let (dle, datestamp, level) = key;
                 watch.noted(&format!("{} is damaged: {what} ({dle} of {datestamp}, level {level})", path.display()));
                 findings.push(Finding { dle, datestamp, level, path, what });
@@ -87,6 +91,8 @@ enum Read {
     /// Its file is not there any more.
     Gone,
     Damaged(PathBuf, String),
+    /// The system says that it cannot be read.
+    Unreadable(PathBuf, String),
 }
 
 fn read_back(key: &Key, dump: &Dump, watch: &dyn Watch) -> Read {
@@ -104,7 +110,7 @@ fn read_back(key: &Key, dump: &Dump, watch: &dyn Watch) -> Read {
             Ok(Ok(header)) => said = said.or(header.server),
             Ok(Err(what)) => return Read::Damaged(path.clone(), what.to_owned()),
             Err(error) if error.kind() == ErrorKind::NotFound => return Read::Gone,
-            Err(error) => return Read::Damaged(path.clone(), format!("it cannot be read: {error}")),
+            Err(error) => return Read::Unreadable(path.clone(), format!("it cannot be read: {error}")),
         }
     }
     let path = dump.files.last().cloned().unwrap_or_default();
@@ -160,7 +166,10 @@ fn remember(site: &Site, findings: &[Finding], sound: &BTreeSet<Key>) -> Result<
     let _lock = mend::lock(site)?;
     let error = |error| failed("cannot note the damaged dumps of", site.directory(), &error);
     let catalog = catalog::load(site)?;
-    let old = damaged::load(site).map_err(error)?;
+    // What cannot be read is written anew.
+    let old = damaged::load(site);
+    let is_readable = old.is_ok();
+    let old = old.unwrap_or_default();
     let mut marks: BTreeMap<Key, Mark> = old.iter().map(|mark| (mark.key(), mark.clone())).collect();
     marks.retain(|key, _| catalog.dumps.contains_key(key) && !sound.contains(key));
     for finding in findings {
@@ -172,5 +181,5 @@ fn remember(site: &Site, findings: &[Finding], sound: &BTreeSet<Key>) -> Result<
         }
     }
     let marks: Vec<Mark> = marks.into_values().collect();
-    if marks == old { Ok(()) } else { damaged::store(site, &marks).map_err(error) }
+    if is_readable && marks == old { Ok(()) } else { damaged::store(site, &marks).map_err(error) }
 }

@@ -1,7 +1,8 @@
 //! Which volume a dump goes to, and which volumes may be erased: functions of values.
 //!
 //! Runs share a volume until it is full or has been written to for its period. Then the oldest one that may be erased is taken,
-//! else a new one is made. Nothing is ever taken away that is younger than the retention, or that a restore of something
+//! else a new one is made; after a pause, or by a clock that is ahead, the new one comes first: what is old by one date alone may not
+//! be. Nothing is ever taken away that is younger than the retention, or that a restore of something
 //! younger needs, or that belongs to the last restorable state of a disk; where that leaves nothing, a full period gives way.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,8 @@ pub struct Rules {
     pub most: usize,
     /// A new one can be labelled.
     pub can_label: bool,
+    /// Nothing was dumped for longer than a period, or the clock is ahead: volumes are added as long as there may be more.
+    pub only_adds: bool,
     /// Now.
     pub now: i64,
 }
@@ -86,11 +89,15 @@ pub fn choose(volumes: &[Volume], rules: &Rules, bytes: u64) -> Choice {
     if let Some((at, _)) = all().find(|(_, volume)| volume.standing == Standing::Empty) {
         return Choice::Append(at);
     }
+    let may_add = rules.can_label && volumes.len() < rules.most;
+    if may_add && rules.only_adds {
+        return Choice::New;
+    }
     let oldest = all().filter(|(_, volume)| volume.standing == Standing::Reusable).min_by_key(|(_, volume)| volume.last);
     if let Some((at, _)) = oldest {
         return Choice::Erase(at);
     }
-    if rules.can_label && volumes.len() < rules.most {
+    if may_add {
         return Choice::New;
     }
     all()
@@ -100,11 +107,19 @@ pub fn choose(volumes: &[Volume], rules: &Rules, bytes: u64) -> Choice {
 }
 
 /// Returns the dumps that are kept, whatever volume they are on: those that are younger than the retention, the last restorable one of
-/// each disk that is still listed, and everything that these build on.
-pub fn needed(chains: &BTreeMap<Dle, Vec<Restorable>>, is_listed: &dyn Fn(&Dle) -> bool, is_young: &dyn Fn(&str) -> bool) -> BTreeSet<Key> {
+/// each disk that is still listed, and everything that these build on. What `is_past` does not say to be dated before now is the last
+/// one only where there is nothing else.
+pub fn needed(
+    chains: &BTreeMap<Dle, Vec<Restorable>>,
+    is_listed: &dyn Fn(&Dle) -> bool,
+    is_young: &dyn Fn(&str) -> bool,
+    is_past: &dyn Fn(&str) -> bool,
+) -> BTreeSet<Key> {
     let mut needed = BTreeSet::new();
     for (dle, dumps) in chains {
-        let newest = dumps.iter().rfind(|dump| dump.is_certain()).or_else(|| dumps.last()).filter(|_| is_listed(dle));
+        let certain = || dumps.iter().rev().filter(|dump| dump.is_certain());
+        let newest = certain().find(|dump| is_past(&dump.datestamp)).or_else(|| certain().next()).or(dumps.last());
+        let newest = newest.filter(|_| is_listed(dle));
         for dump in dumps.iter().filter(|dump| is_young(&dump.datestamp)).chain(newest) {
             needed.insert((dle.clone(), dump.datestamp.clone(), dump.level));
             let (Bases::Complete(bases) | Bases::Doubtful { bases, .. }) = &dump.bases else { continue };
@@ -113,6 +128,22 @@ pub fn needed(chains: &BTreeMap<Dle, Vec<Restorable>>, is_listed: &dyn Fn(&Dle) 
         }
     }
     needed
+}
+
+/// Returns what is kept of listed disks of which nothing is certain: of each level the newest dump, though it is damaged. Somebody may
+/// get something out of it.
+pub fn last_resort<'a>(
+    dumps: impl IntoIterator<Item = &'a Key>,
+    chains: &BTreeMap<Dle, Vec<Restorable>>,
+    is_listed: &dyn Fn(&Dle) -> bool,
+) -> BTreeSet<Key> {
+    let is_certain = |dle: &Dle| chains.get(dle).is_some_and(|dumps| dumps.iter().any(Restorable::is_certain));
+    let mut newest: BTreeMap<(&Dle, u8), &Key> = BTreeMap::new();
+    for key in dumps {
+        let best = newest.entry((&key.0, key.2)).or_insert(key);
+        *best = (*best).max(key);
+    }
+    newest.into_iter().filter(|((dle, _), _)| is_listed(dle) && !is_certain(dle)).map(|(_, key)| key.clone()).collect()
 }
 
 /// Says whether a volume may be erased that has these dumps on it.

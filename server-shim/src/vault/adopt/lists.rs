@@ -18,6 +18,7 @@ use super::look::Looked;
 use crate::engine::embedded::site::Site;
 use crate::engine::embedded::{restate, stamp};
 use crate::lock;
+use crate::runner::clock;
 
 /// A longer amandates is none of Amanda's.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -50,7 +51,7 @@ pub fn hand_over(amanda: &Installed, looked: &Looked) -> io::Result<Vec<Continue
         let is_local =
             disk.how(site.config()).is_some_and(|how| how.settings().text("auth").is_some_and(|auth| auth.eq_ignore_ascii_case("local")));
         let Some(host) = disk.dle.host.parse::<HostName>().ok().filter(|_| is_local) else { continue };
-        let there = restate::restate(&site, &host).map_err(other)?;
+        let there = restate::restate(&site, &host, clock() as i64).map_err(other)?;
         let last = there.into_iter().find(|receipt| receipt.disk.as_os_str() == disk.dle.disk && receipt.is_backup());
         // Of one that has no backup the next dump is a full one anyway.
         let Some(last) = last else { continue };

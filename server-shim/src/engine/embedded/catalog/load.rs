@@ -48,8 +48,12 @@ pub fn load(site: &Site) -> Result<Catalog, Trouble> {
         catalog.notes.extend(run.odd.iter().cloned());
         run.held.iter().for_each(|held| shelf.held(held));
     }
-    for mark in damaged::load(site).map_err(|error| failed("cannot read the damaged dumps of", site.directory(), &error))? {
-        shelf.mark(&mark.key(), &mark.what);
+    match damaged::load(site) {
+        Ok(marks) => marks.iter().for_each(|mark| shelf.mark(&mark.key(), &mark.what)),
+        Err(error) => catalog.notes.push(format!(
+            "which dumps of {} are damaged cannot be read, and is known again when they have been verified: {error}",
+            site.directory().display()
+        )),
     }
     // Where a drive was pulled out there is nothing, which is not to be taken for a vault that has nothing.
     let conf = site.directory().join(CONF);
@@ -92,7 +96,10 @@ fn volumes(site: &Site) -> Result<Vec<(Shelved, Vec<VolumeFile>)>, Trouble> {
     let mut volumes = Vec::new();
     for slot in slots {
         let mut shelved = Shelved::empty(slot, changer.volume(slot));
-        let files = shelved.volume.files().map_err(|error| Trouble::later(words(&error), "look at the file system"))?;
+        let files = shelved.volume.files().unwrap_or_else(|error| {
+            shelved.odd = Some(words(&error));
+            Vec::new()
+        });
         let mut label_files = files.iter().filter(|file| file.number == 0);
         match (label_files.next().map(VolumeFile::read), label_files.next()) {
             (None, _) => {}

@@ -29,7 +29,9 @@ pub fn begin(site: &Site, jobs: &mut [Job<'_>], watch: &dyn Watch, started: i64,
     let catalog = mend::mended(site, watch, started, &lock)?;
     let stamp = mend::free_stamp(site, &catalog, started);
     for job in jobs.iter_mut().filter(|job| job.is_open()) {
-        choose_level(site, &catalog, job, &stamp, started)?;
+        if let Err(trouble) = choose_level(site, &catalog, job, &stamp, started) {
+            job.fail(trouble.to_string());
+        }
     }
     room::look(site, &catalog, jobs, started, watch, dumper, &lock)?;
     let notes = jobs.iter().filter(|job| job.is_open()).filter_map(|job| {

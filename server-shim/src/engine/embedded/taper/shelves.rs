@@ -14,7 +14,7 @@ use crate::engine::embedded::catalog::{Catalog, Shelved};
 use crate::engine::embedded::files;
 use crate::engine::embedded::site::{Site, failed};
 use crate::engine::embedded::stamp;
-use crate::engine::embedded::volumes::{Key, Rules, Standing, Volume, may_erase, needed};
+use crate::engine::embedded::volumes::{Key, Rules, Standing, Volume, last_resort, may_erase, needed};
 
 /// A volume is written to for this part of the retention.
 const PERIODS: i64 = 4;
@@ -79,7 +79,12 @@ impl Shelves {
         // What is dated in the future was made by a clock that was ahead; nobody knows how old it is.
         let is_young = |date: &str| stamp::seconds(date).is_none_or(|made| made.saturating_add(retention) > now);
         let is_listed = |dle: &_| site.disk(dle).is_some();
-        let needed = needed(&catalog.chains, &is_listed, &is_young);
+        let latest = stamp::latest(now);
+        let is_past = |date: &str| date <= latest.as_str();
+        let mut needed = needed(&catalog.chains, &is_listed, &is_young, &is_past);
+        needed.extend(last_resort(catalog.dumps.keys(), &catalog.chains, &is_listed));
+        let shelved = catalog.volumes.iter().flat_map(|shelved| &shelved.dumps);
+        let newest = shelved.filter(|key| is_past(&key.1)).filter_map(|key| stamp::seconds(&key.1)).max();
         let state = |shelved: &Shelved| {
             let tape = shelved.label.as_ref().and_then(|label| catalog.tapelist.get(label));
             let unknown = shelved.files > shelved.dumps.len() && is_young(&shelved.date);
@@ -106,7 +111,11 @@ impl Shelves {
             volume: shelved.volume.clone(),
             state: state(shelved),
             dumps: shelved.dumps.clone(),
-            under: if catalog.is_noted() { Vec::new() } else { shelved.dumps.iter().filter(|key| may_matter(catalog, key)).cloned().collect() },
+            under: if catalog.is_noted() {
+                Vec::new()
+            } else {
+                shelved.dumps.iter().filter(|key| may_matter(catalog, key)).cloned().collect()
+            },
             unlogged: shelved.unlogged.clone(),
             is_erased: false,
             is_wrong: is_wrong(shelved, catalog),
@@ -118,6 +127,7 @@ impl Shelves {
             period: retention / PERIODS,
             most: site.config().tapecycle() as usize,
             can_label: site.label(1).is_some(),
+            only_adds: newest.is_some_and(|newest| newest.saturating_add(retention / PERIODS) < now),
             now,
         };
         let free = catalog.volumes.iter().filter(|shelved| shelved.label.is_none() && shelved.odd.is_none() && shelved.files == 0);
@@ -157,7 +167,16 @@ impl Shelves {
         }
         self.slots.insert(slot);
         let state = Volume { standing: Standing::Empty, bytes: 0, files: 0, first: 0, last: 0 };
-        self.places.push(Place { volume, label, state, dumps: Vec::new(), under: Vec::new(), unlogged: Vec::new(), is_erased: false, is_wrong: false });
+        self.places.push(Place {
+            volume,
+            label,
+            state,
+            dumps: Vec::new(),
+            under: Vec::new(),
+            unlogged: Vec::new(),
+            is_erased: false,
+            is_wrong: false,
+        });
         Ok(Some(self.places.len() - 1))
     }
 }

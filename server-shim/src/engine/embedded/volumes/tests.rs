@@ -3,7 +3,7 @@ use amanda::admin::Place;
 use proptest::prelude::*;
 
 const DAY: i64 = 86_400;
-const RULES: Rules = Rules { length: 1_000, period: 7 * DAY, most: 4, can_label: true, now: 100 * DAY };
+const RULES: Rules = Rules { length: 1_000, period: 7 * DAY, most: 4, can_label: true, only_adds: false, now: 100 * DAY };
 
 fn volume(standing: Standing, bytes: u64, first: i64, last: i64) -> Volume {
     Volume { standing, bytes, files: 3, first: first * DAY, last: last * DAY }
@@ -54,6 +54,21 @@ fn runs_share_a_volume_for_its_period_and_then_go_on() {
     assert_eq!(choose(&[many], &Rules { can_label: false, ..RULES }, 10), Choice::Append(0), "and no label left");
 }
 
+#[test]
+fn after_a_pause_volumes_are_added_before_any_is_erased() {
+    let rules = Rules { only_adds: true, ..RULES };
+    let old = volume(Standing::Reusable, 9, 2, 9);
+    let kept = volume(Standing::Kept, 999, 60, 70);
+    for (case, volumes, expected) in [
+        ("there may be more", &[old, kept][..], Choice::New),
+        ("there may not", &[kept, kept, old, kept], Choice::Erase(2)),
+        ("an empty one", &[old, EMPTY], Choice::Append(1)),
+    ] {
+        assert_eq!(choose(volumes, &rules, 10), expected, "{case}");
+    }
+    assert_eq!(choose(&[old], &Rules { can_label: false, ..rules }, 10), Choice::Erase(0), "no label left");
+}
+
 fn dump(day: i64, level: u8, bases: Bases) -> Restorable {
     Restorable { level, datestamp: format!("{day:04}"), places: vec![vec![Place::Holding("/x".into())]], bases }
 }
@@ -66,7 +81,8 @@ fn complete(days: &[i64]) -> Bases {
 fn kept(disks: &[(&str, Vec<Restorable>)], listed: &[&str], today: i64) -> Vec<(String, i64, u8)> {
     let chains = disks.iter().map(|(name, dumps)| (Dle::new("h", *name), dumps.clone())).collect();
     let is_young = |stamp: &str| stamp.parse::<i64>().map_or(true, |day| day + 10 > today);
-    let keys = needed(&chains, &|dle: &Dle| listed.iter().any(|name| dle.disk == *name), &is_young);
+    let is_past = |stamp: &str| stamp.parse::<i64>().is_ok_and(|day| day <= today);
+    let keys = needed(&chains, &|dle: &Dle| listed.iter().any(|name| dle.disk == *name), &is_young, &is_past);
     keys.into_iter().map(|(dle, stamp, level)| (dle.disk.into_string().unwrap_or_default(), stamp.parse().unwrap_or(-1), level)).collect()
 }
 
@@ -116,6 +132,24 @@ fn what_cannot_be_restored_for_certain_is_kept_while_there_is_nothing_better() {
     assert_eq!(days(dumps.clone()), [1]);
     assert_eq!(days(vec![dump(3, 1, Bases::Missing { level: 0 })]), [3]);
     assert_eq!(days(vec![dumps[1].clone()]), [1, 3]);
+}
+
+#[test]
+fn a_dump_of_a_clock_that_was_ahead_is_not_the_last_state() {
+    let dumps = vec![dump(1, 0, complete(&[])), dump(500, 0, complete(&[]))];
+    let days: Vec<_> = kept(&[("/a", dumps)], &["/a"], 90).iter().map(|(_, day, _)| *day).collect();
+    assert_eq!(days, [1, 500], "the one of the future is young");
+    let only = vec![dump(500, 0, complete(&[]))];
+    assert_eq!(kept(&[("/a", only)], &["/a"], 90).len(), 1);
+}
+
+#[test]
+fn of_a_disk_with_nothing_certain_the_newest_damaged_dumps_are_kept() {
+    let key = |disk: &str, day: i64, level| (Dle::new("h", disk), format!("{day:04}"), level);
+    let all = [key("/a", 1, 0), key("/a", 2, 1), key("/a", 5, 0), key("/b", 1, 0), key("/c", 1, 0)];
+    let chains = BTreeMap::from([(Dle::new("h", "/b"), vec![dump(1, 0, complete(&[]))])]);
+    let kept = last_resort(&all, &chains, &|dle: &Dle| dle.disk != "/c");
+    assert_eq!(kept, BTreeSet::from([key("/a", 2, 1), key("/a", 5, 0)]));
 }
 
 #[test]
