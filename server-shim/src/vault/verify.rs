@@ -9,9 +9,9 @@ use wire::{ConfigName, Exit, HostName, Receipt};
 use crate::config::Config;
 use crate::engine::Trouble;
 use crate::engine::dumper::DumperEngine;
+use crate::engine::embedded::catalog::Gone;
 use crate::engine::embedded::site::Site;
 use crate::engine::embedded::verify::{Finding, Verified, verify_all};
-use crate::engine::embedded::catalog::Gone;
 use crate::engine::embedded::{Silent, restate};
 use crate::report::Words;
 use crate::runner::{settle, start};
@@ -63,7 +63,11 @@ fn tell(site: &Site, named: &str) -> Result<(Exit, Vec<String>), Trouble> {
     let mut lines: Vec<String> = found.findings.iter().map(sentence).collect();
     lines.extend(found.gone.iter().map(|gone| lost(site, gone)));
     lines.extend(costs(site, &found)?);
-    lines.push(format!("Besides, {read} {} read back and {} what was stored.", was(found.dumps, "was", "were"), was(found.dumps, "is", "are")));
+    lines.push(format!(
+        "Besides, {read} {} read back and {} what was stored.",
+        was(found.dumps, "was", "were"),
+        was(found.dumps, "is", "are")
+    ));
     Ok((Exit::Failed, lines))
 }
 
