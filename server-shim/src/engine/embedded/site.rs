@@ -128,11 +128,11 @@ impl Site {
         fs::metadata(&conf).is_ok_and(|metadata| metadata.is_file()) && (directory.join(OWN).is_dir() || marked())
     }
 
-    /// Makes sure that this process may write here, and puts the paths of a vault that was moved right.
+    /// Says whether this process may write here; nothing is written.
     ///
     /// # Errors
-    /// On a read-only file system, and when the directory belongs to another account.
-    pub fn for_writing(&self) -> Result<(), Trouble> {
+    /// On a read-only file system, and when the directory belongs to another account, or is Amanda's now.
+    pub fn may_write(&self) -> Result<(), Trouble> {
         let directory = &self.directory;
         let metadata = fs::metadata(directory).map_err(|error| failed("cannot look at", directory, &error))?;
         // Nothing is made where a drive has been pulled out since it was opened.
@@ -150,7 +150,16 @@ impl Site {
             ));
         }
         access(directory, AccessFlags::W_OK | AccessFlags::X_OK)
-            .map_err(|errno| failed("cannot write to", directory, &io::Error::from(errno)))?;
+            .map_err(|errno| failed("cannot write to", directory, &io::Error::from(errno)))
+    }
+
+    /// Makes sure that this process may write here, and puts the paths of a vault that was moved right.
+    ///
+    /// # Errors
+    /// As [`Self::may_write`].
+    pub fn for_writing(&self) -> Result<(), Trouble> {
+        self.may_write()?;
+        let directory = &self.directory;
         if let Some(text) = &self.moved {
             let conf = directory.join(CONF);
             files::replace(&conf, text, Sure::Durable).map_err(|error| failed("cannot write", &conf, &error))?;
