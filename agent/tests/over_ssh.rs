@@ -282,7 +282,7 @@ fn now_backs_up_though_nothing_is_due_and_shows_places_phases_and_receipts() {
 #[test]
 fn now_with_a_disk_that_the_server_does_not_have_names_it() {
     let (world, _sshd) = with(&format!("{ASKED}queued\nend ticket=t1\nwait-eof\n"), &["/home"]);
-    world.run(&["now", "/srv"]).says(1, &["1 of 1 disks not backed up", "/srv: the server's disklist has no such disk"]);
+    world.run(&["now", "/srv"]).says(1, &["/srv was not backed up", "/srv: the server's disklist has no such disk"]);
     assert!(world.read("server/heard").contains("\"disks\": [\"/srv\"]"));
 }
 

@@ -349,3 +349,174 @@ fn a_vault_that_cannot_be_read_is_an_error_with_file_and_line() {
     let ran = vaults.ran(&["now", "--to", &vaults.name("vault")]);
     ran.says(78, &["amanda.conf", "line"]);
 }
+
+#[test]
+fn what_was_lost_or_damaged_in_the_vault_makes_its_disk_due() {
+    let vaults = Vaults::new();
+    vaults.configure("vault", &["docs", "pictures"]);
+    vaults.ran(&["now"]).says(0, &[]);
+    vaults.ran(&["run"]).is_silent(0);
+    assert!(vaults.ran(&["why"]).out.starts_with("No backup is due"));
+    fs::remove_file(&vaults.chain("vault", "docs").1[0]).expect("removed");
+    let why = vaults.ran(&["why"]);
+    assert!(why.out.starts_with("A backup is due") && why.out.contains("nothing of it is left"), "{}", why.out);
+    let status = vaults.ran(&["status"]);
+    assert!(status.out.contains("FAILED"), "{}", status.out);
+    vaults.ran(&["run"]).is_silent(0);
+    assert!(vaults.ran(&["why"]).out.starts_with("No backup is due"));
+    vaults.restore("vault", "docs", "back");
+    assert_eq!(vaults.tree("back"), vaults.tree("docs"));
+}
+
+#[test]
+fn each_disk_has_a_way_back_and_later_ones_are_told_by_status() {
+    let vaults = Vaults::new();
+    let ran = vaults.now("vault", &["docs", "pictures"]);
+    let back = |said: &str| -> Vec<String> {
+        said.lines()
+            .filter(|line| line.starts_with("Get back "))
+            .map(|line| line.split_once(": ").expect("a command").1.to_owned())
+            .collect()
+    };
+    let comes_back = |commands: Vec<String>| {
+        assert_eq!(commands.len(), 2, "{commands:?}");
+        commands.iter().for_each(|command| vaults.shell(command));
+        for disk in ["docs", "pictures"] {
+            assert_eq!(vaults.tree(&format!("back-{disk}")), vaults.tree(disk));
+            fs::remove_dir_all(vaults.path(&format!("back-{disk}"))).expect("removed");
+        }
+    };
+    comes_back(back(&ran.out));
+    fs::write(vaults.path("docs/new"), "new\n").expect("written");
+    fs::remove_file(vaults.path("docs/deep/three")).expect("removed");
+    let ran = vaults.now("vault", &[]);
+    let pointer = ran.out.lines().last().expect("a line");
+    assert!(pointer.contains(&format!("status -v --destination {}", vaults.name("vault"))), "{pointer}");
+    let status = vaults.ran(&["status", "-v", "--destination", &vaults.name("vault")]);
+    comes_back(back(&status.out));
+}
+
+#[test]
+fn a_disk_that_is_no_directory_is_refused_before_a_vault_is_made() {
+    let vaults = Vaults::new();
+    let vault = vaults.name("vault");
+    vaults.world.write("agent.toml", format!("state = \"state\"\n[server]\ndestination = \"{vault}\"\n[[disk]]\npath = \"docs\"\n"));
+    for words in [&["now"][..], &["run"], &["check"]] {
+        vaults.ran(words).says(78, &["agent.toml:5", "\"docs\" is no directory", "device"]);
+    }
+    assert!(!vaults.path("vault").exists());
+}
+
+#[test]
+fn the_line_of_a_directory_that_is_gone_is_named() {
+    let vaults = Vaults::new();
+    vaults.now("vault", &["docs", "pictures"]);
+    fs::remove_dir_all(vaults.path("pictures")).expect("removed");
+    let vault = vaults.name("vault");
+    let disklist = fs::read_to_string(vaults.path("vault/disklist")).expect("there");
+    let line = 1 + disklist.lines().position(|line| line.contains("pictures")).expect("its line");
+    vaults.ran(&["now", "--to", &vault]).says(1, &[&format!("take its line out of {vault}/disklist: line {line}")]);
+    // The one disk that was asked for is no "1 of 1 disks".
+    let alone = vaults.ran(&["now", &vaults.name("pictures"), "--to", &vault]);
+    alone.says(1, &["pictures was not backed up", "take its line out"]);
+}
+
+#[test]
+fn check_finds_what_would_stop_a_backup() {
+    let vaults = Vaults::as_nobody();
+    vaults.now("vault", &["docs"]);
+    let vault = vaults.name("vault");
+    let check = || vaults.ran(&["check", "--destination", &vault]);
+    assert!(check().status == 0, "{}", check().out);
+    fs::set_permissions(vaults.path("vault"), fs::Permissions::from_mode(0o500)).expect("set");
+    assert!(check().status != 0 && check().out.contains("BAD  vault: "), "{}", check().out);
+    assert_eq!(check().status, vaults.ran(&["now", "--to", &vault]).status);
+    fs::set_permissions(vaults.path("vault"), fs::Permissions::from_mode(0o700)).expect("set");
+    fs::write(vaults.path("vault/.asyncamanda/adopted"), "documents\nwhole\n").expect("written");
+    let adopted = check();
+    assert!(adopted.status == 77 && adopted.out.contains("BAD  vault: ") && adopted.out.contains("documents"), "{}", adopted.out);
+    assert_eq!(vaults.ran(&["now", "--to", &vault]).status, 77);
+}
+
+#[test]
+fn without_gnu_tar_no_vault_is_made_and_check_says_so_too() {
+    let vaults = Vaults::new();
+    let (vault, docs) = (vaults.name("vault"), vaults.name("docs"));
+    vaults.world.write(
+        "agent.toml",
+        format!("state = \"state\"\nprograms = [\"/usr/bin/gzip\"]\n[server]\ndestination = \"{vault}\"\n[[disk]]\npath = \"{docs}\"\n"),
+    );
+    vaults.ran(&["now"]).says(78, &["GNU tar is not installed"]);
+    assert!(!vaults.path("vault").exists());
+    let check = vaults.ran(&["check"]);
+    assert!(check.status == 78 && check.out.contains("BAD  client: GNU tar is not installed"), "{}", check.out);
+    assert!(!check.out.contains("server"), "{}", check.out);
+}
+
+#[test]
+fn why_says_what_run_would_do_when_the_vault_is_away_or_removed() {
+    let vaults = Vaults::new();
+    fs::create_dir(vaults.path("mnt")).expect("made");
+    vaults.configure("mnt/vault", &["docs"]);
+    let says = |part: &str| {
+        let why = vaults.ran(&["why"]);
+        assert!(why.status == 0 && why.out.contains(part) && !why.out.contains("would back"), "{part:?}: {}", why.out);
+    };
+    says("`asyncamanda run` would end with status 78: there is no vault");
+    vaults.ran(&["now"]).says(0, &[]);
+    fs::rename(vaults.path("mnt/vault"), vaults.path("elsewhere")).expect("moved");
+    says("`asyncamanda run` would end with status 78: there is no vault");
+    vaults.ran(&["run"]).says(78, &[]);
+    fs::rename(vaults.path("elsewhere"), vaults.path("mnt/vault")).expect("moved");
+    vaults.unplug("mnt", "away");
+    vaults.make_due();
+    says("`asyncamanda run` would end with status 75, which is \"later\": the vault");
+    vaults.ran(&["run"]).is_silent(75);
+}
+
+#[test]
+fn a_vault_has_one_name_whichever_way_it_is_called() {
+    let vaults = Vaults::new();
+    let odd = vaults.name("docs/../vault");
+    let ran = vaults.ran(&["now", &vaults.name("docs"), &vaults.name("docs"), "--to", &odd]);
+    ran.says(0, &[]);
+    assert!(ran.out.contains(&format!("Made {}:", vaults.name("vault"))) && !ran.out.contains(".."), "{}", ran.out);
+    assert_eq!(ran.out.matches(" OK ").count(), 1, "{}", ran.out);
+    let status = vaults.ran(&["status", "--destination", &vaults.name("vault")]);
+    assert!(status.out.contains("docs") && !status.out.contains("never"), "{}", status.out);
+}
+
+#[test]
+fn a_vault_without_its_amanda_conf_is_not_called_unplugged() {
+    let vaults = Vaults::new();
+    vaults.now("vault", &["docs"]);
+    fs::remove_file(vaults.path("vault/amanda.conf")).expect("removed");
+    vaults.ran(&["now", "--to", &vaults.name("vault")]).says(78, &["its amanda.conf is gone"]);
+    vaults.ran(&["now", &vaults.name("docs"), "--to", &vaults.name("vault")]).says(78, &["its amanda.conf is gone"]);
+}
+
+#[test]
+fn what_was_meant_otherwise_is_told_in_the_hint() {
+    let vaults = Vaults::new();
+    vaults.ran(&["status"]).says(78, &["there is no configuration file", "now DIR --to VAULT", "status --destination VAULT"]);
+    let docs = vaults.name("docs");
+    for to in ["user@host:x", "host:x", "me@host:/srv/vault"] {
+        vaults.ran(&["now", &docs, "--to", to]).says(2, &["is no directory", &format!("write ./{to}")]);
+    }
+    vaults.ran(&["now", "", "--to", &vaults.name("vault")]).says(2, &["an empty name is no directory"]);
+    assert!(!vaults.path("vault").exists());
+    vaults.now("vault", &["docs"]);
+    fs::remove_dir_all(vaults.path("vault")).expect("removed");
+    vaults
+        .ran(&["now", "--to", &vaults.name("vault")])
+        .says(2, &["the vault that was at", "is gone", "to make another: asyncamanda now DIR"]);
+}
+
+#[test]
+fn a_directory_that_is_called_like_a_server_is_pointed_to() {
+    let vaults = Vaults::new();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_asyncamanda"));
+    command.args(["run", "--destination", "pictures", "--state", &vaults.name("state")]).current_dir(vaults.path(""));
+    let ran = world::Ran::of(command.env("HOME", vaults.path("home")).env_remove("XDG_CONFIG_HOME").output().expect("it starts"));
+    assert!(ran.status != 0 && ran.err.contains("for the directory write ./pictures"), "{}", ran.err);
+}

@@ -3,6 +3,7 @@
 mod vault;
 
 use std::fs;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -229,6 +230,37 @@ fn a_file_that_is_cut_or_gone_is_listed_no_more_and_named() {
         assert!(receipts[0].is_backup() && ears.notes.lock().expect("lock").iter().any(|note| note.contains("level 1")));
         let text = fs::read_to_string(world.path(&format!("log/log.{}.0", receipts[0].datestamp))).expect("a log");
         assert!(!text.contains(&format!("{} 1/-1", given[0].datestamp)), "{text}");
+    }
+}
+
+#[test]
+fn a_volume_that_is_gone_is_found_and_what_is_left_is_named() {
+    let plan = Plan { volume_kb: Some(1024), ..Plan::default() };
+    let world = world_of(&["/home"], &plan);
+    world.fake.set(&dle("/home"), Next::Bytes(600_000));
+    world.run();
+    world.later(DAY);
+    let (given, _) = world.run();
+    let catalog = world.catalog();
+    let of = |level| catalog.dumps.iter().find(|(key, _)| key.2 == level).expect("there").1.files[0].clone();
+    assert_ne!(of(0).parent(), of(1).parent(), "two volumes");
+    let said = || {
+        let shim = Command::new(env!("CARGO_BIN_EXE_asyncamanda-shim")).arg("verify").arg(world.site.directory()).output().expect("run");
+        (shim.status.code(), String::from_utf8_lossy(&[shim.stdout, shim.stderr].concat()).into_owned())
+    };
+    let (code, text) = said();
+    assert!(code == Some(0) && text.contains("2 dumps of 1200000 bytes"), "{text}");
+    fs::remove_dir_all(of(1).parent().expect("a slot")).expect("removed");
+    let findings = verify(&world.site, &Ears::default()).expect("verified");
+    assert_eq!((findings.len(), findings[0].level, &findings[0].datestamp), (1, 1, &given[0].datestamp));
+    let (code, text) = said();
+    for part in ["-002 is gone: 1 dump;", "its newest state that can be restored is the one of", "1 dump of 600000 bytes was read back"] {
+        assert!(code == Some(1) && text.contains(part), "{part:?} is not in {text}");
+    }
+    fs::remove_dir_all(of(0).parent().expect("a slot")).expect("removed");
+    let (code, text) = said();
+    for part in ["-001 is gone: 1 dump;", "-002 is gone: 1 dump;", "nothing of it can be restored any more", "0 dumps of 0 bytes"] {
+        assert!(code == Some(1) && text.contains(part), "{part:?} is not in {text}");
     }
 }
 

@@ -92,14 +92,12 @@ fn a_full_disk_fails_the_backup_and_loses_nothing() {
     ordeal.goes_on(&before, 0);
 }
 
-/// Returns the call that writes into a dump on the holding disk for the second time: an undisturbed run tells. All is as it was kept then.
+/// Returns the call that writes into a dump on the holding disk for the second time: an undisturbed run tells.
 fn a_write_of_a_dump(ordeal: &Ordeal) -> u64 {
-    ordeal.put_back();
     ordeal.back_up(Fault::None).expect_code(0);
     let calls = ordeal.faults.calls();
     let second = calls.iter().filter(|call| call.contains(" write") && call.contains("/holding/")).nth(1);
     let second = second.unwrap_or_else(|| panic!("no write of a dump: {calls:#?}"));
-    ordeal.put_back();
     second.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
 }
 
@@ -127,13 +125,11 @@ fn nothing_is_at(path: &Path) {
 #[test]
 fn a_drive_that_is_pulled_out_in_mid_write_is_left_alone_and_is_as_it_was_when_it_is_back() {
     let mut ordeal = two_backups(&["Documents"]);
-    fs::write(ordeal.disks[0].join("film"), tree::Noise::new(3).bytes(3 << 20)).expect("ours");
-    ordeal.keep();
-    let before = ordeal.vault().identities();
-    let at = a_write_of_a_dump(&ordeal);
-    // A drive is what is mounted at the vault's place, and not below it.
+    // A drive is what is mounted at the vault's place, and not below it; and it has a file system of its own, by which a vault that is
+    // away is told from one that was removed.
     let (place, drive) = (ordeal.vault().0, ordeal.home.path("drive"));
     fs::rename(&place, &drive).and_then(|()| fs::create_dir(&place)).expect("ours");
+    let own = Mount::over(&drive, 64 << 10);
     let (plug, pull) = (["mount", "--bind"], ["umount", "--lazy"]);
     let handle = |how: [&str; 2], paths: &[&Path]| {
         let mut program = child::program(how[0]);
@@ -141,6 +137,16 @@ fn a_drive_that_is_pulled_out_in_mid_write_is_left_alone_and_is_as_it_was_when_i
         child::must(program);
     };
     handle(plug, &[&drive, &place]);
+    // Once, so that it is known to be there; and once to see what a run does.
+    let film = |ordeal: &Ordeal, seed| fs::write(ordeal.disks[0].join("film"), tree::Noise::new(seed).bytes(3 << 20)).expect("ours");
+    film(&ordeal, 3);
+    ordeal.back_up(Fault::None).expect_code(0);
+    ordeal.now += DAY;
+    film(&ordeal, 4);
+    let at = a_write_of_a_dump(&ordeal);
+    ordeal.now += DAY;
+    film(&ordeal, 5);
+    let before = ordeal.vault().identities();
     let running = stopped_at(&ordeal, at);
     // It has mounts of its own.
     let mut inside = child::program("nsenter");
@@ -160,6 +166,7 @@ fn a_drive_that_is_pulled_out_in_mid_write_is_left_alone_and_is_as_it_was_when_i
     ordeal.live();
     ordeal.goes_on(&before, 0);
     handle(pull, &[&place]);
+    drop(own);
 }
 
 #[test]

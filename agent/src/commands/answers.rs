@@ -21,12 +21,10 @@ pub fn look(config: &Config) -> Result<Found, Problem> {
 
 fn answers(rules: &Rules) -> Result<Found, Problem> {
     match &rules.kind {
-        Kind::Native => match client::tar(rules) {
-            Ok(tar) => Ok(Found { detail: format!("the one in this program, with {tar}"), hint: String::new() }),
-            Err(refusal) => Err(Problem::new(Exit::Config, "this laptop's Amanda client has no GNU tar")
-                .because(refusal.to_string())
-                .hint("install tar, and name it in agent.toml: programs = [\"/usr/bin/tar\", …]")),
-        },
+        Kind::Native => {
+            let tar = tar(rules)?;
+            Ok(Found { detail: format!("the one in this program, with {tar}"), hint: String::new() })
+        }
         Kind::Amandad { program, user, .. } => {
             nix::unistd::access(program, nix::unistd::AccessFlags::X_OK).map_err(|error| {
                 Problem::new(Exit::Config, format!("{} cannot be run", program.display()))
@@ -45,6 +43,15 @@ fn answers(rules: &Rules) -> Result<Found, Problem> {
             })
         }
     }
+}
+
+/// Returns the tar that dumps are made with.
+pub fn tar(rules: &Rules) -> Result<String, Problem> {
+    client::tar(rules).map_err(|refusal| {
+        Problem::new(Exit::Config, "GNU tar is not installed, or cannot be run")
+            .because(refusal.to_string())
+            .hint("install tar; when it is elsewhere, name it in agent.toml: programs = [\"/usr/bin/tar\", …]")
+    })
 }
 
 /// Says what it means that agent.toml lists no disk; none when it does.
@@ -77,6 +84,7 @@ mod tests {
             (&[other.to_str().expect("text")], "is not GNU tar"),
         ] {
             let problem = answers(&rules(programs, Kind::Native)).expect_err("no tar");
+            assert!(problem.what.starts_with("GNU tar is not installed"), "{problem:?}");
             assert!(problem.exit == Exit::Config && problem.because.contains(because), "{problem:?}");
         }
     }

@@ -7,23 +7,24 @@ use serde_json::json;
 use wire::{DiskName, Exit, Receipt};
 
 use super::job::Job;
+use super::place::Place;
 use super::visit::{Purpose, Visit};
-use super::{first_vault, history};
+use super::{answers, first_vault, history, history_as_it_is, served};
 use crate::clock;
 use crate::due::{self, Verdict};
 use crate::report::progress::{Audience, Nobody, audience};
 use crate::report::tables::{self, Answered};
 use crate::report::{Problem, Voice, err, out, verdicts};
+use crate::session::vault::{self, Way};
 
 /// After this many intervals an obstacle is a person's business.
 const PATIENCE: i64 = 3;
 
 /// `run`.
 pub fn run(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
-    let history = history(job, voice)?;
+    let history = history_as_it_is(job, voice)?;
     let interval = job.config.interval.value;
     let verdict = due::decide(clock::now(), &history.records, interval);
-    // What the record speaks of went with a vault that was removed.
     if !verdict.is_due() && !job.is_new_vault() {
         voice.note(&format!("not due: {}", verdicts::oldest(&verdict)));
         tell_json(voice, "not-due", &verdict, &[], Exit::Done);
@@ -31,6 +32,7 @@ pub fn run(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     }
     voice.note(&format!("due: {}", verdicts::oldest(&verdict)));
     job.remarks.iter().for_each(|remark| voice.note(remark));
+    able(job)?;
     job.store.prepare()?;
     let mut nobody = Nobody;
     let mut visit = Visit::new(Purpose::IfDue(job.wanted.clone()), &job.store, &job.ours, history.records, interval, &mut nobody)
@@ -38,11 +40,23 @@ pub fn run(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
         .serving(&job.config);
     let called = job.place.call(&mut visit);
     visit.notes.iter().for_each(|note| voice.note(note));
-    finish_scheduled(called.map_err(|error| job.place.problem(error)), &visit, &verdict, job.who(), voice)
+    finish_scheduled(called.map_err(|error| job.place.problem(error)), &visit, &verdict, Who::of(job), voice)
+}
+
+/// Makes sure that dumps can be made, before a vault is made for them. A drive that is away is told of first.
+fn able(job: &Job) -> Result<(), Problem> {
+    let comes = job.is_new_vault() || matches!(job.vault, Some(Ok(_)));
+    if comes { answers::tar(&served::rules(&job.config, None)).map(drop) } else { Ok(()) }
 }
 
 /// Ends a scheduler's call: tells what a person must hear, and nothing else.
-fn finish_scheduled(called: Result<(), Problem>, visit: &Visit<'_>, before: &Verdict, who: Who, voice: &Voice) -> Result<Exit, Problem> {
+fn finish_scheduled(
+    called: Result<(), Problem>,
+    visit: &Visit<'_>,
+    before: &Verdict,
+    who: Who<'_>,
+    voice: &Voice,
+) -> Result<Exit, Problem> {
     visit.warnings.iter().for_each(|warning| voice.warn(warning));
     if let Err(problem) = called {
         let verdict = visit.verdict.as_ref().unwrap_or(before);
@@ -60,7 +74,7 @@ fn finish_scheduled(called: Result<(), Problem>, visit: &Visit<'_>, before: &Ver
 }
 
 /// Tells what a complete visit came to; silent when all is well.
-pub fn conclude(visit: &Visit<'_>, verdict: &Verdict, who: Who, voice: &Voice) -> Result<Exit, Problem> {
+pub fn conclude(visit: &Visit<'_>, verdict: &Verdict, who: Who<'_>, voice: &Voice) -> Result<Exit, Problem> {
     let Some(asked) = &visit.asked else {
         voice.note(&format!("not due any more: {}", verdicts::oldest(verdict)));
         tell_json(voice, "not-due", verdict, &[], Exit::Done);
@@ -104,22 +118,43 @@ fn outcome(answers: &[Answered<'_>]) -> Exit {
 }
 
 /// Who was asked for a backup, as far as the words about a failure depend on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+#[derive(Debug, Clone, Copy)]
+pub enum Who<'a> {
     /// A server, with an operator.
     Server,
     /// A vault, with nobody but the reader.
-    Vault,
+    Vault(&'a Way),
 }
 
-fn failed(answers: &[Answered<'_>], who: Who) -> Problem {
+impl<'a> Who<'a> {
+    fn of(job: &'a Job) -> Self {
+        match &job.place {
+            Place::Server(_) => Self::Server,
+            Place::Vault(way) => Self::Vault(way),
+        }
+    }
+}
+
+/// Says how a disk whose directory is gone is taken out of a vault; none when all are there.
+fn gone(answers: &[Answered<'_>], way: &Way) -> Option<String> {
+    let lines = answers.iter().filter(|(_, receipt)| !receipt.is_some_and(Receipt::is_backup)).filter_map(|(disk, _)| {
+        let (_, device) = way.disks.iter().find(|(name, _)| name == *disk)?;
+        let (file, line) = vault::line_of(&way.directory, &way.host, disk).filter(|_| std::fs::symlink_metadata(device).is_err())?;
+        let shown = crate::report::show(disk.as_bytes());
+        Some(format!("when {shown} is gone for good, take its line out of {}: line {line}", file.display()))
+    });
+    let lines: Vec<String> = lines.collect();
+    (!lines.is_empty()).then(|| lines.join("\n        "))
+}
+
+fn failed(answers: &[Answered<'_>], who: Who<'_>) -> Problem {
     let (nobody, ask, look) = match who {
         Who::Server => (
             "the server made no backup",
             "ask the operator whether the server's disklist has disks of this laptop",
             "the next call tries again; if it goes on, the operator's `asyncamanda-shim check` and Amanda's report say more",
         ),
-        Who::Vault => (
+        Who::Vault(_) => (
             "no backup was made",
             "name the directories: asyncamanda now DIR…",
             "the next call tries again; `asyncamanda check` looks at everything that a backup needs",
@@ -128,10 +163,17 @@ fn failed(answers: &[Answered<'_>], who: Who) -> Problem {
     if answers.is_empty() {
         return Problem::new(Exit::Failed, nobody).because("there was no receipt at all").hint(ask);
     }
-    let failures = tables::failures(answers);
-    Problem::new(Exit::Failed, format!("{} of {} disks not backed up", failures.len(), answers.len()))
-        .because(failures.join("\n           "))
-        .hint(look)
+    let silent = if matches!(who, Who::Server) { tables::NO_SUCH_DISK } else { "there is no receipt for it" };
+    let failures = tables::failures(answers, silent);
+    let hint = match who {
+        Who::Vault(way) => gone(answers, way).map_or_else(|| look.to_owned(), |gone| format!("{gone}\n        {look}")),
+        Who::Server => look.to_owned(),
+    };
+    let what = match answers {
+        [(disk, _)] => format!("{} was not backed up", crate::report::show(disk.as_bytes())),
+        _ => format!("{} of {} not backed up", failures.len(), tables::disks(answers.len())),
+    };
+    Problem::new(Exit::Failed, what).because(failures.join("\n           ")).hint(hint)
 }
 
 fn tell_json(voice: &Voice, result: &str, verdict: &Verdict, answers: &[Answered<'_>], exit: Exit) {
@@ -149,6 +191,7 @@ fn tell_json(voice: &Voice, result: &str, verdict: &Verdict, answers: &[Answered
 pub fn now(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     let history = history(job, voice)?;
     job.remarks.iter().for_each(|remark| voice.note(remark));
+    able(job)?;
     job.store.prepare()?;
     let interval = job.config.interval.value;
     let before = due::decide(clock::now(), &history.records, interval);
@@ -171,11 +214,12 @@ pub fn now(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     called?;
     let exit = outcome(&answers);
     tell_json(voice, if exit == Exit::Done { "backed-up" } else { "failed" }, &verdict, &answers, exit);
-    if !voice.json && job.is_new_vault() {
-        first_vault::words(job, &receipts).iter().for_each(|line| out(line));
+    if !voice.json {
+        let words = if job.is_new_vault() { first_vault::words(job, &receipts) } else { first_vault::pointer(job, &receipts) };
+        words.iter().for_each(|line| out(line));
     }
     if exit != Exit::Done {
-        err(&failed(&answers, job.who()).to_string());
+        err(&failed(&answers, Who::of(job)).to_string());
     }
     match unstored {
         Some(error) => Err(Problem { exit: Exit::Failed, ..error.into() }),

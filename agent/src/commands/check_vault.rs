@@ -1,6 +1,7 @@
 //! `check`'s look at a vault: whether it is there, and whether it has room for what comes.
 
 use indicatif::HumanBytes;
+use wire::Exit;
 
 use super::answers::Found;
 use super::first_full;
@@ -20,8 +21,11 @@ pub fn look(job: &Job, way: &Way, records: &[DiskRecord]) -> Vec<Look> {
         (Some(Err(error)), _) | (_, Err(error)) => return vec![("vault", Err(problems::of_vault(error)))],
         (_, Ok(room)) => *room,
     };
+    if let Err(error) = vault::may_write(&way.directory) {
+        return vec![("vault", Err(problems::of_vault(&error)))];
+    }
     let detail = format!("{path} has {} on {}", HumanBytes(room.used), tables::volumes(room.volumes));
-    vec![("vault", Ok(Found { detail, hint: String::new() })), ("room", Ok(space(room.free, next(&job.config, records))))]
+    vec![("vault", Ok(Found { detail, hint: String::new() })), ("room", space(room.free, next(&job.config, records)))]
 }
 
 /// What the next backup takes: as much as the last one where there is one, and otherwise everything, before compression.
@@ -37,16 +41,15 @@ fn next(config: &Config, records: &[DiskRecord]) -> u64 {
     asked.map(|disk| of(&disk.value)).sum()
 }
 
-fn space(free: u64, next: u64) -> Found {
+fn space(free: u64, next: u64) -> Result<Found, Problem> {
     let detail = format!("{} are free, and the next backup takes about {}", HumanBytes(free), HumanBytes(next));
-    let hint = if next < free {
-        String::new()
-    } else {
-        "volumes older than the retention are used again; when that is not enough the backup fails and says so: make room, or leave more \
-         out with exclude in agent.toml"
-            .to_owned()
-    };
-    Found { detail, hint }
+    if next < free {
+        return Ok(Found { detail, hint: String::new() });
+    }
+    Err(Problem::new(Exit::Failed, detail).because("what does not fit is not kept, and nothing younger than the retention is given up for it").hint(
+        "make room, or leave more out with exclude in agent.toml; it may fit all the same when much of it can be compressed, or volumes are \
+         older than the retention",
+    ))
 }
 
 #[cfg(test)]
@@ -54,10 +57,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_little_room_is_advice_and_no_fault() {
-        assert_eq!(space(10 << 30, 1 << 30).hint, "");
-        let found = space(1 << 30, 10 << 30);
-        assert_eq!(found.detail, "1.00 GiB are free, and the next backup takes about 10.00 GiB");
-        assert!(found.hint.contains("make room"));
+    fn too_little_room_is_a_fault() {
+        assert_eq!(space(10 << 30, 1 << 30).expect("it fits").hint, "");
+        let found = space(1 << 30, 10 << 30).expect_err("it does not");
+        assert_eq!(found.what, "1.00 GiB are free, and the next backup takes about 10.00 GiB");
+        assert!(found.exit == Exit::Failed && found.hint.contains("make room"));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::env;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wire::Receipt;
 
@@ -31,21 +31,62 @@ pub fn words(job: &Job, receipts: &[Receipt]) -> Vec<String> {
         _ => (format!("{program} now"), format!("{program} run")),
     };
     lines.push(format!("Go on: `{now}` takes what has changed since; for a scheduler, `{run}` does so when a day has passed."));
-    let file = receipts.iter().filter(|receipt| receipt.is_backup()).find_map(|receipt| {
-        let place = receipt.chain.first()?.places.first()?;
-        vault::file_of(&way.directory, place)
+    lines.extend(ways_back(way, receipts.iter()));
+    lines
+}
+
+/// Says after a later backup where the way back is told.
+pub fn pointer(job: &Job, receipts: &[Receipt]) -> Vec<String> {
+    let Place::Vault(way) = &job.place else { return Vec::new() };
+    if !receipts.iter().any(Receipt::is_backup) {
+        return Vec::new();
+    }
+    let destination = match job.config.destination.from {
+        Source::Flag(_) => format!(" --destination {}", quoted(way.directory.as_os_str().as_bytes())),
+        _ => String::new(),
+    };
+    vec![format!("How files come back: `{} status -v{destination}`", program())]
+}
+
+/// Returns for each disk the line that brings its newest state back, into a directory of its own.
+pub fn ways_back<'r>(way: &vault::Way, receipts: impl Iterator<Item = &'r Receipt>) -> Vec<String> {
+    let chains = receipts.filter(|receipt| receipt.is_backup()).filter_map(|receipt| {
+        // All of it or nothing: half a chain would bring back another state.
+        let files: Option<Vec<PathBuf>> = receipt.chain.iter().map(|base| vault::file_of(&way.directory, base.places.first()?)).collect();
+        Some((&receipt.disk, files.filter(|files| !files.is_empty())?))
     });
-    if let Some(file) = file {
-        let needs = if on_path(ZSTD).is_some() { "" } else { " (it needs the package zstd)" };
-        lines.push(format!("Get back{needs}: {}", command(&file)));
+    let chains: Vec<_> = chains.collect();
+    let needs = if on_path(ZSTD).is_some() { "" } else { " (it needs the package zstd)" };
+    if let [(_, files)] = &chains[..] {
+        return vec![format!("Get back{needs}: {}", command(files, "back"))];
+    }
+    let mut taken = Vec::new();
+    let mut lines = Vec::new();
+    for (disk, files) in &chains {
+        let into = directory_for(Path::new(disk.as_os_str()), &mut taken);
+        lines.push(format!("Get back {}{needs}: {}", show(disk.as_bytes()), command(files, &into)));
     }
     lines
 }
 
-/// Returns the command that restores a full dump, with all that it has.
-fn command(file: &Path) -> String {
-    let file = quoted(file.as_os_str().as_bytes());
-    format!("mkdir back && dd if={file} bs=32k skip=1 status=none | zstd -dc | tar -C back --xattrs --xattrs-include='*' --acls -xpGf -")
+/// Names a directory like the disk, and otherwise when that name is taken already.
+fn directory_for(disk: &Path, taken: &mut Vec<String>) -> String {
+    let harmless = |character: char| if character.is_ascii_alphanumeric() || "._-".contains(character) { character } else { '-' };
+    let last = disk.file_name().map_or_else(|| "root".to_owned(), |name| name.to_string_lossy().chars().map(harmless).collect());
+    let names = std::iter::once(format!("back-{last}")).chain((2..).map(|number| format!("back-{last}-{number}")));
+    let name = names.into_iter().find(|name| !taken.contains(name)).unwrap_or_default();
+    taken.push(name.clone());
+    name
+}
+
+/// Returns the command that restores a chain of dumps, the full one first, with all that they have.
+fn command(files: &[PathBuf], into: &str) -> String {
+    let one = |file: &PathBuf| {
+        let file = quoted(file.as_os_str().as_bytes());
+        format!("dd if={file} bs=32k skip=1 status=none | zstd -dc | tar -C {into} --xattrs --xattrs-include='*' --acls -xpGf -")
+    };
+    let all: Vec<String> = files.iter().map(one).collect();
+    format!("mkdir {into} && {}", all.join(" && "))
 }
 
 /// Returns the program as it can be typed: by its name where the shell finds just this one.
@@ -83,6 +124,14 @@ fn quoted(word: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn disks_that_end_alike_come_back_into_different_directories() {
+        let mut taken = Vec::new();
+        let names: Vec<String> =
+            ["/home", "/srv/home", "/", "/a b"].iter().map(|disk| directory_for(Path::new(disk), &mut taken)).collect();
+        assert_eq!(names, ["back-home", "back-home-2", "back-root", "back-a-b"]);
+    }
 
     #[test]
     fn a_word_is_one_word_to_a_shell() {

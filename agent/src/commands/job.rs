@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use wire::{ConfigName, DiskName, Exit, HostName};
 
-use super::backup::Who;
 use super::place::Place;
 use super::vault_disks;
 use crate::config::{Config, Destination, Disk, Setting, Source};
@@ -40,7 +39,7 @@ impl Job {
         match config.destination.value.clone() {
             Destination::Ssh(ssh) => {
                 let ours: Vec<DiskName> = config.disks.iter().map(|disk| disk.value.name.clone()).collect();
-                let wanted = named.iter().map(|name| disk_name(name)).collect::<Result<Vec<_>, _>>()?;
+                let wanted = once(named.iter().map(|name| disk_name(name)).collect::<Result<Vec<_>, _>>()?);
                 at_most(wanted.len())?;
                 let store = Store::at(&config.state.value, &config.destination.value.to_string());
                 let wanted = if wanted.is_empty() { ours.clone() } else { wanted };
@@ -60,7 +59,7 @@ impl Job {
         let listed: Vec<(DiskName, PathBuf)> = look.as_ref().map_or_else(|_| Vec::new(), |look| look.disks_of(&host).collect());
         let configured = config.disks.iter().map(|disk| (disk.value.name.clone(), disk.value.device.clone()));
         let known: Vec<(DiskName, PathBuf)> = configured.clone().chain(listed.iter().cloned()).collect();
-        let named = named.iter().map(|name| vault_disks::named(name, &known, &directory)).collect::<Result<Vec<_>, _>>()?;
+        let named = once(named.iter().map(|name| vault_disks::named(name, &known, &directory)).collect::<Result<Vec<_>, _>>()?);
         at_most(named.len())?;
         // What was typed; else what agent.toml says about this vault; else what the vault has.
         let from_file = !matches!(config.destination.from, Source::Flag(_)) || listed.is_empty();
@@ -73,6 +72,11 @@ impl Job {
         };
         if disks.is_empty() && may == May::Make && never && !matches!(&look, Err(VaultError::NotAVault { .. } | VaultError::Engine { .. }))
         {
+            if store.peer().is_some() {
+                return Err(Problem::new(Exit::Usage, format!("the vault that was at {} is gone", directory.display()))
+                    .because("it was removed, with all that was in it, and what another one should have is not named")
+                    .hint(format!("to make another: asyncamanda now DIR… --to {}", directory.display())));
+            }
             return Err(Problem::new(Exit::Usage, format!("nothing is named that should be backed up into {}", directory.display()))
                 .because("it has no disk of this machine yet")
                 .hint(format!("asyncamanda now DIR… --to {}", directory.display())));
@@ -84,11 +88,6 @@ impl Job {
         Ok(Self { config, place: Place::Vault(way), store, ours: wanted.clone(), wanted, vault: Some(look), remarks })
     }
 
-    /// Says who is asked.
-    pub fn who(&self) -> Who {
-        if self.place.is_vault() { Who::Vault } else { Who::Server }
-    }
-
     /// Tells whether the vault would be made by a backup.
     pub fn is_new_vault(&self) -> bool {
         matches!(self.vault, Some(Err(VaultError::NoneYet { .. })))
@@ -98,6 +97,16 @@ impl Job {
     pub fn amandates(&self) -> Option<&Path> {
         (!self.place.is_vault()).then_some(self.config.amandates.value.as_path())
     }
+}
+
+/// Leaves out what was named before.
+fn once<T: PartialEq>(named: Vec<T>) -> Vec<T> {
+    named.into_iter().fold(Vec::new(), |mut seen, one| {
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+        seen
+    })
 }
 
 fn disk_name(name: &OsStr) -> Result<DiskName, Problem> {

@@ -3,9 +3,9 @@
 use serde_json::json;
 use wire::Exit;
 
-use super::history;
 use super::job::Job;
 use super::place::Place;
+use super::{first_vault, history_as_it_is};
 use crate::clock;
 use crate::config::{Config, Destination};
 use crate::due;
@@ -16,7 +16,7 @@ use crate::session::vault::{self, VaultError};
 /// `status`.
 pub fn status(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     let (config, store) = (&job.config, &job.store);
-    let history = history(job, voice)?;
+    let history = history_as_it_is(job, voice)?;
     let verdict = due::decide(clock::now(), &history.records, config.interval.value);
     let vault = match &job.place {
         Place::Server(_) => None,
@@ -44,6 +44,15 @@ pub fn status(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     if let Some(vault) = vault {
         out(&format!("{}; a backup stays fresh for {}.", vault.words, verdict.interval));
         out(&tables::status(&history.records, &verdict));
+        if voice.verbose
+            && let Place::Vault(way) = &job.place
+        {
+            let last = history.records.iter().filter_map(|record| match &record.known {
+                due::Known::Receipts { last_backup, .. } => last_backup.as_deref(),
+                _ => None,
+            });
+            first_vault::ways_back(way, last).iter().for_each(|line| out(line));
+        }
         return Ok(Exit::Done);
     }
     let peer = store.peer().map_or_else(String::new, |peer| format!(", host {} in config {}", peer.host, peer.config));
@@ -101,15 +110,23 @@ fn known(known: &due::Known) -> serde_json::Value {
 
 /// `why`.
 pub fn why(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
-    let history = history(job, voice)?;
+    let history = history_as_it_is(job, voice)?;
     let verdict = due::decide(clock::now(), &history.records, job.config.interval.value);
-    let words = verdicts::paragraph(&verdict, &job.config.destination.value);
+    let words = verdicts::paragraph(&verdict, &job.config.destination.value, instead(job).as_deref());
     if voice.json {
         voice.json(&json!({ "due": verdict.is_due(), "next": verdict.next(), "why": words, "disks": verdict.disks }));
     } else {
         out(&words);
     }
     Ok(Exit::Done)
+}
+
+/// What `run` would do in the place of a backup, since the vault is not there or cannot be read.
+fn instead(job: &Job) -> Option<String> {
+    let Some(Err(error)) = &job.vault else { return None };
+    let problem = problems::of_vault(error);
+    let later = if problem.exit == Exit::Later { ", which is \"later\"" } else { "" };
+    Some(format!("end with status {}{later}: {}", problem.exit.code(), problem.what))
 }
 
 /// `show-config`.

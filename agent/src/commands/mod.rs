@@ -20,13 +20,19 @@ pub mod vault_disks;
 pub mod visit;
 mod watching;
 
+use wire::DiskName;
+
 use crate::cli::{Cli, Command};
 use crate::config::{Config, SshDestination, load};
+use crate::due::Known;
+use crate::history::store::known_after;
 use crate::history::{self, History};
 use crate::report::{Problem, Voice};
-use crate::session::vault::May;
+use crate::session::vault::{self, May};
 use crate::session::{Login, Way};
+
 use job::Job;
+use place::Place;
 
 /// Does what was asked for and returns the exit status.
 pub fn dispatch(cli: &Cli, voice: &Voice) -> Result<u8, Problem> {
@@ -54,6 +60,29 @@ fn way(config: &Config, ssh: &SshDestination) -> Way {
         login: Login::Own { identity: config.identity.value.clone(), known_hosts: config.known_hosts.value.clone() },
         timeout: config.connect_timeout.value,
     }
+}
+
+/// Reads the record, and what a vault has by now when it is there: less than the record says, when a volume was lost or a verification
+/// found damage. Nothing is stored; that is done by a call that finds a disk due.
+fn history_as_it_is(job: &Job, voice: &Voice) -> Result<History, Problem> {
+    let mut history = history(job, voice)?;
+    if job.is_new_vault() {
+        // What the record speaks of went with a vault that was removed.
+        history.records.iter_mut().for_each(|record| record.known = Known::Nothing);
+    }
+    let (Place::Vault(way), Some(Ok(look))) = (&job.place, &job.vault) else { return Ok(history) };
+    // A vault that cannot be read tells so when it is called.
+    let Ok(receipts) = vault::restated(&way.directory, &way.host) else { return Ok(history) };
+    let now = crate::clock::now();
+    // What is as it was says nothing new: a run that failed since has the last word.
+    let is_less = |disk: &DiskName| receipts.iter().any(|receipt| receipt.disk == *disk && !receipt.is_backup());
+    let ours = receipts.iter().filter(|receipt| receipt.config == look.name && receipt.host == way.host);
+    for receipt in ours.filter(|receipt| is_less(&receipt.disk)) {
+        if let Some(record) = history.records.iter_mut().find(|record| record.disk == receipt.disk) {
+            record.known = known_after(std::mem::replace(&mut record.known, Known::Nothing), receipt, now);
+        }
+    }
+    Ok(history)
 }
 
 /// Reads the record, and tells what was odd in it.

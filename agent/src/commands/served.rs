@@ -29,7 +29,8 @@ pub struct Served {
 impl Served {
     /// Prepares the client for this server's config; nothing is opened yet.
     pub fn new(config: &Config, host: &HostName, server_config: &ConfigName) -> Self {
-        let seen = Arc::new(Seen::default());
+        let is_vault = matches!(config.destination.value, Destination::Directory(_));
+        let seen = Arc::new(if is_vault { Seen::of_vault() } else { Seen::default() });
         let rules = Rules { config: Some(server_config.clone()), ..rules(config, Some(host.clone())) };
         let (destination, amandates) = match &config.destination.value {
             Destination::Ssh(ssh) => {

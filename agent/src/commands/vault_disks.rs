@@ -16,6 +16,11 @@ pub fn named(name: &OsStr, known: &[(DiskName, PathBuf)], vault: &Path) -> Resul
         return Ok(disk.clone());
     }
     let shown = show(name.as_bytes());
+    if name.is_empty() {
+        return Err(
+            Problem::new(Exit::Usage, "an empty name is no directory").hint("leave the \"\" away, or name a directory; \".\" is this one")
+        );
+    }
     let no = |because: String| Problem::new(Exit::Usage, format!("{shown} cannot be backed up")).because(because);
     // By one name for ever, from wherever it is called.
     let path = fs::canonicalize(name).map_err(|error| no(plain(&error)).hint("name a directory that is there"))?;

@@ -25,6 +25,8 @@ type Awake = Box<dyn Any + Send>;
 pub struct Seen {
     now: Mutex<Now>,
     hold: fn() -> Option<Awake>,
+    /// Whose wishes are refused.
+    asker: &'static str,
 }
 
 #[derive(Default)]
@@ -42,11 +44,16 @@ impl Now {
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { now: Mutex::default(), hold: || Inhibitor::hold().map(|held| Box::new(held) as Awake) }
+        Self { now: Mutex::default(), hold: || Inhibitor::hold().map(|held| Box::new(held) as Awake), asker: "the server's Amanda" }
     }
 }
 
 impl Seen {
+    /// The same for a vault, behind which there is no server.
+    pub fn of_vault() -> Self {
+        Self { asker: "the vault", ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,7 +135,7 @@ impl Watch for Seen {
     }
 
     fn refused(&self, what: &str) {
-        self.say(&format!("refused to the server's Amanda: {what}"));
+        self.say(&format!("refused to {}: {what}", self.asker));
     }
 }
 
@@ -145,6 +152,14 @@ mod tests {
 
     fn doing(seen: &Seen) -> Vec<(String, &'static str)> {
         seen.readings().into_iter().map(|reading| (show(reading.disk.as_bytes()), reading.doing)).collect()
+    }
+
+    #[test]
+    fn a_refusal_names_who_asked() {
+        for (seen, words) in [(Seen::default(), "refused to the server's Amanda: x"), (Seen::of_vault(), "refused to the vault: x")] {
+            seen.refused("x");
+            assert_eq!(seen.words(), [words]);
+        }
     }
 
     #[test]

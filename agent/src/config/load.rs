@@ -97,11 +97,20 @@ fn flags(cli: &Cli, home: Option<&Path>) -> Result<Layer, ConfigError> {
         state: setting("state", cli.state.as_deref().map(Path::as_os_str), flag("--state"), |text| ways.path(text))?,
         destination: match &cli.command {
             // Typed as a directory, so no host's name is looked for in it.
+            Some(Command::Now { to: Some(to), .. }) if is_like_a_server(to) => {
+                return Err(ConfigError::NoDirectory { text: to.to_string_lossy().into_owned() });
+            }
             Some(Command::Now { to: Some(to), .. }) => setting("destination", Some(to.as_os_str()), flag("--to"), |text| ways.vault(text))?,
             _ => setting("destination", cli.destination.as_deref(), flag("--destination"), |text| ways.destination(text))?,
         },
         ..Layer::default()
     })
+}
+
+/// Tells whether a directory to be made would be called like a server, which is what was meant then.
+fn is_like_a_server(to: &Path) -> bool {
+    let text = to.to_string_lossy();
+    text.contains([':', '@']) && !super::destination::is_path(&text) && std::fs::symlink_metadata(to).is_err()
 }
 
 fn environment_layer(environment: &impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Result<Layer, ConfigError> {

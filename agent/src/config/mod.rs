@@ -218,6 +218,12 @@ pub enum ConfigError {
         /// The file, if there is one.
         file: Option<PathBuf>,
     },
+    /// A server where a directory is wanted.
+    #[error("--to: \"{}\" is no directory", amanda::escape::printable(text.as_bytes()))]
+    NoDirectory {
+        /// What was typed.
+        text: String,
+    },
     /// A directory for a server, in a build that has no engine.
     #[error("{place}: destination: this build makes no backups into a directory")]
     LocalVault {
@@ -283,10 +289,17 @@ impl Ways<'_> {
     }
 }
 
-/// Returns an absolute path without `.`: by it a vault's receipts are found again. Links in it stay, since what they lead to may be a
-/// drive that is not plugged in; so does `..`, which must not pass over them.
+/// Returns an absolute path without `.` and `..`: by it a vault's receipts are found again. Links in it stay, since what they lead to may
+/// be a drive that is not plugged in; but for those that a `..` comes behind, which must not pass over them.
 fn plain(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components().collect()
+    let path: PathBuf = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components().collect();
+    let parts: Vec<_> = path.components().collect();
+    let Some(last) = parts.iter().rposition(|part| *part == std::path::Component::ParentDir) else { return path };
+    let up_to: PathBuf = parts[..=last].iter().collect();
+    match up_to.canonicalize() {
+        Ok(there) => parts[last + 1..].iter().fold(there, |path, part| path.join(part)),
+        Err(_) => path,
+    }
 }
 
 fn interval(text: &str) -> Result<Interval, Fault> {
@@ -342,6 +355,18 @@ pub fn resolve(flags: Layer, environment: Layer, file: Layer, around: &Surroundi
     };
     if !cfg!(feature = "embedded") && matches!(destination.value, Destination::Directory(_)) {
         return Err(ConfigError::LocalVault { place: destination.from });
+    }
+    // A server's disklist may say which directory a name stands for; a vault has it from here.
+    let nameless = |disk: &&Setting<Disk>| matches!(destination.value, Destination::Directory(_)) && !disk.value.device.is_absolute();
+    if let Some(disk) = file.disks.iter().find(nameless) {
+        return Err(ConfigError::Value {
+            key: "path".to_owned(),
+            place: disk.from.clone(),
+            problem: format!(
+                "\"{}\" is no directory that a vault could have: write it with a leading \"/\", or say the directory of this name with device",
+                amanda::escape::printable(disk.value.name.as_bytes())
+            ),
+        });
     }
     Ok(Config {
         host: flags.host.or(environment.host).or(file.host),

@@ -27,7 +27,10 @@ impl From<ConfigError> for Problem {
         let problem = Self::new(Exit::Config, error.to_string()).because(cause(&error));
         match error {
             ConfigError::Missing { looked } => {
-                problem.because(format!("{} is not there", list(&looked))).hint(format!("write one, at least:\n        {EXAMPLE}"))
+                problem.because(format!("{} is not there", list(&looked))).hint(format!(
+                    "into a directory it goes without one: `asyncamanda now DIR --to VAULT`, then `asyncamanda status --destination VAULT`; for a \
+                     server write one, at least:\n        {EXAMPLE}"
+                ))
             }
             ConfigError::Unreadable { .. } => problem.hint("make the file readable for this user, or name another one with --config FILE"),
             ConfigError::Syntax { .. } => problem.hint("the line is not TOML; strings stand in double quotes: key = \"value\""),
@@ -41,13 +44,20 @@ impl From<ConfigError> for Problem {
                 problem.hint("write it as \"24\" (hours), \"36h\", \"1 day\" or \"2 weeks\"")
             }
             ConfigError::Value { key, .. } if key == "destination" => {
-                problem.hint("write it as [user@]host[:port], or as the path of a directory: /path, ~/path")
+                problem.hint("write it as [user@]host[:port], or as the path of a directory: /path, ./path, ~/path")
             }
             ConfigError::Value { key, .. } if key == "connect_timeout" => problem.hint("write it as seconds, or as \"20s\""),
             ConfigError::Value { .. } => problem,
             ConfigError::NoDestination { file } => {
                 let file = file.map_or_else(String::new, |file| format!(" to {}", file.display()));
                 problem.hint(format!("add{file}:\n        [server]\n        destination = \"asyncamanda@amanda.example.com\""))
+            }
+            ConfigError::NoDirectory { text } => {
+                let problem = Problem { exit: Exit::Usage, ..problem };
+                problem.because("--to is a directory, a vault").hint(format!(
+                    "a server stands in agent.toml or in --destination; for a directory of that name write ./{}",
+                    show(text)
+                ))
             }
             ConfigError::LocalVault { .. } => {
                 problem.because("it was built without the feature \"embedded\"").hint("name a server: [user@]host[:port]")
@@ -103,6 +113,18 @@ impl From<KeyError> for Problem {
 
 /// Tells what a session ended in.
 pub fn session(error: SessionError, way: &Way) -> Problem {
+    let server = &way.destination;
+    let is_directory = server.user.is_none() && server.port.is_none() && std::path::Path::new(&server.host).is_dir();
+    let problem = of_session(error, way);
+    if !is_directory {
+        return problem;
+    }
+    let meant = format!("for the directory write ./{}", server.host);
+    let hint = if problem.hint.is_empty() { meant } else { format!("{meant}; for the server: {}", problem.hint) };
+    problem.hint(hint)
+}
+
+fn of_session(error: SessionError, way: &Way) -> Problem {
     let exit = error.exit();
     let server = &way.destination;
     let problem = |what: String| Problem::new(exit, what).because(show(error.to_string()));
@@ -194,6 +216,11 @@ pub fn of_vault(error: &VaultError) -> Problem {
                 None => "it is not even a directory".to_owned(),
             })
             .hint("name a directory that is empty or not there, and a vault is made; what is in others is never touched"),
+        VaultError::NoConf { path } => problem.because("nothing is written where it is not known what is there").hint(format!(
+            "put {}/amanda.conf back, from a copy; the dumps below {}/vtapes can be restored without it",
+            path.display(),
+            path.display()
+        )),
         VaultError::Unreadable { path, .. } => problem.hint(owner(path)),
         VaultError::Locked { path, source } if source.raw_os_error() == Some(nix::errno::Errno::EROFS as i32) => {
             problem.hint(format!("its file system is mounted read-only: mount -o remount,rw; look at {} first", path.display()))

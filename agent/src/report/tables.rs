@@ -38,6 +38,11 @@ pub fn bytes(bytes: Option<u64>) -> String {
     bytes.map_or_else(|| "-".to_owned(), |bytes| indicatif::HumanBytes(bytes).to_string())
 }
 
+/// Returns a number of disks for people.
+pub fn disks(disks: usize) -> String {
+    format!("{disks} disk{}", if disks == 1 { "" } else { "s" })
+}
+
 /// Returns a number of volumes for people.
 pub fn volumes(volumes: usize) -> String {
     format!("{volumes} volume{}", if volumes == 1 { "" } else { "s" })
@@ -58,12 +63,12 @@ pub fn receipts(answers: &[Answered<'_>]) -> String {
     finish(&table)
 }
 
-/// Returns a sentence for each disk that has no backup now.
-pub fn failures(answers: &[Answered<'_>]) -> Vec<String> {
+/// Returns a sentence for each disk that has no backup now; `silent` is said of one without a receipt.
+pub fn failures(answers: &[Answered<'_>], silent: &str) -> Vec<String> {
     let sentence = |(disk, receipt): &Answered<'_>| {
         let disk = show(disk.as_bytes());
         match receipt {
-            None => Some(format!("{disk}: {NO_SUCH_DISK}")),
+            None => Some(format!("{disk}: {silent}")),
             Some(receipt) if receipt.is_backup() => None,
             Some(receipt) if receipt.reason.is_empty() && receipt.chain.is_empty() => {
                 Some(format!("{disk}: {}, nothing to restore from", receipt.outcome))
@@ -154,7 +159,7 @@ mod tests {
         let mut bad = receipt("/etc", Outcome::Partial, 1000);
         bad.reason = "data timeout".into();
         let silent = DiskName::new("/srv").expect("a name");
-        let sentences = failures(&[(&good.disk, Some(&good)), (&bad.disk, Some(&bad)), (&silent, None)]);
+        let sentences = failures(&[(&good.disk, Some(&good)), (&bad.disk, Some(&bad)), (&silent, None)], NO_SUCH_DISK);
         assert_eq!(sentences, ["/etc: PARTIAL, data timeout", "/srv: the server's disklist has no such disk"]);
     }
 }

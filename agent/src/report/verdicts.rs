@@ -35,8 +35,8 @@ pub fn reason(now: i64, reason: &Reason) -> String {
     }
 }
 
-/// Returns the paragraph of `why`.
-pub fn paragraph(verdict: &Verdict, destination: &Destination) -> String {
+/// Returns the paragraph of `why`; `instead` is what a backup that is due would come to.
+pub fn paragraph(verdict: &Verdict, destination: &Destination, instead: Option<&str>) -> String {
     let interval = verdict.interval;
     let (every, all) = match destination {
         Destination::Ssh(server) => (
@@ -48,6 +48,7 @@ pub fn paragraph(verdict: &Verdict, destination: &Destination) -> String {
             format!("back all disks up into {}", vault.display()),
         ),
     };
+    let (every, all) = instead.map_or((every, all), |instead| (instead.to_owned(), instead.to_owned()));
     if verdict.disks.is_empty() {
         return format!("A backup is due: nothing is known of any disk at {destination}. `asyncamanda run` would {every}.");
     }
@@ -106,7 +107,7 @@ mod tests {
             (vec![Reason::Old { since: NOW - 259_200, witness: Witness::Amandates }], &["3 days ago by amandates, which is a hint"]),
             (vec![Reason::Future { at: NOW + 1, witness: Witness::Amandates }], &["in the future"]),
         ] {
-            let words = paragraph(&verdict(reasons), &Destination::parse("server").expect("a server"));
+            let words = paragraph(&verdict(reasons), &Destination::parse("server").expect("a server"), None);
             for part in parts {
                 assert!(words.contains(part), "{part:?} is not in {words:?}");
             }

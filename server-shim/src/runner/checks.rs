@@ -121,8 +121,9 @@ fn settled(finished: io::Result<child::Output>) -> Settled {
         }
         Err(error) => Settled {
             code: Some(AbortCode::Failed),
-            error: format!("amcheck gave no answer: {error}"),
-            hint: "the operator can type it as the dump user: amcheck -c CONFIG HOST".to_owned(),
+            error: format!("the check gave no answer: {error}"),
+            hint: "the operator's `asyncamanda-shim check` says more; with an installed Amanda, as the dump user: amcheck -c CONFIG HOST"
+                .to_owned(),
             failed: true,
             ..Settled::default()
         },

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -86,6 +87,7 @@ pub fn vault(config: &Config, name: &ConfigName, order: &Order) -> Result<Vec<St
         only_disks(order)?;
         Site::open(&directory, Some(name))?
     };
+    lines.extend(place(site.changer().directory(), config));
     let mut added = 0;
     for disk in &order.disks {
         added += usize::from(add(&mut site, disk)?);
@@ -107,6 +109,19 @@ fn plan(name: &ConfigName, order: &Order) -> Plan {
         exclude: order.exclude.clone(),
         ..usual
     }
+}
+
+/// Says where the volumes are, which may be no place for them.
+fn place(volumes: &Path, config: &Config) -> Vec<String> {
+    let mut lines = vec![format!("Its volumes are in {}.", printable(volumes.as_os_str().as_bytes()))];
+    if volumes.starts_with("/etc") {
+        lines.push(format!(
+            "Warning: that is below /etc, on the system's own disk. To have them elsewhere, set config_dir in {} first, remove this config, and \
+             give the same command again.",
+            config.file.display()
+        ));
+    }
+    lines
 }
 
 /// Root makes room for the dump user where that may not do it itself.
@@ -187,6 +202,14 @@ mod tests {
         for bad in ["/home", "laptop1:", "laptop1:home", "laptop1:p=q", "laptop1:p", "-x:/home", ":/home", "laptop1:=/x"] {
             assert!(disk(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn where_the_volumes_are_is_said_with_a_warning_when_that_is_no_place_for_them() {
+        let config = crate::config::parse("").expect("valid");
+        assert_eq!(place(Path::new("/srv/backup/laptops/vtapes"), &config), ["Its volumes are in /srv/backup/laptops/vtapes."]);
+        let lines = place(Path::new("/etc/amanda/laptops/vtapes"), &config);
+        assert!(lines.len() == 2 && lines[1].contains("below /etc") && lines[1].contains("config_dir"), "{lines:?}");
     }
 
     #[test]

@@ -9,8 +9,9 @@ use wire::{ConfigName, Exit, HostName, Receipt};
 use crate::config::Config;
 use crate::engine::Trouble;
 use crate::engine::dumper::DumperEngine;
+use crate::engine::embedded::catalog::Gone;
 use crate::engine::embedded::site::Site;
-use crate::engine::embedded::verify::{Finding, verify};
+use crate::engine::embedded::verify::{Finding, Verified, verify_all};
 use crate::engine::embedded::{Silent, restate};
 use crate::report::Words;
 use crate::runner::{clock, settle, start};
@@ -22,6 +23,11 @@ use crate::runner::{clock, settle, start};
 pub fn command(config: &Config, named: &str) -> Result<(Exit, Vec<String>), Words> {
     let path = Path::new(named);
     if named.contains('/') || Site::is_vault(path) {
+        if !Site::is_vault(path) {
+            let shown = printable(named.as_bytes());
+            let because = if path.exists() { "it has no amanda.conf of a vault in it" } else { "there is no such directory" };
+            return Err(Words::new(Exit::Config, format!("{shown} is no vault")).because(because));
+        }
         return Ok(tell(&Site::open(path, None)?, named)?);
     }
     let name: ConfigName = named.parse().map_err(|error: wire::NameError| {
@@ -41,13 +47,45 @@ pub fn command(config: &Config, named: &str) -> Result<(Exit, Vec<String>), Word
 fn tell(site: &Site, named: &str) -> Result<(Exit, Vec<String>), Trouble> {
     // What is damaged is written down, so it has to be the owner who looks.
     site.for_writing()?;
-    let found = verify(site, &Silent)?;
-    if found.is_empty() {
-        return Ok((Exit::Done, vec![format!("Every dump in {named} was read back and is what was stored.")]));
+    let found = verify_all(site, &Silent)?;
+    let read = format!("{} of {} bytes", dumps(found.dumps), found.bytes);
+    let named = printable(named.as_bytes());
+    if found.findings.is_empty() && found.gone.is_empty() {
+        return Ok((
+            Exit::Done,
+            vec![match found.dumps {
+                0 => format!("There is no dump in {named}: nothing was read."),
+                1 => format!("The one dump in {named} was read back and is what was stored: {read}."),
+                _ => format!("Every dump in {named} was read back and is what was stored: {read}."),
+            }],
+        ));
     }
-    let mut lines: Vec<String> = found.iter().map(sentence).collect();
+    let mut lines: Vec<String> = found.findings.iter().map(sentence).collect();
+    lines.extend(found.gone.iter().map(|gone| lost(site, gone)));
     lines.extend(costs(site, &found)?);
+    lines.push(format!(
+        "Besides, {read} {} read back and {} what was stored.",
+        was(found.dumps, "was", "were"),
+        was(found.dumps, "is", "are")
+    ));
     Ok((Exit::Failed, lines))
+}
+
+fn dumps(count: usize) -> String {
+    format!("{count} {}", was(count, "dump", "dumps"))
+}
+
+fn was<'w>(count: usize, one: &'w str, more: &'w str) -> &'w str {
+    if count == 1 { one } else { more }
+}
+
+fn lost(site: &Site, gone: &Gone) -> String {
+    format!(
+        "volume {} is gone: {}; when it does not come back, take its line out of {}",
+        printable(gone.label.as_bytes()),
+        dumps(gone.dumps.len()),
+        printable(site.config().tapelist().as_os_str().as_bytes())
+    )
 }
 
 fn sentence(finding: &Finding) -> String {
@@ -62,8 +100,9 @@ fn sentence(finding: &Finding) -> String {
 }
 
 /// Says for each disk with a damaged dump what can be restored of it now.
-fn costs(site: &Site, found: &[Finding]) -> Result<Vec<String>, Trouble> {
-    let mut dles: Vec<_> = found.iter().map(|finding| finding.dle.clone()).collect();
+fn costs(site: &Site, found: &Verified) -> Result<Vec<String>, Trouble> {
+    let on_gone = found.gone.iter().flat_map(|gone| &gone.dumps).map(|key| &key.0);
+    let mut dles: Vec<_> = found.findings.iter().map(|finding| &finding.dle).chain(on_gone).cloned().collect();
     dles.sort();
     dles.dedup();
     let mut lines = Vec::new();
@@ -71,18 +110,44 @@ fn costs(site: &Site, found: &[Finding]) -> Result<Vec<String>, Trouble> {
         let shown = printable(dle.to_string().as_bytes());
         let Ok(host) = dle.host.parse::<HostName>() else { continue };
         let there = restate::restate(site, &host, clock() as i64)?;
-        let last = there.into_iter().find(|receipt| receipt.disk.as_os_str() == dle.disk);
-        lines.push(cost(&shown, last.as_ref()));
+        // One that failed may come first, before what is left.
+        let left = there.into_iter().find(|receipt| receipt.disk.as_os_str() == dle.disk && receipt.is_backup());
+        lines.push(cost(&shown, left.as_ref()));
     }
     Ok(lines)
 }
 
-fn cost(shown: &str, last: Option<&Receipt>) -> String {
-    match last {
-        Some(receipt) if receipt.is_backup() => format!(
-            "{shown}: its newest state that can be restored is the one of {}; what needs a damaged dump is lost.",
+fn cost(shown: &str, left: Option<&Receipt>) -> String {
+    match left {
+        Some(receipt) => format!(
+            "{shown}: its newest state that can be restored is the one of {}; what needs a dump that is damaged or gone is lost.",
             receipt.datestamp
         ),
-        _ => format!("{shown}: nothing of it can be restored any more; its next dump is a full one."),
+        None => format!("{shown}: nothing of it can be restored any more; its next dump is a full one."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::embedded::make::{Plan, make};
+
+    #[test]
+    fn of_nothing_it_is_not_said_that_all_is_well() {
+        let dir = tempfile::tempdir().expect("directory");
+        let vault = dir.path().join("vault");
+        let site = make(&vault, &Plan::default()).expect("made");
+        let (exit, lines) = tell(&site, "v").expect("told");
+        assert_eq!((exit, lines.join("\n").as_str()), (Exit::Done, "There is no dump in v: nothing was read."));
+    }
+
+    #[test]
+    fn what_is_no_vault_is_said_to_be_none() {
+        let dir = tempfile::tempdir().expect("directory");
+        let config = crate::config::parse("").expect("valid");
+        for name in ["", "none"] {
+            let words = command(&config, &dir.path().join(name).display().to_string()).expect_err("no vault");
+            assert!(words.to_string().contains("is no vault"), "{words}");
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use amanda::conf::disklist::Disk;
 use asyncamanda_shim::engine::embedded::dialogue::Patience;
 use asyncamanda_shim::engine::embedded::site::Site;
-use asyncamanda_shim::engine::embedded::{Link as _, selfcheck};
-use wire::{AbortCode, DiskName};
+use asyncamanda_shim::engine::embedded::{Link as _, restate, selfcheck};
+use wire::{AbortCode, DiskName, HostName, Receipt};
 
 use super::call::is_half_made;
 use super::link::InProcess;
@@ -59,6 +59,23 @@ pub fn file_of(directory: &Path, place: &str) -> Option<PathBuf> {
     let number: u32 = number.parse().ok()?;
     let (_, volume) = open(directory, false).ok()?.changer().find(label).ok()??;
     volume.files().ok()?.into_iter().find(|file| file.number == number).map(|file| file.path)
+}
+
+/// Says whether a backup could write into it; nothing is written.
+pub fn may_write(directory: &Path) -> Result<(), VaultError> {
+    Ok(open(directory, false)?.may_write()?)
+}
+
+/// Says what it has of a host: the last dump of each disk with its chain as it is there now.
+pub fn restated(directory: &Path, host: &HostName) -> Result<Vec<Receipt>, VaultError> {
+    Ok(restate::restate(&open(directory, false)?, host)?)
+}
+
+/// Returns the disklist, and the line in it that has a disk.
+pub fn line_of(directory: &Path, host: &HostName, disk: &DiskName) -> Option<(PathBuf, usize)> {
+    let site = open(directory, false).ok()?;
+    let found = site.disks().iter().find(|found| found.dle.host == host.as_str() && found.dle.disk == disk.as_os_str())?;
+    Some((found.file.clone(), found.line))
 }
 
 /// Asks this laptop's client whether the vault's disks could be dumped.

@@ -24,7 +24,7 @@ use wire::{AbortCode, ConfigName, DiskName, Exit, HostName};
 #[cfg(feature = "embedded")]
 pub use call::call;
 #[cfg(feature = "embedded")]
-pub use look::{file_of, look, room};
+pub use look::{file_of, line_of, look, may_write, restated, room};
 pub use standing::May;
 
 /// A way to a vault.
@@ -103,6 +103,12 @@ pub enum VaultError {
         /// A name in it; none when it is no directory.
         what: Option<String>,
     },
+    /// Volumes of a vault, without what says what they are.
+    #[error("{} has a vault's volumes in it, and its amanda.conf is gone", path.display())]
+    NoConf {
+        /// The path.
+        path: PathBuf,
+    },
     /// It cannot be looked into.
     #[error("{} cannot be looked into", path.display())]
     Unreadable {
@@ -138,7 +144,7 @@ impl VaultError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::NotThere { .. } => Exit::Later,
-            Self::NoneYet { .. } | Self::NoParent { .. } => Exit::Config,
+            Self::NoneYet { .. } | Self::NoParent { .. } | Self::NoConf { .. } => Exit::Config,
             Self::NotAVault { .. } | Self::Unreadable { .. } | Self::Locked { .. } => Exit::Refused,
             Self::Engine { code, .. } => code.exit(),
         }
@@ -150,6 +156,8 @@ mod without {
     //! Stands where the engine would: the configuration has refused every directory before any of this is reached.
 
     use std::path::{Path, PathBuf};
+
+    use wire::{DiskName, HostName, Receipt};
 
     use super::{Look, Room, VaultError, Way};
     use crate::session::{Caller, SessionError};
@@ -177,10 +185,25 @@ mod without {
         Err(none(directory))
     }
 
+    /// Knows no vault.
+    pub fn may_write(directory: &Path) -> Result<(), VaultError> {
+        Err(none(directory))
+    }
+
+    /// Knows no vault.
+    pub fn restated(directory: &Path, _: &HostName) -> Result<Vec<Receipt>, VaultError> {
+        Err(none(directory))
+    }
+
     /// Knows no file.
     pub fn file_of(_: &Path, _: &str) -> Option<PathBuf> {
         None
     }
+
+    /// Knows no disk.
+    pub fn line_of(_: &Path, _: &HostName, _: &DiskName) -> Option<(PathBuf, usize)> {
+        None
+    }
 }
 #[cfg(not(feature = "embedded"))]
-pub use without::{call, file_of, look, room};
+pub use without::{call, file_of, line_of, look, may_write, restated, room};

@@ -21,6 +21,8 @@ pub enum Found {
     Vault,
     /// A vault that somebody was about to make.
     HalfMade,
+    /// Volumes of a vault, and no amanda.conf.
+    NoConf,
     /// Something else; the name of one thing in it, none when it is no directory.
     Other(Option<String>),
 }
@@ -69,6 +71,7 @@ pub fn decide(path: &Path, found: &Found, known: bool, may: May) -> Result<Act, 
     let path = path.to_path_buf();
     match (found, known, may) {
         (Found::Vault, _, _) => Ok(Act::Open),
+        (Found::NoConf, _, _) => Err(VaultError::NoConf { path }),
         (Found::Other(what), false, _) => Err(VaultError::NotAVault { path, what: what.clone() }),
         (_, true, _) => Err(VaultError::NotThere { path }),
         (Found::NoParent(nearest), false, May::Make) => Err(VaultError::NoParent { path, nearest: nearest.clone() }),
@@ -90,6 +93,11 @@ pub fn look(path: &Path, is_vault: impl Fn(&Path) -> bool, is_half_made: impl Fn
     }
     if is_vault(path) {
         return Ok(Found::Vault);
+    }
+    let has = |name: &str| fs::symlink_metadata(path.join(name)).is_ok();
+    // One in the making has not come to it yet.
+    if path.join("vtapes").is_dir() && !has("amanda.conf") && !has(".asyncamanda/making") {
+        return Ok(Found::NoConf);
     }
     let mut other = None;
     for entry in fs::read_dir(path).map_err(unreadable)? {

@@ -115,8 +115,19 @@ pub struct Catalog {
     pub(super) bases: Bases,
     /// The notes of that cannot be read: no incremental dump is certain.
     pub(super) doubts_bases: bool,
+    /// Volumes that are not there though logs have dumps on them.
+    pub gone: Vec<Gone>,
     /// What an administrator should know besides.
     pub notes: Vec<String>,
+}
+
+/// A volume that is in no slot any more, or has lost its label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// Its label.
+    pub label: String,
+    /// What was on it and is nowhere else.
+    pub dumps: Vec<Key>,
 }
 
 /// A file that is not the dump that it should be.

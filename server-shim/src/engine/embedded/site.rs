@@ -162,11 +162,11 @@ impl Site {
         fs::metadata(&conf).is_ok_and(|metadata| metadata.is_file()) && (directory.join(OWN).is_dir() || marked())
     }
 
-    /// Makes sure that this process may write here, and puts the paths of a vault that was moved right.
+    /// Says whether this process may write here; nothing is written.
     ///
     /// # Errors
-    /// On a read-only file system, and when the directory belongs to another account.
-    pub fn for_writing(&self) -> Result<(), Trouble> {
+    /// On a read-only file system, and when the directory belongs to another account, or is Amanda's now.
+    pub fn may_write(&self) -> Result<(), Trouble> {
         let directory = &self.directory;
         let metadata = fs::metadata(directory).map_err(|error| failed("cannot look at", directory, &error))?;
         // Nothing is made where a drive has been pulled out since it was opened.
@@ -185,9 +185,16 @@ impl Site {
         }
         access(directory, AccessFlags::W_OK | AccessFlags::X_OK)
             .map_err(|errno| failed("cannot write to", directory, &io::Error::from(errno)))?;
-        if self.by_path {
-            bounds::directories(directory, &metadata)?;
-        }
+        if self.by_path { bounds::directories(directory, &metadata) } else { Ok(()) }
+    }
+
+    /// Makes sure that this process may write here, and puts the paths of a vault that was moved right.
+    ///
+    /// # Errors
+    /// As [`Self::may_write`].
+    pub fn for_writing(&self) -> Result<(), Trouble> {
+        self.may_write()?;
+        let directory = &self.directory;
         // Amanda makes these itself when they are not there. What lies elsewhere may be a drive that is not mounted.
         let ours = [self.config.logdir(), self.config.indexdir(), self.config.infofile(), self.holding(), self.own()];
         for path in ours.iter().map(PathBuf::as_path).chain([self.changer.directory()]).filter(|path| !path.is_dir()) {

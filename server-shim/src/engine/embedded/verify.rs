@@ -10,7 +10,7 @@ use amanda::dle::Dle;
 use amanda::header::{HEADER_BYTES, Header};
 use wire::{DiskName, HostName};
 
-use super::catalog::Dump;
+use super::catalog::{Dump, Gone};
 use super::damaged::{self, Mark};
 use super::site::{Site, failed};
 use super::volumes::Key;
@@ -35,13 +35,50 @@ pub struct Finding {
     pub what: String,
 }
 
+/// What was read back, and what was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Dumps that were read and are what was stored.
+    pub dumps: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that are not what was stored.
+    pub findings: Vec<Finding>,
+    /// Volumes that are not there.
+    pub gone: Vec<Gone>,
+}
+
+impl Verified {
+    /// Returns every dump that is not what was stored, also those of volumes that are gone.
+    fn all(self, site: &Site) -> Vec<Finding> {
+        let Self { mut findings, gone, .. } = self;
+        let changer = site.changer();
+        for Gone { label, dumps } in gone {
+            let path = changer.directory().join(&label);
+            findings.extend(dumps.into_iter().map(|(dle, datestamp, level)| {
+                let what = "its volume is gone".to_owned();
+                Finding { dle, datestamp, level, path: path.clone(), what }
+            }));
+        }
+        findings
+    }
+}
+
 /// Reads every dump back and compares its checksum. What is damaged is remembered: the catalog does not count it, and the next
 /// run makes a full dump where a chain is broken.
 ///
 /// # Errors
 /// When the catalog cannot be read, or what was found cannot be written down.
 pub fn verify(site: &Site, watch: &dyn Watch) -> Result<Vec<Finding>, Trouble> {
-    verify_some(site, &|_, _, _| true, watch)
+    Ok(read_all(site, &|_, _, _| true, watch)?.all(site))
+}
+
+/// The same, and says how much was read.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_all(site: &Site, watch: &dyn Watch) -> Result<Verified, Trouble> {
+    read_all(site, &|_, _, _| true, watch)
 }
 
 /// The same for some dumps: `which` is given each one's disk, datestamp and level. What is remembered of the others stays.
@@ -49,9 +86,21 @@ pub fn verify(site: &Site, watch: &dyn Watch) -> Result<Vec<Finding>, Trouble> {
 /// # Errors
 /// As [`verify`].
 pub fn verify_some(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, watch: &dyn Watch) -> Result<Vec<Finding>, Trouble> {
+    Ok(read_all(site, which, watch)?.all(site))
+}
+
+fn read_all(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, watch: &dyn Watch) -> Result<Verified, Trouble> {
     site.for_writing()?;
     let mut catalog = catalog::load(site)?;
+    let mut verified = Verified::default();
     let mut findings: Vec<Finding> = Vec::new();
+    for Gone { label, dumps } in &catalog.gone {
+        let dumps: Vec<Key> = dumps.iter().filter(|key| which(&key.0, &key.1, key.2)).cloned().collect();
+        if !dumps.is_empty() {
+            watch.noted(&format!("the volume {label} is gone"));
+            verified.gone.push(Gone { label: label.clone(), dumps });
+        }
+    }
     for lost in &catalog.lost {
         watch.noted(&lost.to_string());
         if let Some((dle, datestamp, level)) = lost.key.clone().filter(|key| which(&key.0, &key.1, key.2)) {
@@ -73,7 +122,11 @@ pub fn verify_some(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, watch: &
             read = catalog.dumps.get(&key).map_or(Read::Gone, |dump| read_back(&key, dump, watch));
         }
         match read {
-            Read::Sound => drop(sound.insert(key)),
+            Read::Sound(bytes) => {
+                verified.dumps += 1;
+                verified.bytes = verified.bytes.saturating_add(bytes);
+                sound.insert(key);
+            }
             Read::Gone => {}
             Read::Damaged(path, what) | Read::Unreadable(path, what) => {
                 let (dle, datestamp, level) = key;
@@ -83,11 +136,12 @@ pub fn verify_some(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, watch: &
         }
     }
     remember(site, &findings, &sound)?;
-    Ok(findings)
+    Ok(Verified { findings, ..verified })
 }
 
 enum Read {
-    Sound,
+    /// So many bytes.
+    Sound(u64),
     /// Its file is not there any more.
     Gone,
     Damaged(PathBuf, String),
@@ -117,8 +171,8 @@ fn read_back(key: &Key, dump: &Dump, watch: &dyn Watch) -> Read {
     let found = Crc { crc, bytes };
     match said.filter(Crc::is_known) {
         // Amanda does not count what goes straight to a volume.
-        None => Read::Sound,
-        Some(said) if said == found => Read::Sound,
+        None => Read::Sound(bytes),
+        Some(said) if said == found => Read::Sound(bytes),
         Some(said) => Read::Damaged(path, format!("{said} was stored and {found} is there (CRC-32C and bytes)")),
     }
 }

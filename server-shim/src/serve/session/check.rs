@@ -52,7 +52,7 @@ impl Session<'_> {
         }
         Err(Refusal {
             code: AbortCode::Later,
-            message: "the server's amcheck gave no answer".to_owned(),
+            message: "the server's check gave no answer".to_owned(),
             hint: format!("the operator should look at {}", layout.runner_log().display()),
         }
         .into())

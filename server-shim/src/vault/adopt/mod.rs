@@ -88,8 +88,13 @@ pub fn adopt(config: &Config, wish: &Wish) -> Result<Vec<String>, Words> {
 
 fn report(amanda: &Installed, looked: &Looked, wish: &Wish, continued: &[lists::Continued], listed: usize) -> Vec<String> {
     let (name, directory) = (&wish.name, looked.directory.display());
+    let as_amanda = format!("runuser -u {} --", amanda.account.name);
     let mut lines = vec![
-        format!("{directory} is Amanda's config {name} now: {} dumps are in its catalog (amadmin {name} find).", listed),
+        format!(
+            "{directory} is Amanda's config {name} now: {listed} {} in its catalog ({} amadmin {name} find).",
+            if listed == 1 { "dump is" } else { "dumps are" },
+            as_amanda
+        ),
         format!("Its volumes stay where they are, and belong to {}.", amanda.account.name),
     ];
     for disk in continued {
@@ -101,7 +106,7 @@ fn report(amanda: &Installed, looked: &Looked, wish: &Wish, continued: &[lists::
         });
     }
     lines.push(format!(
-        "From now on it is backed up by amdump {name}; look at it with amcheck {name}. asyncamanda writes nothing into it any more."
+        "From now on it is backed up by `{as_amanda} amdump {name}`; look at it with `{as_amanda} amcheck {name}`. asyncamanda writes nothing into it any more."
     ));
     if looked.has_laptops {
         lines.push("For the laptops that call in, set engine = \"amanda\" in shim.toml.".to_owned());

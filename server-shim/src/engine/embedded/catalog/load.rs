@@ -14,7 +14,7 @@ use amanda::run_log::write::{Sums, file_name};
 use amanda::tapelist::{self, Tapelist};
 use amanda::vtape::{VolumeFile, name};
 
-use super::{Catalog, Dump, Lost, Shelved};
+use super::{Catalog, Dump, Gone, Lost, Shelved};
 use crate::engine::Trouble;
 use crate::engine::embedded::holding::Held;
 use crate::engine::embedded::site::{CONF, Site, failed};
@@ -65,9 +65,10 @@ pub fn load(site: &Site) -> Result<Catalog, Trouble> {
             catalog.doubts_bases = true;
         }
     }
-    let gone = catalog.bases.gone.iter().chain(shelf.lost.iter().filter_map(|lost| lost.key.as_ref()));
-    let gone: BTreeSet<Key> = gone.filter(|key| !shelf.dumps.contains_key(*key)).cloned().collect();
-    gone.iter().for_each(|key| shelf.gone(key));
+    catalog.gone = gone(&catalog, &logged, &shelf.dumps);
+    let missing = catalog.bases.gone.iter().chain(shelf.lost.iter().filter_map(|lost| lost.key.as_ref()));
+    let missing: BTreeSet<Key> = missing.filter(|key| !shelf.dumps.contains_key(*key)).cloned().collect();
+    missing.iter().for_each(|key| shelf.gone(key));
     catalog.chains = chains_on(&shelf.rows, |dle, stamp, level| {
         let key = (dle.clone(), stamp.to_owned(), level);
         // No dump has such a datestamp.
@@ -115,6 +116,18 @@ fn volumes(site: &Site) -> Result<Vec<(Shelved, Vec<VolumeFile>)>, Trouble> {
         volumes.push((shelved, files));
     }
     Ok(volumes)
+}
+
+/// Finds the volumes that logs have dumps on and that are in no slot.
+fn gone(catalog: &Catalog, logged: &Contents, there: &BTreeMap<Key, Dump>) -> Vec<Gone> {
+    let is_there = |label: &str| catalog.volumes.iter().any(|volume| volume.label.as_deref() == Some(label));
+    let missing = catalog.tapelist.tapes().iter().filter(|tape| tape.datestamp != "0" && !is_there(&tape.label));
+    let gone = missing.map(|tape| {
+        let on_it = logged.pieces.iter().filter(|piece| piece.part.label == tape.label.as_bytes()).map(|piece| key(&piece.part));
+        let dumps: BTreeSet<Key> = on_it.filter(|key| !there.contains_key(key)).collect();
+        Gone { label: tape.label.clone(), dumps: dumps.into_iter().collect() }
+    });
+    gone.filter(|gone| !gone.dumps.is_empty()).collect()
 }
 
 /// An error with its cause.
