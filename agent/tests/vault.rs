@@ -281,7 +281,9 @@ fn an_ordinary_user_has_a_vault_and_what_cannot_be_read_is_named() {
     assert!(ran.status == 0 && ran.out.contains("STRANGE") && ran.err.contains("secret"), "{} {}", ran.out, ran.err);
     // Another user's vault is not written to.
     let other = vaults.as_root(&["now", "--to", &vaults.name("vault")]);
-    assert!(other.status != 0 && other.err.contains("belongs to"), "{}", other.err);
+    assert!(other.status == 77 && other.err.contains("belongs to"), "{}", other.err);
+    let other = vaults.as_root(&["now", &vaults.name("docs"), "--to", &vaults.name("vault")]);
+    assert!(other.status == 77 && other.err.contains("belongs to"), "{}", other.err);
 }
 
 #[test]
@@ -342,4 +344,56 @@ fn a_vault_that_cannot_be_read_is_an_error_with_file_and_line() {
     fs::write(&conf, text.replace("dumpcycle 14 days", "dumpcycle \"fourteen\" days")).expect("written");
     let ran = vaults.ran(&["now", "--to", &vaults.name("vault")]);
     ran.says(78, &["amanda.conf", "line"]);
+}
+
+#[test]
+fn a_drive_does_not_decide_what_is_read() {
+    let vaults = Vaults::new();
+    vaults.now("vault", &["docs"]);
+    // Somebody else has had the drive: one more disk, and another directory under a name that is known.
+    let disklist = vaults.path("vault/disklist");
+    let text = fs::read_to_string(&disklist).expect("there");
+    let line = text.lines().find(|line| line.contains("/docs")).expect("a disk").to_owned();
+    let more = line.replace(&vaults.name("docs"), &vaults.name("pictures"));
+    fs::write(&disklist, format!("{text}{more}\n")).expect("written");
+    let ran = vaults.ran(&["now", "--to", &vaults.name("vault")]);
+    ran.says(0, &["pictures: the vault lists it", "name it once"]);
+    assert!(!vaults.receipts("vault").keys().any(|disk| disk.ends_with("/pictures")));
+    // The machine's record is lost.
+    let lost = ["--state", &vaults.name("new-state")];
+    let (docs, vault) = (vaults.name("docs"), vaults.name("vault"));
+    for command in [vec!["now", "--to", &vault], vec!["run", "--destination", &vault]] {
+        let ran = vaults.ran(&[&command[..], &lost].concat());
+        ran.says(2, &["no record", &format!("now {docs} {} --to {vault}", vaults.name("pictures"))]);
+    }
+    let status = vaults.ran(&[&["status", "--destination", &vault][..], &lost].concat());
+    assert!(status.status == 0 && status.out.contains("docs"), "{}", status.out);
+    vaults.ran(&[&["now", &docs, "--to", &vault][..], &lost].concat()).says(0, &[]);
+    vaults.ran(&[&["now", "--to", &vault][..], &lost].concat()).says(0, &["pictures: the vault lists it"]);
+    // Under a name that is known.
+    fs::write(&disklist, text.replace(&format!("{docs} vault"), &format!("{docs} {} vault", vaults.name("pictures")))).expect("written");
+    assert_ne!(fs::read_to_string(&disklist).expect("there"), text);
+    let ran = vaults.ran(&["now", &docs, "--to", &vault]);
+    ran.says(1, &["the server wants to read"]);
+    vaults.ran(&["now", "--to", &vault]).says(2, &["no record"]);
+}
+
+#[test]
+fn two_machines_of_one_name_do_not_share_their_backups() {
+    let vaults = Vaults::new();
+    vaults.now("vault", &["docs"]);
+    let [name] = &names(&vaults.path("vault/.asyncamanda/hosts"))[..] else { panic!("one host") };
+    let file = vaults.path("vault/.asyncamanda/hosts").join(name);
+    let ours = fs::read_to_string(&file).expect("there");
+    fs::write(&file, "another\n").expect("written");
+    let (docs, vault) = (vaults.name("docs"), vaults.name("vault"));
+    for command in [vec!["now", &docs, "--to", &vault], vec!["run", "--destination", &vault]] {
+        vaults.make_due();
+        vaults.ran(&command).says(77, &["another machine has the name", "agent.toml", name]);
+    }
+    assert_eq!(vaults.chain("vault", "docs").1.len(), 1);
+    // This one replaces the other.
+    fs::remove_file(&file).expect("removed");
+    vaults.now("vault", &["docs"]);
+    assert_eq!(fs::read_to_string(&file).expect("there"), ours);
 }

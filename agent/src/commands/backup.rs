@@ -31,6 +31,7 @@ pub fn run(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     }
     voice.note(&format!("due: {}", verdicts::oldest(&verdict)));
     job.remarks.iter().for_each(|remark| voice.note(remark));
+    job.warnings.iter().for_each(|warning| voice.warn(warning));
     job.store.prepare()?;
     let mut nobody = Nobody;
     let mut visit = Visit::new(Purpose::IfDue(job.wanted.clone()), &job.store, &job.ours, history.records, interval, &mut nobody)
@@ -149,6 +150,7 @@ fn tell_json(voice: &Voice, result: &str, verdict: &Verdict, answers: &[Answered
 pub fn now(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     let history = history(job, voice)?;
     job.remarks.iter().for_each(|remark| voice.note(remark));
+    job.warnings.iter().for_each(|warning| voice.warn(warning));
     job.store.prepare()?;
     let interval = job.config.interval.value;
     let before = due::decide(clock::now(), &history.records, interval);

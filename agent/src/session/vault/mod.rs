@@ -34,6 +34,8 @@ pub struct Way {
     pub directory: PathBuf,
     /// This laptop's name in its disklist.
     pub host: HostName,
+    /// What tells this laptop from another one of that name; none when nothing does, and nothing is to be written.
+    pub machine: Option<String>,
     /// Disks that it may not have yet, with the directory where that is not the name.
     pub disks: Vec<(DiskName, PathBuf)>,
     /// A vault at this path has answered before, and was not removed.
