@@ -6,8 +6,9 @@ mod vault_world;
 mod world;
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -396,4 +397,36 @@ fn two_machines_of_one_name_do_not_share_their_backups() {
     fs::remove_file(&file).expect("removed");
     vaults.now("vault", &["docs"]);
     assert_eq!(fs::read_to_string(&file).expect("there"), ours);
+}
+
+#[test]
+fn a_full_file_system_is_told_as_such_and_room_helps() {
+    let vaults = Vaults::new();
+    fs::create_dir(vaults.path("mnt")).expect("made");
+    let mount = |words: &[&str]| Command::new(words[0]).args(&words[1..]).arg(vaults.path("mnt")).status().is_ok_and(|it| it.success());
+    if !mount(&["mount", "-t", "tmpfs", "-o", "size=8m", "none"]) {
+        return;
+    }
+    let first = vaults.ran(&["now", &vaults.name("docs"), "--to", &vaults.name("mnt/vault")]);
+    let fill = || {
+        while fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(vaults.path("mnt/filler"))
+            .and_then(|mut file| file.write_all(&[7; 4096]))
+            .is_ok()
+        {}
+    };
+    fill();
+    let full = vaults.ran(&["now", "--to", &vaults.name("mnt/vault")]);
+    fill();
+    let still_full = vaults.ran(&["now", "--to", &vaults.name("mnt/vault")]);
+    fs::remove_file(vaults.path("mnt/filler")).expect("removed");
+    let room = vaults.ran(&["now", "--to", &vaults.name("mnt/vault")]);
+    assert!(mount(&["umount", "-l"]));
+    assert_eq!(first.status, 0, "{}", first.err);
+    for ran in [full, still_full] {
+        ran.says(1, &["make room on"]);
+    }
+    assert_eq!(room.status, 0, "{}", room.err);
 }

@@ -48,7 +48,16 @@ impl Job {
                 at_most(wanted.len())?;
                 let store = Store::at(&config.state.value, &config.destination.value.to_string());
                 let wanted = if wanted.is_empty() { ours.clone() } else { wanted };
-                Ok(Self { place: Place::server(&config, &ssh), config, store, ours, wanted, vault: None, remarks: Vec::new(), warnings: Vec::new() })
+                Ok(Self {
+                    place: Place::server(&config, &ssh),
+                    config,
+                    store,
+                    ours,
+                    wanted,
+                    vault: None,
+                    remarks: Vec::new(),
+                    warnings: Vec::new(),
+                })
             }
             Destination::Directory(directory) => Self::of_vault(config, directory, named, may),
         }
@@ -105,9 +114,7 @@ impl Job {
         let state = &config.state.value;
         let machine = match may {
             May::Look => machine::id(state),
-            May::Write | May::Make => {
-                Some(machine::certain_id(state).map_err(|source| StoreError { path: state.clone(), source })?)
-            }
+            May::Write | May::Make => Some(machine::certain_id(state).map_err(|source| StoreError { path: state.clone(), source })?),
         };
         let way = vault::Way { directory, host, machine, disks, known: !never, may };
         Ok(Self { config, place: Place::Vault(way), store, ours: wanted.clone(), wanted, vault: Some(look), remarks, warnings })

@@ -16,9 +16,10 @@ mod look;
 mod queue;
 pub mod standing;
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
+use nix::errno::Errno;
 use wire::{AbortCode, ConfigName, DiskName, Exit, HostName};
 
 #[cfg(feature = "embedded")]
@@ -141,7 +142,16 @@ impl VaultError {
         match self {
             Self::NotThere { .. } => Exit::Later,
             Self::NoneYet { .. } | Self::NoParent { .. } => Exit::Config,
-            Self::NotAVault { .. } | Self::Unreadable { .. } | Self::Locked { .. } => Exit::Refused,
+            Self::NotAVault { .. } => Exit::Refused,
+            Self::Unreadable { source, .. } | Self::Locked { source, .. } => match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Exit::Failed,
+                // The drive has been pulled out, or has gone bad.
+                ErrorKind::NotFound => Exit::Later,
+                _ if source.raw_os_error().is_some_and(|raw| [Errno::EIO, Errno::ENODEV, Errno::ENXIO].contains(&Errno::from_raw(raw))) => {
+                    Exit::Later
+                }
+                _ => Exit::Refused,
+            },
             Self::Engine { code, .. } => code.exit(),
         }
     }
