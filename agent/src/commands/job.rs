@@ -84,7 +84,8 @@ impl Job {
         at_most(named.len())?;
         // What was typed; else what agent.toml says about this vault; else what the vault has.
         let from_file = !matches!(config.destination.from, Source::Flag(_)) || listed.is_empty();
-        let takes_all = named.is_empty() && !(from_file && !config.disks.is_empty());
+        let as_configured = from_file && !config.disks.is_empty();
+        let takes_all = named.is_empty() && !as_configured;
         let disks = match takes_all {
             false if named.is_empty() => configured.clone().collect(),
             false => named,

@@ -338,7 +338,7 @@ mod tests {
             assert_eq!(store.known_to(&one.config), BTreeSet::from([one.disk.clone(), told.clone()]));
             assert!(store.known_to(&"other".parse().expect("a config")).is_empty());
         }
-        assert_eq!(elsewhere.configs(), [PathBuf::new(); 0]);
+        assert!(elsewhere.configs().is_empty());
     }
 
     #[test]
