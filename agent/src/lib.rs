@@ -14,6 +14,7 @@ pub mod dropin;
 pub mod due;
 pub mod history;
 pub mod inhibit;
+mod machine;
 pub mod report;
 pub mod session;
 

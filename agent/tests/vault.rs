@@ -6,8 +6,9 @@ mod vault_world;
 mod world;
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -287,7 +288,9 @@ fn an_ordinary_user_has_a_vault_and_what_cannot_be_read_is_named() {
     assert!(status.out.contains("STRANGE"), "{}", status.out);
     // Another user's vault is not written to.
     let other = vaults.as_root(&["now", "--to", &vaults.name("vault")]);
-    assert!(other.status != 0 && other.err.contains("belongs to"), "{}", other.err);
+    assert!(other.status == 77 && other.err.contains("belongs to"), "{}", other.err);
+    let other = vaults.as_root(&["now", &vaults.name("docs"), "--to", &vaults.name("vault")]);
+    assert!(other.status == 77 && other.err.contains("belongs to"), "{}", other.err);
 }
 
 #[test]
@@ -519,4 +522,88 @@ fn a_directory_that_is_called_like_a_server_is_pointed_to() {
     command.args(["run", "--destination", "pictures", "--state", &vaults.name("state")]).current_dir(vaults.path(""));
     let ran = world::Ran::of(command.env("HOME", vaults.path("home")).env_remove("XDG_CONFIG_HOME").output().expect("it starts"));
     assert!(ran.status != 0 && ran.err.contains("for the directory write ./pictures"), "{}", ran.err);
+}
+
+#[test]
+fn a_drive_does_not_decide_what_is_read() {
+    let vaults = Vaults::new();
+    vaults.now("vault", &["docs"]);
+    // Somebody else has had the drive: one more disk, and another directory under a name that is known.
+    let disklist = vaults.path("vault/disklist");
+    let text = fs::read_to_string(&disklist).expect("there");
+    let line = text.lines().find(|line| line.contains("/docs")).expect("a disk").to_owned();
+    let more = line.replace(&vaults.name("docs"), &vaults.name("pictures"));
+    fs::write(&disklist, format!("{text}{more}\n")).expect("written");
+    let ran = vaults.ran(&["now", "--to", &vaults.name("vault")]);
+    ran.says(0, &["pictures: the vault lists it", "name it once"]);
+    assert!(!vaults.receipts("vault").keys().any(|disk| disk.ends_with("/pictures")));
+    // The machine's record is lost.
+    let lost = ["--state", &vaults.name("new-state")];
+    let (docs, vault) = (vaults.name("docs"), vaults.name("vault"));
+    for command in [vec!["now", "--to", &vault], vec!["run", "--destination", &vault]] {
+        let ran = vaults.ran(&[&command[..], &lost].concat());
+        ran.says(2, &["no record", &format!("now {docs} {} --to {vault}", vaults.name("pictures"))]);
+    }
+    let status = vaults.ran(&[&["status", "--destination", &vault][..], &lost].concat());
+    assert!(status.status == 0 && status.out.contains("docs"), "{}", status.out);
+    vaults.ran(&[&["now", &docs, "--to", &vault][..], &lost].concat()).says(0, &[]);
+    vaults.ran(&[&["now", "--to", &vault][..], &lost].concat()).says(0, &["pictures: the vault lists it"]);
+    // Under a name that is known.
+    fs::write(&disklist, text.replace(&format!("{docs} vault"), &format!("{docs} {} vault", vaults.name("pictures")))).expect("written");
+    assert_ne!(fs::read_to_string(&disklist).expect("there"), text);
+    let ran = vaults.ran(&["now", &docs, "--to", &vault]);
+    ran.says(1, &["the server wants to read"]);
+    vaults.ran(&["now", "--to", &vault]).says(2, &["no record"]);
+}
+
+#[test]
+fn two_machines_of_one_name_do_not_share_their_backups() {
+    let vaults = Vaults::new();
+    vaults.now("vault", &["docs"]);
+    let [name] = &names(&vaults.path("vault/.asyncamanda/hosts"))[..] else { panic!("one host") };
+    let file = vaults.path("vault/.asyncamanda/hosts").join(name);
+    let ours = fs::read_to_string(&file).expect("there");
+    fs::write(&file, "another\n").expect("written");
+    let (docs, vault) = (vaults.name("docs"), vaults.name("vault"));
+    for command in [vec!["now", &docs, "--to", &vault], vec!["run", "--destination", &vault]] {
+        vaults.make_due();
+        vaults.ran(&command).says(77, &["another machine has the name", "agent.toml", name]);
+    }
+    assert_eq!(vaults.chain("vault", "docs").1.len(), 1);
+    // This one replaces the other.
+    fs::remove_file(&file).expect("removed");
+    vaults.now("vault", &["docs"]);
+    assert_eq!(fs::read_to_string(&file).expect("there"), ours);
+}
+
+#[test]
+fn a_full_file_system_is_told_as_such_and_room_helps() {
+    let vaults = Vaults::new();
+    fs::create_dir(vaults.path("mnt")).expect("made");
+    let mount = |words: &[&str]| Command::new(words[0]).args(&words[1..]).arg(vaults.path("mnt")).status().is_ok_and(|it| it.success());
+    if !mount(&["mount", "-t", "tmpfs", "-o", "size=8m", "none"]) {
+        return;
+    }
+    let first = vaults.ran(&["now", &vaults.name("docs"), "--to", &vaults.name("mnt/vault")]);
+    let fill = || {
+        while fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(vaults.path("mnt/filler"))
+            .and_then(|mut file| file.write_all(&[7; 4096]))
+            .is_ok()
+        {}
+    };
+    fill();
+    let full = vaults.ran(&["now", "--to", &vaults.name("mnt/vault")]);
+    fill();
+    let still_full = vaults.ran(&["now", "--to", &vaults.name("mnt/vault")]);
+    fs::remove_file(vaults.path("mnt/filler")).expect("removed");
+    let room = vaults.ran(&["now", "--to", &vaults.name("mnt/vault")]);
+    assert!(mount(&["umount", "-l"]));
+    assert_eq!(first.status, 0, "{}", first.err);
+    for ran in [full, still_full] {
+        ran.says(1, &["make room on"]);
+    }
+    assert_eq!(room.status, 0, "{}", room.err);
 }

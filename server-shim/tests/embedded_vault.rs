@@ -464,3 +464,36 @@ fn a_vault_that_is_not_there_any_more_is_no_empty_one() {
 fn a_vault_knows_its_host() {
     assert_eq!(world(&["/home"]).site.disks()[0].dle.host, HOST);
 }
+
+#[test]
+fn no_number_that_a_file_says_is_too_large_to_be_reckoned_with() {
+    let world = world(&["/home"]);
+    world.run();
+    world.later(DAY);
+    let mut header = amanda::header::Header::new(dle("/other"), "20200101000000", 0);
+    header.server = Some(amanda::crc::Crc { crc: 1, bytes: u64::MAX });
+    header.orig_kb = Some(u64::MAX);
+    let run = world.site.holding().join("20200101000000");
+    fs::create_dir(&run).expect("made");
+    fs::write(run.join("other"), header.print().expect("a header")).expect("written");
+    let slot = world.site.changer().volume(1);
+    let part = header.as_part(1).print().expect("a header");
+    fs::write(slot.directory().join("00002.laptop1._other.0"), part).expect("written");
+    let path = world.site.config().infofile().join(amanda::curinfo::path(&dle("/home")));
+    let text = fs::read(&path).expect("read");
+    for extreme in [i64::MAX, i64::MIN] {
+        let mut info = amanda::curinfo::Info::parse(&text).expect("curinfo");
+        for dump in &mut info.history {
+            (dump.date, dump.kb, dump.orig_kb) = (extreme, extreme, extreme);
+        }
+        for stats in info.stats.values_mut() {
+            (stats.date, stats.kb, stats.orig_kb) = (extreme, extreme, extreme);
+        }
+        fs::write(&path, info.print()).expect("written");
+        let (receipts, _) = world.run();
+        // There is no room for as much as the greatest number says.
+        let expected = if extreme > 0 { Outcome::Failed } else { Outcome::Ok };
+        assert_eq!(receipts[0].outcome, expected, "{receipts:?}");
+        world.later(DAY);
+    }
+}

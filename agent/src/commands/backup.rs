@@ -32,6 +32,7 @@ pub fn run(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     }
     voice.note(&format!("due: {}", verdicts::oldest(&verdict)));
     job.remarks.iter().for_each(|remark| voice.note(remark));
+    job.warnings.iter().for_each(|warning| voice.warn(warning));
     able(job)?;
     job.store.prepare()?;
     let mut nobody = Nobody;
@@ -191,6 +192,7 @@ fn tell_json(voice: &Voice, result: &str, verdict: &Verdict, answers: &[Answered
 pub fn now(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     let history = history(job, voice)?;
     job.remarks.iter().for_each(|remark| voice.note(remark));
+    job.warnings.iter().for_each(|warning| voice.warn(warning));
     able(job)?;
     job.store.prepare()?;
     let interval = job.config.interval.value;

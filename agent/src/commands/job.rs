@@ -4,6 +4,7 @@
 //! one it is (another drive at the same path is another vault), and which disks it has. So a vault needs no agent.toml at all.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use wire::{ConfigName, DiskName, Exit, HostName};
@@ -11,7 +12,8 @@ use wire::{ConfigName, DiskName, Exit, HostName};
 use super::place::Place;
 use super::vault_disks;
 use crate::config::{Config, Destination, Disk, Setting, Source};
-use crate::history::Store;
+use crate::history::{Store, StoreError};
+use crate::machine;
 use crate::report::{Problem, show};
 use crate::session::vault::{self, Look, May, VaultError, standing};
 
@@ -31,6 +33,8 @@ pub struct Job {
     pub vault: Option<Result<Look, VaultError>>,
     /// What is left out by itself, in words.
     pub remarks: Vec<String>,
+    /// What is not backed up, and could be meant to be, in words.
+    pub warnings: Vec<String>,
 }
 
 impl Job {
@@ -43,7 +47,16 @@ impl Job {
                 at_most(wanted.len())?;
                 let store = Store::at(&config.state.value, &config.destination.value.to_string());
                 let wanted = if wanted.is_empty() { ours.clone() } else { wanted };
-                Ok(Self { place: Place::server(&config, &ssh), config, store, ours, wanted, vault: None, remarks: Vec::new() })
+                Ok(Self {
+                    place: Place::server(&config, &ssh),
+                    config,
+                    store,
+                    ours,
+                    wanted,
+                    vault: None,
+                    remarks: Vec::new(),
+                    warnings: Vec::new(),
+                })
             }
             Destination::Directory(directory) => Self::of_vault(config, directory, named, may),
         }
@@ -58,18 +71,30 @@ impl Job {
         let host = host(&config, &store, present.as_ref());
         let listed: Vec<(DiskName, PathBuf)> = look.as_ref().map_or_else(|_| Vec::new(), |look| look.disks_of(&host).collect());
         let configured = config.disks.iter().map(|disk| (disk.value.name.clone(), disk.value.device.clone()));
-        let known: Vec<(DiskName, PathBuf)> = configured.clone().chain(listed.iter().cloned()).collect();
+        let recorded = present.as_ref().map(|present| store.known_to(present)).unwrap_or_default();
+        // Whoever made the drive does not decide what is read here: a disk is what this machine knows it as.
+        let is_ours = |disk: &(DiskName, PathBuf)| {
+            let is_itself = disk.0.as_os_str() == disk.1.as_os_str() && recorded.contains(&disk.0);
+            is_itself || configured.clone().any(|configured| configured == *disk)
+        };
+        let (trusted, strange): (Vec<_>, Vec<_>) = listed.iter().cloned().partition(is_ours);
+        let known: Vec<(DiskName, PathBuf)> = configured.clone().chain(trusted.iter().cloned()).collect();
         let named = once(named.iter().map(|name| vault_disks::named(name, &known, &directory)).collect::<Result<Vec<_>, _>>()?);
         at_most(named.len())?;
         // What was typed; else what agent.toml says about this vault; else what the vault has.
         let from_file = !matches!(config.destination.from, Source::Flag(_)) || listed.is_empty();
-        let disks = if !named.is_empty() {
-            named
-        } else if from_file && !config.disks.is_empty() {
-            configured.collect()
-        } else {
-            listed.clone()
+        let as_configured = from_file && !config.disks.is_empty();
+        let takes_all = named.is_empty() && !as_configured;
+        let disks = match takes_all {
+            false if named.is_empty() => configured.clone().collect(),
+            false => named,
+            // To look at a disk is not to read it.
+            true if may == May::Look => listed.clone(),
+            true => trusted.clone(),
         };
+        if disks.is_empty() && may != May::Look && !strange.is_empty() {
+            return Err(unknown(&directory, &host, &strange));
+        }
         if disks.is_empty() && may == May::Make && never && !matches!(&look, Err(VaultError::NotAVault { .. } | VaultError::Engine { .. }))
         {
             if store.peer().is_some() {
@@ -81,11 +106,23 @@ impl Job {
                 .because("it has no disk of this machine yet")
                 .hint(format!("asyncamanda now DIR… --to {}", directory.display())));
         }
-        let remarks = serve(&mut config, disks.iter().chain(&listed), &directory);
+        let remarks = serve(&mut config, disks.iter().chain(&trusted), &directory);
+        let mut warnings = Vec::new();
+        if takes_all && may != May::Look {
+            warnings.extend(strange.iter().map(|(name, _)| {
+                let name = show(name.as_bytes());
+                format!("{name}: the vault lists it for {host}, and this machine does not know it: to back it up, name it once")
+            }));
+        }
         config.host.get_or_insert_with(|| Setting { key: "host".to_owned(), value: host.clone(), from: Source::Default });
         let wanted: Vec<DiskName> = disks.iter().map(|(name, _)| name.clone()).collect();
-        let way = vault::Way { directory, host, disks, known: !never, may };
-        Ok(Self { config, place: Place::Vault(way), store, ours: wanted.clone(), wanted, vault: Some(look), remarks })
+        let state = &config.state.value;
+        let machine = match may {
+            May::Look => machine::id(state),
+            May::Write | May::Make => Some(machine::certain_id(state).map_err(|source| StoreError { path: state.clone(), source })?),
+        };
+        let way = vault::Way { directory, host, machine, disks, known: !never, may };
+        Ok(Self { config, place: Place::Vault(way), store, ours: wanted.clone(), wanted, vault: Some(look), remarks, warnings })
     }
 
     /// Tells whether the vault would be made by a backup.
@@ -107,6 +144,20 @@ fn once<T: PartialEq>(named: Vec<T>) -> Vec<T> {
         }
         seen
     })
+}
+
+/// A vault has disks under our name, and this machine knows none of them: its state was lost, or the drive is somebody else's.
+fn unknown(directory: &Path, host: &HostName, strange: &[(DiskName, PathBuf)]) -> Problem {
+    if let Some(problem) = vault_disks::of_another(directory) {
+        return problem;
+    }
+    let shown: Vec<String> = strange.iter().map(|(_, device)| show(device.as_os_str().as_bytes())).collect();
+    Problem::new(Exit::Usage, format!("nothing is named that should be backed up into {}", directory.display()))
+        .because(format!(
+            "it lists {} for {host}, of which this machine has no record: a drive does not decide what is read here",
+            shown.join(", ")
+        ))
+        .hint(format!("if they are yours, name them once: asyncamanda now {} --to {}", shown.join(" "), directory.display()))
 }
 
 fn disk_name(name: &OsStr) -> Result<DiskName, Problem> {

@@ -40,6 +40,20 @@ pub fn named(name: &OsStr, known: &[(DiskName, PathBuf)], vault: &Path) -> Resul
     Ok((disk, path))
 }
 
+/// Says that a vault is another account's.
+pub fn of_another(vault: &Path) -> Option<Problem> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (owner, ours) = (fs::metadata(vault).ok()?.uid(), nix::unistd::geteuid().as_raw());
+    let user = |uid: u32| {
+        let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
+        user.map_or_else(|| format!("user {uid}"), |user| show(user.name))
+    };
+    (owner != ours).then(|| {
+        Problem::new(Exit::Refused, format!("{} belongs to {}, and this runs as {}", vault.display(), user(owner), user(ours)))
+            .hint(format!("run this as {}: files of two accounts in one directory are of no use to either", user(owner)))
+    })
+}
+
 /// An error without its number.
 fn plain(error: &std::io::Error) -> String {
     let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);

@@ -221,6 +221,10 @@ impl Caller for Visit<'_> {
             };
             let stored = self.store.set_peer(&peer);
             self.note(stored);
+            if vault.is_some() {
+                let stored = self.store.set_told(&server.config, self.ours);
+                self.note(stored);
+            }
         }
         self.server = Some(server.clone());
         Ok(())

@@ -4,6 +4,7 @@
 //! says leads out of the directory. Writing survives a power cut: a temporary file beside the target, fsync, rename, and
 //! fsync of the directory. A file that cannot be read is reported and makes its disk due; it never stops anything.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -96,6 +97,36 @@ impl Store {
     /// Remembers who answered.
     pub fn set_peer(&self, peer: &Peer) -> Result<(), StoreError> {
         if self.peer().as_ref() == Some(peer) { Ok(()) } else { write_json(&self.root, PEER, peer) }
+    }
+
+    /// Returns the disks of a config that this machine itself has backed up, or was told to, at whichever path the config was then.
+    pub fn known_to(&self, config: &ConfigName) -> BTreeSet<DiskName> {
+        let name = file_name(config.as_str().as_bytes());
+        let destinations = self.root.parent().and_then(|all| fs::read_dir(all).ok()).into_iter().flatten().flatten();
+        let told = self.told().and_then(|told| read_json::<BTreeSet<DiskName>>(&told.join(&name)).ok().flatten());
+        let mut disks = told.unwrap_or_default();
+        for destination in destinations.map(|entry| entry.path()) {
+            for record in fs::read_dir(destination.join(&name)).into_iter().flatten().flatten() {
+                disks.extend(read_json::<Record>(&record.path()).ok().flatten().map(|record| record.last.disk));
+            }
+        }
+        disks
+    }
+
+    /// Remembers what this machine was told to back up into a config, before there is a receipt.
+    pub fn set_told(&self, config: &ConfigName, disks: &[DiskName]) -> Result<(), StoreError> {
+        let mut known = self.known_to(config);
+        let before = known.len();
+        known.extend(disks.iter().cloned());
+        match self.told() {
+            Some(told) if known.len() > before => write_json(&told, &file_name(config.as_str().as_bytes()), &known),
+            _ => Ok(()),
+        }
+    }
+
+    /// The directory of what this machine was told: `STATE/vaults/CONFIG`.
+    fn told(&self) -> Option<PathBuf> {
+        Some(self.root.parent()?.parent()?.join("vaults"))
     }
 
     /// Returns the directory of the config in force: the one that answered last, or the only one there is.
@@ -295,6 +326,21 @@ mod tests {
         }
         assert_eq!(store.records().len(), 5);
         assert_eq!(fs::read_dir(dir.path()).expect("there").count(), 1);
+    }
+
+    #[test]
+    fn a_vaults_disks_are_known_wherever_it_was_and_no_other_vaults() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, elsewhere) = (Store::at(dir.path(), "/mnt/vault"), Store::at(dir.path(), "/media/vault"));
+        let one = receipt("/home", Outcome::Failed, 100);
+        store.put(&one, NOW).expect("stored");
+        let told = DiskName::new("/srv").expect("a name");
+        elsewhere.set_told(&one.config, std::slice::from_ref(&told)).expect("stored");
+        for store in [&store, &elsewhere] {
+            assert_eq!(store.known_to(&one.config), BTreeSet::from([one.disk.clone(), told.clone()]));
+            assert!(store.known_to(&"other".parse().expect("a config")).is_empty());
+        }
+        assert!(elsewhere.configs().is_empty());
     }
 
     #[test]

@@ -221,12 +221,21 @@ pub fn of_vault(error: &VaultError) -> Problem {
             path.display(),
             path.display()
         )),
-        VaultError::Unreadable { path, .. } => problem.hint(owner(path)),
-        VaultError::Locked { path, source } if source.raw_os_error() == Some(nix::errno::Errno::EROFS as i32) => {
-            problem.hint(format!("its file system is mounted read-only: mount -o remount,rw; look at {} first", path.display()))
-        }
-        VaultError::Locked { path, .. } => problem.hint(owner(path)),
+        VaultError::Unreadable { path, source } | VaultError::Locked { path, source } => problem.hint(mend(path, source)),
         VaultError::Engine { message, hint, .. } => Problem::new(error.exit(), show(message)).hint(show(hint)),
+    }
+}
+
+/// Says what helps where a vault cannot be read or written.
+fn mend(path: &std::path::Path, source: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("make room on the file system of {}", path.display()),
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("its file system is mounted read-only: mount -o remount,rw; look at {} first", path.display())
+        }
+        ErrorKind::PermissionDenied => owner(path),
+        _ => format!("look at {}, and whether the drive is still plugged in", path.display()),
     }
 }
 
@@ -234,6 +243,9 @@ pub fn of_vault(error: &VaultError) -> Problem {
 fn owner(path: &std::path::Path) -> String {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(meta) = std::fs::symlink_metadata(path) else { return "run as the user that it belongs to".to_owned() };
+    if meta.uid() == nix::unistd::geteuid().as_raw() {
+        return format!("it is yours: give yourself what is denied, chmod -R u+rwX {}", path.display());
+    }
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(meta.uid())).ok().flatten();
     let user = user.map_or_else(|| format!("user {}", meta.uid()), |user| show(user.name));
     format!("it belongs to {user}: run as {user}, since a vault is one account's")

@@ -70,11 +70,12 @@ fn check_word(what: &'static str, text: &str) -> Result<(), NameError> {
 pub fn file_name(name: &[u8]) -> String {
     let harmless = |byte: &u8| if byte.is_ascii_alphanumeric() || b"._-".contains(byte) { char::from(*byte) } else { '_' };
     let readable: String = name.iter().take(60).map(harmless).collect();
-    format!("{}-{:016x}", readable.trim_start_matches('.'), fnv1a(name))
+    format!("{}-{:016x}", readable.trim_start_matches('.'), hash(name))
 }
 
-/// FNV-1a, since these names must be the same in every build for ever.
-fn fnv1a(bytes: &[u8]) -> u64 {
+/// FNV-1a, since what is named by it must have the same name in every build for ever.
+#[must_use]
+pub fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use amanda::dle::Dle;
 use asyncamanda_shim::engine::Trouble;
 use asyncamanda_shim::engine::embedded::site::Site;
-use asyncamanda_shim::engine::embedded::{Order, make, restate, run};
+use asyncamanda_shim::engine::embedded::{Order, machine, make, restate, run};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -48,6 +48,7 @@ pub fn call(way: &Way, caller: &mut dyn Caller) -> Result<(), SessionError> {
         let mut stop = Stop::listen()?;
         let site = enter(way)?;
         if way.may == May::Look {
+            known_as(&site, way)?;
             greet(&site, way, caller)?;
             return match caller.restated(restate::restate(&site, &way.host, clock::now())?, None)? {
                 Next::Done | Next::Trigger(_) => Ok(()),
@@ -58,16 +59,23 @@ pub fn call(way: &Way, caller: &mut dyn Caller) -> Result<(), SessionError> {
         let place = turn(&site, way, caller, &mut stop).await?;
         // What was read before the wait may have changed.
         let mut site = if place.waited { Site::open(&way.directory, None)? } else { site };
+        known_as(&site, way)?;
         greet(&site, way, caller)?;
         match caller.restated(restate::restate(&site, &way.host, clock::now())?, None)? {
             Next::Done => Ok(()),
             Next::Check => super::look::check(&site, way, caller),
             Next::Trigger(disks) => {
+                way.machine.as_ref().map_or(Ok(()), |machine| machine::claim(&site, &way.host, machine))?;
                 enlist(&mut site, way, &disks)?;
                 back_up(site, way, disks, caller, &mut stop).await
             }
         }
     })
+}
+
+/// What another machine of our name has in the vault is no backup of ours.
+fn known_as(site: &Site, way: &Way) -> Result<(), SessionError> {
+    Ok(way.machine.as_ref().map_or(Ok(()), |machine| machine::check(site, &way.host, machine))?)
 }
 
 /// Opens the vault, or makes it.

@@ -68,7 +68,7 @@ pub fn may_write(directory: &Path) -> Result<(), VaultError> {
 
 /// Says what it has of a host: the last dump of each disk with its chain as it is there now.
 pub fn restated(directory: &Path, host: &HostName) -> Result<Vec<Receipt>, VaultError> {
-    Ok(restate::restate(&open(directory, false)?, host)?)
+    Ok(restate::restate(&open(directory, false)?, host, crate::clock::now())?)
 }
 
 /// Returns the disklist, and the line in it that has a disk.

@@ -16,9 +16,10 @@ mod look;
 mod queue;
 pub mod standing;
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
+use nix::errno::Errno;
 use wire::{AbortCode, ConfigName, DiskName, Exit, HostName};
 
 #[cfg(feature = "embedded")]
@@ -34,6 +35,8 @@ pub struct Way {
     pub directory: PathBuf,
     /// This laptop's name in its disklist.
     pub host: HostName,
+    /// What tells this laptop from another one of that name; none when nothing does, and nothing is to be written.
+    pub machine: Option<String>,
     /// Disks that it may not have yet, with the directory where that is not the name.
     pub disks: Vec<(DiskName, PathBuf)>,
     /// A vault at this path has answered before, and was not removed.
@@ -145,7 +148,16 @@ impl VaultError {
         match self {
             Self::NotThere { .. } => Exit::Later,
             Self::NoneYet { .. } | Self::NoParent { .. } | Self::NoConf { .. } => Exit::Config,
-            Self::NotAVault { .. } | Self::Unreadable { .. } | Self::Locked { .. } => Exit::Refused,
+            Self::NotAVault { .. } => Exit::Refused,
+            Self::Unreadable { source, .. } | Self::Locked { source, .. } => match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Exit::Failed,
+                // The drive has been pulled out, or has gone bad.
+                ErrorKind::NotFound => Exit::Later,
+                _ if source.raw_os_error().is_some_and(|raw| [Errno::EIO, Errno::ENODEV, Errno::ENXIO].contains(&Errno::from_raw(raw))) => {
+                    Exit::Later
+                }
+                _ => Exit::Refused,
+            },
             Self::Engine { code, .. } => code.exit(),
         }
     }

@@ -78,7 +78,11 @@ impl Ticket {
         let path = name(&directory, last + 1);
         let mut locked = lock(&path, false)?;
         locked.set_len(0)?;
-        locked.write_all(&serde_json::to_vec(who).map_err(io::Error::other)?)?;
+        match locked.write_all(&serde_json::to_vec(who).map_err(io::Error::other)?) {
+            // Where nothing can be written any more a run makes room. The lock is the place; the words are for those who wait.
+            Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => locked.set_len(0)?,
+            other => other?,
+        }
         Ok(Self { directory, number: last + 1, _locked: locked })
     }
 

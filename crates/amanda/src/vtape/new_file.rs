@@ -77,6 +77,10 @@ pub(super) fn complete(volume: &Volume, file: File, path: &Path, header: &Header
     let target = volume.directory().join(name::part(number, &header.dle, header.level));
     fs::rename(path, &target).map_err(io_error("cannot rename", path))?;
     volume.sync()?;
+    // Where it was it must not come back after a power cut: it would be put on a volume twice.
+    if let Some(before) = path.parent().filter(|before| *before != volume.directory()) {
+        File::open(before).and_then(|directory| directory.sync_all()).map_err(io_error("cannot sync", before))?;
+    }
     Ok(VolumeFile { number, path: target, bytes })
 }
 

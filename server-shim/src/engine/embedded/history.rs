@@ -65,8 +65,8 @@ fn seen<'a>(catalog: &Catalog, dle: &Dle, dump: &'a Restorable) -> Option<Seen<'
 }
 
 impl Seen<'_> {
-    fn is(&self, level: u8, date: i64, kb: i64, within: i64) -> bool {
-        self.dump.level == level && self.kb == kb && (self.date - date).abs() <= within
+    fn is(&self, level: u8, date: i64, kb: i64, within: u64) -> bool {
+        self.dump.level == level && self.kb == kb && self.date.abs_diff(date) <= within
     }
 
     fn place(&self) -> Option<(String, i64)> {
@@ -81,7 +81,7 @@ impl Seen<'_> {
 /// Returns the dump that is remembered so. A datestamp is local time, perhaps of another zone; a date is not.
 fn find(dumps: &[Seen<'_>], level: u8, date: i64, kb: i64) -> Option<usize> {
     let at = |within| dumps.iter().rposition(|dump| dump.is(level, date, kb, within));
-    at(0).or_else(|| at(ROUND_THE_WORLD))
+    at(0).or_else(|| at(ROUND_THE_WORLD.unsigned_abs()))
 }
 
 /// Notes a dump that was made by the run of this datestamp, with what the catalog does not know of it.
@@ -100,12 +100,12 @@ fn agree_without(info: &mut Info, catalog: &Catalog, dle: &Dle, compressed: bool
     let dumps: Vec<_> = all.filter_map(|dump| seen(catalog, dle, dump)).collect();
     let known = info.history.first().map_or(0, |last| {
         // One that is gone was the last one all the same.
-        let older = || dumps.iter().take_while(|dump| dump.date <= last.date + ROUND_THE_WORLD).count();
+        let older = || dumps.iter().take_while(|dump| dump.date <= last.date.saturating_add(ROUND_THE_WORLD)).count();
         find(&dumps, last.level, last.date, last.kb).map_or_else(older, |at| at + 1)
     });
     for dump in &dumps[known..] {
         // A dump of the future stands behind all others, and was made before the last one.
-        let is_known = |last: &History| dump.is(last.level, last.date, last.kb, ROUND_THE_WORLD) && last.date > now;
+        let is_known = |last: &History| dump.is(last.level, last.date, last.kb, ROUND_THE_WORLD.unsigned_abs()) && last.date > now;
         if dump.date > now + ROUND_THE_WORLD || info.history.iter().any(is_known) {
             continue;
         }

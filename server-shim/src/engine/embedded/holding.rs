@@ -1,8 +1,9 @@
 //! The holding disk: whole dumps that are on no volume yet, and what runs that are gone left unfinished.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use amanda::header::{HEADER_BYTES, Header, Kind};
@@ -84,7 +85,8 @@ fn look(path: PathBuf) -> io::Result<RunDirectory> {
 /// Reads what a file on the holding disk says of itself; nothing for a later chunk of a dump. The inner error says why it is no
 /// dump that this engine takes.
 fn dump(path: &Path) -> io::Result<Result<Option<Held>, &'static str>> {
-    let file = File::open(path)?;
+    // A pipe makes its reader wait for ever, and a symlink leads to whatever somebody else's dump may be.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Ok(Ok(None));
@@ -105,7 +107,7 @@ fn dump(path: &Path) -> io::Result<Result<Option<Held>, &'static str>> {
         return Ok(Err("is a dump that is not whole"));
     }
     let Some(server) = header.server else { return Ok(Err("was never completed")) };
-    if metadata.len() != HEADER_BYTES as u64 + server.bytes {
+    if metadata.len().checked_sub(HEADER_BYTES as u64) != Some(server.bytes) {
         return Ok(Err("is not as long as its header says"));
     }
     Ok(Ok(Some(Held { path: path.to_owned(), header, length: metadata.len() })))

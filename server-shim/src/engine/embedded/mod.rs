@@ -27,6 +27,7 @@ mod holding;
 mod latest;
 mod locks;
 mod logs;
+pub mod machine;
 pub mod make;
 pub mod mend;
 pub mod plan;

@@ -142,7 +142,7 @@ fn incremental<'a>(known: &Known<'a>, rules: &Rules, stamp: &str, now: i64) -> R
     let full = bases.last().unwrap_or(&base.datestamp);
     let Some(made) = (known.moment)(full) else { return Err(format!("{full} is no time at which a full dump was made")) };
     // A full dump of a time zone further east may seem to be of the future; its history knew better.
-    let days = (now - made).max(0) / DAY;
+    let days = now.saturating_sub(made).max(0) / DAY;
     if days >= i64::from(rules.dumpcycle) {
         let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
         return Err(format!("its last full dump is {days} old, and dumpcycle is {}", rules.dumpcycle));
@@ -158,7 +158,7 @@ fn incremental<'a>(known: &Known<'a>, rules: &Rules, stamp: &str, now: i64) -> R
 /// Says whether this is that dump of the history. Its datestamp is local time, and the local time of then may have been another.
 fn is(remembered: &History, dump: &Restorable, known: &Known<'_>) -> bool {
     let moment = (known.moment)(&dump.datestamp);
-    remembered.level == dump.level && moment.is_some_and(|moment| (moment - remembered.date).abs() <= super::stamp::ROUND_THE_WORLD)
+    remembered.level == dump.level && moment.is_some_and(|moment| super::stamp::is_about(moment, remembered.date))
 }
 
 fn stay_or_bump(info: &Info, rules: &Rules, level: u8, now: i64) -> (u8, String) {
@@ -178,7 +178,7 @@ fn stay_or_bump(info: &Info, rules: &Rules, level: u8, now: i64) -> (u8, String)
     #[expect(clippy::cast_precision_loss, reason = "compared with a threshold")]
     let is_large = kb as f64 >= threshold;
     // Backups of a day are not made at the same second of it.
-    let is_old = now - first.date + DAY / 4 >= rules.bumpdays * DAY;
+    let is_old = now.saturating_sub(first.date).saturating_add(DAY / 4) >= rules.bumpdays.saturating_mul(DAY);
     match (is_large, is_old) {
         (true, true) => (level + 1, format!("level {level} has grown to {kb} KiB, so the next one is worth it")),
         (true, false) => (level, format!("it stays at level {level}, which is younger than bumpdays")),

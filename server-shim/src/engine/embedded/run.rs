@@ -6,6 +6,7 @@
 //! end ─── the lock again: volumes, log, history; the catalog is read anew, and receipts say what it has
 //! ```
 
+mod ballast;
 mod begin;
 mod dumping;
 mod room;

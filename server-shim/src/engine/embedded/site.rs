@@ -110,7 +110,9 @@ fn whose(path: &Path) -> String {
             let owner = account(metadata.uid());
             format!("{} belongs to {owner}: run this as {owner}", path.display())
         }
-        Some((path, metadata)) => format!("{} has the mode {:o}: give its owner all that is denied", path.display(), metadata.mode() & 0o7777),
+        Some((path, metadata)) => {
+            format!("{} has the mode {:o}: give its owner all that is denied", path.display(), metadata.mode() & 0o7777)
+        }
         None => "run this as the account that the directory belongs to".to_owned(),
     }
 }

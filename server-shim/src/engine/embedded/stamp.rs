@@ -9,6 +9,11 @@ use chrono::{DateTime, Local, MappedLocalTime, NaiveDateTime, TimeDelta, TimeZon
 /// So far local time may go back, in seconds: from the easternmost zone to the westernmost, and an hour of summer time.
 pub const ROUND_THE_WORLD: i64 = 27 * 3600;
 
+/// Says whether two moments may be one, told by the local time of different places.
+pub fn is_about(one: i64, other: i64) -> bool {
+    one.abs_diff(other) <= ROUND_THE_WORLD.unsigned_abs()
+}
+
 /// Returns the datestamp of a moment, in seconds since 1970.
 pub fn of(seconds: i64) -> String {
     let time = DateTime::from_timestamp(seconds, 0).unwrap_or_default();

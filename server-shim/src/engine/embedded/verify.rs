@@ -187,6 +187,9 @@ fn file(
     moved: &dyn Fn(u64),
 ) -> io::Result<Result<Header, &'static str>> {
     let mut file = File::open(path)?;
+    // From the disk, and not from what the system still remembers of it; what is not written yet has to be, before it is forgotten.
+    file.sync_data()?;
+    let _read_anyway = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
     let mut block = Vec::with_capacity(HEADER_BYTES);
     (&mut file).take(HEADER_BYTES as u64).read_to_end(&mut block)?;
     let header = match Header::parse(&block) {

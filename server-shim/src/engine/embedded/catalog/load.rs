@@ -163,7 +163,7 @@ struct Shelf {
 
 impl Shelf {
     fn look(&mut self, volume: &mut Shelved, files: &[VolumeFile], logged: &Contents, tapelist: &Tapelist, notes: &mut Vec<String>) {
-        volume.bytes = files.iter().map(|file| file.bytes).sum();
+        volume.bytes = files.iter().fold(0, |all, file| all.saturating_add(file.bytes));
         volume.files = files.iter().filter(|file| file.number > 0).count();
         let label = match (&volume.label, &volume.odd) {
             (_, Some(odd)) => {
@@ -235,7 +235,7 @@ impl Shelf {
         self.row(label, &key, file, part.part, part.whole);
         let dump = self.dumps.entry(key.clone()).or_default();
         dump.files.push(file.path.clone());
-        dump.bytes += piece.bytes.unwrap_or(file.bytes.saturating_sub(HEADER_BYTES as u64));
+        dump.bytes = dump.bytes.saturating_add(piece.bytes.unwrap_or(file.bytes.saturating_sub(HEADER_BYTES as u64)));
         volume.dumps.push(key);
     }
 
@@ -354,7 +354,7 @@ fn is_there(piece: &Piece, file: &VolumeFile) -> bool {
 fn is_whole(header: &Header, file: &VolumeFile) -> Result<(), &'static str> {
     let Kind::Part { number: 1, .. } = header.kind else { return Err("no log has it, and it is only a part of a dump") };
     let Some(server) = header.server.filter(|_| !header.partial) else { return Err("no log has it, and it was never completed") };
-    if file.bytes != HEADER_BYTES as u64 + server.bytes {
+    if file.bytes.checked_sub(HEADER_BYTES as u64) != Some(server.bytes) {
         return Err("it is not as long as its header says");
     }
     Ok(())

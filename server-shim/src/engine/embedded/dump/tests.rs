@@ -261,7 +261,11 @@ fn a_full_disk_is_said_in_words() {
     let dle = header::at_level(Wish { disk: &disk, how: disk.how(&config).expect("defined") }.dle().expect("served"), 0);
     let full = || fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
     for (case, files, words) in [
-        ("the dump", draft::Files { dump: full(), index: None, spoilt: draft::Spoilt::default() }, "cannot write the dump to the holding disk: No space left on device"),
+        (
+            "the dump",
+            draft::Files { dump: full(), index: None, spoilt: draft::Spoilt::default() },
+            "cannot write the dump to the holding disk: No space left on device",
+        ),
         (
             "the index",
             draft::Files { dump: tempfile::tempfile().expect("a file"), index: Some(full()), spoilt: draft::Spoilt::default() },

@@ -1,7 +1,7 @@
 //! Whether there is room for what is to be dumped.
 
-use super::Job;
 use super::dumping::Dumper;
+use super::{Job, ballast};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::{self, Catalog};
 use crate::engine::embedded::forget::forget;
@@ -16,7 +16,7 @@ const LEAST: u64 = 1024 * 1024;
 
 /// A header, and what a dump may be larger than the one before it: a sixteenth.
 fn wanted(estimate: Option<Estimate>) -> u64 {
-    estimate.map_or(LEAST, |estimate| (estimate.stored + estimate.stored / 16).max(LEAST)) + 32 * 1024
+    estimate.map_or(LEAST, |estimate| estimate.stored.saturating_add(estimate.stored / 16).max(LEAST)).saturating_add(32 * 1024)
 }
 
 /// Erases what may be erased when room is short, and fails the disks for which there is none then. A dump of which nothing is known
@@ -38,9 +38,16 @@ pub fn look(
         let raw = job.disk.and_then(|disk| dumper.estimate(disk, plan.level));
         plan.estimate = raw.map(|raw| Estimate { raw, stored: raw / 4 });
     }
-    let all: u64 = jobs.iter().filter(|job| job.is_open()).filter_map(|job| job.plan.as_ref()).map(|plan| wanted(plan.estimate)).sum();
+    let all: u64 = jobs
+        .iter()
+        .filter(|job| job.is_open())
+        .filter_map(|job| job.plan.as_ref())
+        .map(|plan| wanted(plan.estimate))
+        .fold(0, u64::saturating_add);
     let mut fresh = None;
     if room < all {
+        // Where there is none at all nothing could be erased.
+        let _is_tried_anyway = ballast::drop(site);
         room = taper::make_room(site, catalog, all, now, watch, lock)?;
         let after = catalog::load(site)?;
         forget(site, catalog, &after, now)?;
@@ -54,8 +61,11 @@ pub fn look(
         } else if choose(&shelves.states(), &shelves.rules, wanted) == Choice::Nowhere {
             job.fail(no_volume(site, shelves.places.len()));
         } else {
-            room -= wanted;
+            room = room.saturating_sub(wanted);
         }
+    }
+    if room > 4 * ballast::BYTES as u64 {
+        let _the_next_run_tries_again = ballast::keep(site);
     }
     Ok(())
 }

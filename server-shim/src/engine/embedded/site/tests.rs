@@ -152,8 +152,20 @@ fn a_vault_whose_paths_lead_out_of_it_is_not_opened() {
 fn a_vault_whose_directories_are_others_is_not_written_to() {
     use std::os::unix::fs::symlink;
     for name in [
-        "log", "index", "index/laptop1", "index/laptop1/_home", "curinfo", "curinfo/laptop1", "holding", "holding/20261122003709", "vtapes",
-        "vtapes/slot1", "vtapes/slot2", ".asyncamanda/queue", ".asyncamanda/disks", ".asyncamanda/latest",
+        "log",
+        "index",
+        "index/laptop1",
+        "index/laptop1/_home",
+        "curinfo",
+        "curinfo/laptop1",
+        "holding",
+        "holding/20261122003709",
+        "vtapes",
+        "vtapes/slot1",
+        "vtapes/slot2",
+        ".asyncamanda/queue",
+        ".asyncamanda/disks",
+        ".asyncamanda/latest",
     ] {
         let (keep, site) = vault();
         let path = site.directory().join(name);
