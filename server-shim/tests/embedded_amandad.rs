@@ -118,6 +118,9 @@ impl World {
     fn dump(&self, dumptype: &str, level: u8, stamp: &str) -> Result<Made, DumpError> {
         let (amandad, connection) = Amandad::start();
         let moved = AtomicU64::new(0);
+        for directory in ["holding", "index"] {
+            fs::create_dir_all(self.path(directory)).expect("made");
+        }
         let place = Place { holding: &self.path("holding").join(stamp), indexdir: &self.path("index") };
         let made = dump(connection, &self.ask(&host(), dumptype, level, stamp), &place, &|bytes| moved.store(bytes, Ordering::Relaxed));
         amandad.ended();

@@ -170,6 +170,9 @@ impl World {
     /// Makes a dump; the client has ended when this returns.
     fn dump_of(&self, dumptype: &str, level: u8, stamp: &str, left: u64) -> Result<Made, DumpError> {
         let (connection, served) = self.connect(left);
+        for directory in ["holding", "index"] {
+            fs::create_dir_all(self.path(directory)).expect("made");
+        }
         let place = Place { holding: &self.path("holding").join(stamp), indexdir: &self.path("index") };
         let made = dump(connection, &self.ask(dumptype, level, stamp), &place, &|_| {});
         let ended = served.join().expect("no panic");

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::durable;
+
 /// How sure a file has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sure {
@@ -17,6 +19,22 @@ pub enum Sure {
 /// Makes a directory and those above it, for its owner alone.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes a directory below one that is there, for its owner alone, durably. Where a drive has been pulled out nothing is made.
+pub fn make_below(base: &Path, path: &Path) -> io::Result<()> {
+    let below = path.strip_prefix(base).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut above = base.to_path_buf();
+    for part in below {
+        let directory = above.join(part);
+        match fs::DirBuilder::new().mode(0o700).create(&directory) {
+            Ok(()) => durable::sync_directory(&above)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        above = directory;
+    }
+    Ok(())
 }
 
 /// The name that a file has while it is written; Amanda reads no such file.

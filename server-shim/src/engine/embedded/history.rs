@@ -32,7 +32,7 @@ pub fn load(site: &Site, dle: &Dle) -> io::Result<Info> {
 pub fn store(site: &Site, dle: &Dle, info: &Info) -> io::Result<()> {
     let path = path(site, dle);
     if let Some(directory) = path.parent().filter(|directory| !directory.is_dir()) {
-        files::make_directory(directory)?;
+        files::make_below(&site.config().infofile(), directory)?;
     }
     files::replace(&path, &info.print(), Sure::Cheap)
 }

@@ -22,7 +22,7 @@ fn path(site: &Site, dle: &Dle) -> PathBuf {
 pub fn keep(site: &Site, dle: &Dle, receipt: &Receipt) -> io::Result<()> {
     let path = path(site, dle);
     if let Some(directory) = path.parent().filter(|directory| !directory.is_dir()) {
-        files::make_directory(directory)?;
+        files::make_below(&site.own(), directory)?;
     }
     files::replace(&path, &serde_json::to_vec(receipt).map_err(io::Error::other)?, Sure::Cheap)
 }

@@ -6,10 +6,10 @@
 //! - One for a run's directory on the holding disk, the file `pid` in it: while it is held, what is unfinished there is being made.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use amanda::dle::Dle;
@@ -19,6 +19,7 @@ use amanda::tapelist::LOCK_SUFFIX;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
+use super::files;
 use super::site::Site;
 use crate::lock::{self, Guard};
 use crate::processes;
@@ -68,7 +69,7 @@ pub fn tapelist(site: &Site) -> io::Result<Held> {
 /// Takes the lock of a disk; `None` while another run dumps it.
 pub fn disk(site: &Site, dle: &Dle) -> io::Result<Option<Guard>> {
     let directory = site.own().join("disks");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+    files::make_below(&site.own(), &directory)?;
     // Two disks that Amanda takes for the same file share a lock, too.
     let path = directory.join(short_name(dle, ".lock"));
     lock::try_take(&path, "", 0)

@@ -51,7 +51,7 @@ pub fn claim(site: &Site, host: &HostName, machine: &str) -> Result<(), Trouble>
         return Ok(());
     }
     let path = path(site, host);
-    let written = files::make_directory(&site.own().join("hosts"))
+    let written = files::make_below(&site.own(), &site.own().join("hosts"))
         .and_then(|()| files::replace(&path, format!("{machine}\n").as_bytes(), Sure::Durable))
         .and_then(|()| files::sync_parent(&site.own().join("hosts")));
     written.map_err(|error| failed("cannot write", &path, &error))

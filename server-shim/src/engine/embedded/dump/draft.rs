@@ -4,9 +4,9 @@
 //! names, then the dump loses its `.tmp`. Whoever is cut off before that finds a `.tmp` that nobody lists, and perhaps an index
 //! of a dump that there is not, which Amanda's amtrmidx takes away.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,6 +18,7 @@ use nix::errno::Errno;
 
 use super::Place;
 use crate::durable;
+use crate::engine::embedded::files::make_below;
 
 /// So much is written out at once while the dump goes on. A dump of 1 GB that took 3.2 s, 1.7 of them after its last byte, takes 2.2 s
 /// with this, and almost none of them is left for its end.
@@ -99,8 +100,8 @@ impl Draft {
             return Err(failed("make", &name, io::ErrorKind::AlreadyExists.into()));
         }
         let directory = place.indexdir.join(index::directory(&header.dle));
-        for directory in [place.holding, &directory] {
-            make_directory(directory).map_err(|error| failed("make", directory, error))?;
+        for (base, directory) in [(place.holding.parent().unwrap_or(place.holding), place.holding), (place.indexdir, &*directory)] {
+            make_below(base, directory).map_err(|error| failed("make", directory, error))?;
         }
         let beside = directory.join(index::header_name(&header.datestamp, header.level));
         let (dump, path) = create(&name)?;
@@ -198,20 +199,6 @@ fn sync_directory_of(name: &Path) -> Result<(), StoreError> {
     durable::sync_directory(directory).map_err(|error| failed("write", directory, error))
 }
 
-/// Makes a directory and those above it, closed to others and durable.
-fn make_directory(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let above = path.parent().unwrap_or(Path::new("/"));
-    make_directory(above)?;
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }?;
-    durable::sync_directory(above)
-}
-
 #[cfg(test)]
 mod tests {
     use amanda::dle::Dle;
@@ -221,7 +208,7 @@ mod tests {
     #[test]
     fn a_part_that_could_not_be_written_out_is_not_forgotten_at_the_end() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let place = Place { holding: directory.path(), indexdir: &directory.path().join("index") };
+        let place = Place { holding: directory.path(), indexdir: directory.path() };
         let header = Header::new(Dle::new("laptop1", "/home"), "20261122003709", 0);
         let mut draft = Draft::begin(&place, &header, true).expect("begun");
         let files = draft.files().expect("open");

@@ -23,6 +23,9 @@ fn dumped(script: &Script, settings: &str) -> (tempfile::TempDir, Result<Made, D
     let how = disk.how(&config).expect("defined");
     let ask = Ask { host: &host, config: &name, disk: &disk, how, level: 0, stamp: STAMP, patience: Patience::default() };
     let (holding, indexdir) = (directory.path().join("holding").join(STAMP), directory.path().join("index"));
+    for directory in [directory.path().join("holding"), indexdir.clone()] {
+        std::fs::create_dir(directory).expect("made");
+    }
     let (connection, kept) = script.connection();
     let moved = AtomicU64::new(0);
     let made = dump(connection, &ask, &Place { holding: &holding, indexdir: &indexdir }, &|bytes| moved.store(bytes, Ordering::Relaxed));

@@ -43,7 +43,7 @@ pub fn begin(site: &Site, jobs: &mut [Job<'_>], watch: &dyn Watch, started: i64,
     noted.map_err(|error| failed("cannot write in", &site.own(), &error))?;
     let holding = site.holding();
     let directory = holding.join(&stamp);
-    let made = files::make_directory(&directory).and_then(|()| locks::own_run(&directory));
+    let made = files::make_below(&holding, &directory).and_then(|()| locks::own_run(&directory));
     let own = made.map_err(|error| failed("cannot make", &directory, &error))?;
     files::sync_parent(&directory).map_err(|error| failed("cannot make", &directory, &error))?;
     for job in jobs.iter() {
