@@ -582,6 +582,7 @@ fn a_full_file_system_is_told_as_such_and_room_helps() {
     fs::create_dir(vaults.path("mnt")).expect("made");
     let mount = |words: &[&str]| Command::new(words[0]).args(&words[1..]).arg(vaults.path("mnt")).status().is_ok_and(|it| it.success());
     if !mount(&["mount", "-t", "tmpfs", "-o", "size=8m", "none"]) {
+        assert!(std::env::var_os("CI").is_none(), "no file system can be mounted");
         return;
     }
     let first = vaults.ran(&["now", &vaults.name("docs"), "--to", &vaults.name("mnt/vault")]);

@@ -113,6 +113,7 @@ fn is_there() -> bool {
     let missing = NEEDED.iter().find(|program| !Path::new(program).exists());
     let there = missing.is_none() && geteuid().is_root() && User::from_name("backup").ok().flatten().is_some();
     if !there {
+        assert!(std::env::var_os("CI").is_none(), "CI has Debian's Amanda");
         eprintln!("not judged: it takes root, the account backup, and {NEEDED:?}");
     }
     there

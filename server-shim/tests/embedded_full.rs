@@ -28,7 +28,10 @@ impl Drop for Small {
 
 #[test]
 fn what_is_not_needed_is_erased_where_nothing_can_be_written_any_more() {
-    let Some(small) = Small::mounted() else { return };
+    let Some(small) = Small::mounted() else {
+        assert!(std::env::var_os("CI").is_none(), "no file system can be mounted");
+        return;
+    };
     let plan = Plan { dumpcycle: 1, retention_days: 2, volume_kb: Some(1024), ..Plan::default() };
     let mut site = make(&small.0.path().join("vault"), &plan).expect("made");
     site.add_disk(&dle("/home"), None).expect("added");

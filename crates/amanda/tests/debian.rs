@@ -57,6 +57,7 @@ fn world(case: &str) -> Option<World> {
         (fields.first() == Some(&"backup")).then(|| Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?)))?
     });
     let (None, Some(owner), true) = (missing, ids, rustix::process::geteuid().is_root()) else {
+        assert!(std::env::var_os("CI").is_none(), "CI has Debian's Amanda");
         eprintln!("not judged: it takes root, the account backup, and {NEEDED:?}");
         return None;
     };
