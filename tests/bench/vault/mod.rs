@@ -54,10 +54,10 @@ fn measure(table: &mut Table, size: Size, what: &str, memory: u64) -> Measured {
     tree::plant(&tree, size, SEED)?;
     let own = std::env::current_exe()?;
     let ours = own.parent().map(|dir| dir.join("asyncamanda")).filter(|path| path.exists()).ok_or("asyncamanda is not built")?;
+    // The sshd that is there all the time is nobody else's. It ends before its group does.
+    let meters = [Meter::new("local")?, Meter::new("sshd")?];
     let server = server(&tree)?;
     let laptop = server.laptop(0);
-    // The sshd that is there all the time is nobody else's.
-    let meters = [Meter::new("local")?, Meter::new("sshd")?];
     let mut all = contenders::contenders(dir.path(), &tree, &ours);
     all.push(contenders::amdump(&world, dir.path()));
     meters[1].take(server.door.pid().ok_or("no sshd")?)?;
