@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`names`] (the closed grammars), [`receipt`] (the only proof of a backup), [`message`]
 //! (what is said), [`frame`] (how it is packed), [`flow`] (how fast a stream may go), [`request`] (the one line that ssh carries), [`exit`] (how both
-//! programs end).
+//! programs end). [`restore`] is the conversation about dumps, on a stream of its own.
 
 pub mod exit;
 pub mod flow;
@@ -14,6 +14,7 @@ pub mod message;
 pub mod names;
 pub mod receipt;
 pub mod request;
+pub mod restore;
 
 pub use exit::Exit;
 pub use flow::{Flow, FlowError};

@@ -70,6 +70,9 @@ pub enum FromAgent {
     },
     /// Would it work? Amanda's own amcheck asks this laptop. Answered by [`FromShim::Checked`], then [`FromShim::End`].
     Check,
+    /// Let me look at the dumps of my host. The server opens one stream, on which both speak as in [`crate::restore`]; when it has been closed,
+    /// [`FromShim::End`] follows.
+    Restore,
     /// This much of a stream has been taken in: as much again may be sent.
     Window {
         /// The stream.

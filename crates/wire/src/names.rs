@@ -179,22 +179,29 @@ impl fmt::Debug for DiskName {
 
 impl Serialize for DiskName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.to_str() {
-            Some(text) => serializer.serialize_str(text),
-            None => Bytes { hex: self.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect() }.serialize(serializer),
-        }
+        text_or_hex(self.as_bytes(), serializer)
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Bytes {
-    hex: String,
+/// Writes bytes as text where they are UTF-8, otherwise as `{"hex": …}`.
+pub(crate) fn text_or_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => serializer.serialize_str(text),
+        Err(_) => Bytes { hex: bytes.iter().map(|byte| format!("{byte:02x}")).collect() }.serialize(serializer),
+    }
 }
 
+/// Bytes that are not text.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bytes {
+    pub(crate) hex: String,
+}
+
+/// What [`text_or_hex`] wrote.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum TextOrBytes {
+pub(crate) enum TextOrBytes {
     Text(String),
     Bytes(Bytes),
 }
@@ -211,7 +218,8 @@ impl<'de> Deserialize<'de> for DiskName {
     }
 }
 
-fn from_hex(hex: &str) -> Option<Vec<u8>> {
+/// Reads hexadecimal digits.
+pub(crate) fn from_hex(hex: &str) -> Option<Vec<u8>> {
     // from_str_radix takes a sign, hex digits have none.
     if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) || !hex.len().is_multiple_of(2) {
         return None;

@@ -121,6 +121,7 @@ impl Session<'_> {
                 FromAgent::Measure { last: true, .. } => self.peer.say(&FromShim::Measured)?,
                 FromAgent::Measure { .. } => {}
                 FromAgent::Check => self.answer_check()?,
+                FromAgent::Restore => return Err(protocol("it asks for what this release does not give").into()),
                 FromAgent::Window { .. } | FromAgent::Close { .. } => {
                     return Err(protocol("it speaks of streams and serves none").into());
                 }
