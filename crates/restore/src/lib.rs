@@ -11,3 +11,4 @@
 //! compressed is uncompressed here.
 
 pub mod member;
+pub mod place;
