@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wire::restore::{DumpId, PathBytes, What};
+use wire::restore::{DumpId, MAX_PATHS, PathBytes, What};
 
 use super::expect::Expect;
 use super::meter::{Count, Halting, Meter};
@@ -12,10 +12,11 @@ use super::planning::name;
 use super::{Failure, Outcome, Watch};
 use crate::archive::{Archive, Content, Item};
 use crate::depot::{Depot, DepotError, Fetch};
-use crate::dumpdir::Dumpdir;
+use crate::dumpdir::{Code, Dumpdir};
 use crate::member::{Kind, Member, Pieces};
 use crate::place::{Put, PutError, Target};
-use crate::resolve::path::below;
+use crate::resolve::nameset::NameSet;
+use crate::resolve::path::{below, cover};
 use crate::resolve::plan::{Goes, Part, Plan};
 use crate::unpack::{Stored, unpack};
 
@@ -41,6 +42,12 @@ struct Seen {
     is_damaged: bool,
 }
 
+/// Level 0 names what it was told to leave out, or could not read, as if it were in a dump below: it is not missed. Returns how many there are.
+fn meet_left_out(names: &mut NameSet, dumpdir: &Dumpdir<'_>) -> u64 {
+    let left_out = dumpdir.entries().filter(|entry| entry.code == Code::Unchanged);
+    left_out.map(|entry| u64::from(names.is_missing(entry.name) && names.meet(entry.name))).sum()
+}
+
 impl Reading<'_> {
     /// Reads it.
     ///
@@ -56,6 +63,7 @@ impl Reading<'_> {
             }
             Err(error) => self.refused(error, &mut seen)?,
         }
+        self.leave_out(depot, &seen)?;
         self.miss(&seen);
         let others = std::mem::take(&mut seen.others);
         for some in others.groups() {
@@ -167,9 +175,7 @@ impl Reading<'_> {
         if is_wanted {
             self.outcome.left_out += seen.expect.add(path, dumpdir);
         } else if let Some(dir) = self.part.dirs.get_mut(path) {
-            for entry in dumpdir.entries().filter(|entry| entry.code == crate::dumpdir::Code::Unchanged) {
-                self.outcome.left_out += u64::from(dir.names.meet(entry.name));
-            }
+            self.outcome.left_out += meet_left_out(&mut dir.names, dumpdir);
         }
     }
 
@@ -289,6 +295,28 @@ impl Reading<'_> {
             Ok(()) => Ok(()),
             Err(Ok(error)) => self.refused(error, seen),
             Err(Err(error)) => Err(Failure::Cut(error)),
+        }
+    }
+
+    /// Finds out which of the names that did not come no dump has: their directories did not come, since only names were asked for.
+    fn leave_out<R: Read, W: Write>(&mut self, depot: &mut Depot<R, W>, seen: &Seen) -> Result<(), Failure> {
+        let missing = self.part.dirs.iter().filter(|(_, dir)| dir.names.missing().next().is_some());
+        let dirs: Vec<PathBytes> = missing.map(|(path, _)| path.clone()).collect();
+        if dirs.is_empty() || seen.is_damaged || !self.part.names_are_whole {
+            return Ok(());
+        }
+        let is_deep = dirs.len() > MAX_PATHS;
+        let of = if is_deep { cover(dirs, MAX_PATHS) } else { dirs };
+        let mut left_out = 0;
+        let asked = depot.directories(self.dump, &of, is_deep, |path, body| {
+            if let (Some(dir), Ok(dumpdir)) = (self.part.dirs.get_mut(&path), Dumpdir::parse(body)) {
+                left_out += meet_left_out(&mut dir.names, &dumpdir);
+            }
+        });
+        self.outcome.left_out += left_out;
+        match asked {
+            Err(error) if !error.is_no() => Err(error.into()),
+            _ => Ok(()),
         }
     }
 
