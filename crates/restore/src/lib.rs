@@ -13,4 +13,5 @@
 pub mod archive;
 pub mod dumpdir;
 pub mod member;
+pub mod place;
 pub mod unpack;
