@@ -48,7 +48,7 @@ impl Dir {
     pub(super) fn there(fd: OwnedFd) -> Result<Self, Errno> {
         let stat = rustix::fs::statx(&fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?;
         let mount = Mount(stat.stx_dev_major, stat.stx_dev_minor, stat.stx_mnt_id);
-        let passes_acl_on = match rustix::fs::getxattr(by_number(&fd), ACL_DEFAULT, &mut [0_u8; 0][..]) {
+        let passes_acl_on = match rustix::fs::getxattr_query(by_number(&fd), ACL_DEFAULT) {
             Ok(length) => length > 0,
             // Without a /proc nobody knows.
             Err(errno) => errno == Errno::NOENT,

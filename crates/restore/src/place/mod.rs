@@ -328,3 +328,6 @@ fn is_same(place: &Place<'_>, stat: &Stat, member: &Member) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
