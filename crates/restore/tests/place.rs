@@ -277,6 +277,30 @@ fn deeper_than_a_path_can_be() {
 }
 
 #[test]
+fn what_a_killed_restore_left_shut_is_opened_by_the_next() {
+    let world = World::new();
+    let open = Member { mode: 0o751, ..directory() };
+    let mut killed = world.open(rules());
+    made(&mut killed, "way/a", &open, b"");
+    made(&mut killed, "way/a/b/one", &file(b"1"), b"1");
+    drop(killed);
+    fs::create_dir(world.path("mine")).expect("made");
+    fs::set_permissions(world.path("mine"), fs::Permissions::from_mode(0o700)).expect("mode");
+    let mut target = world.open(rules());
+    made(&mut target, "way/a", &open, b"");
+    assert_eq!(put(&mut target, "mine", &open, b"").expect("used"), Put::Kept { is_same: true });
+    assert!(matches!(put(&mut target, "way/a/b/one", &file(b"1"), b"1"), Ok(Put::Kept { is_same: true })));
+    made(&mut target, "way/a/b/two", &file(b"2"), b"2");
+    finish(target);
+    for (name, mode) in [("mine", 0o700), ("way", 0o755), ("way/a", 0o751), ("way/a/b", 0o751)] {
+        let meta = fs::metadata(world.path(name)).expect("there");
+        assert!(meta.mode() & 0o7777 == mode || name == "way", "{name}: {:o}", meta.mode());
+        assert_eq!(attribute(&world.path(name), "user.asyncamanda.unfinished"), None, "{name}");
+    }
+    assert_eq!(fs::metadata(world.path("way/a")).expect("there").mtime(), 1_000_000_000);
+}
+
+#[test]
 fn more_directories_than_can_be_open() {
     let world = World::new();
     let mut target = world.open(rules());
