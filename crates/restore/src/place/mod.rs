@@ -156,6 +156,11 @@ impl Target {
         })
     }
 
+    /// Returns how members are put.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Puts a member at a path below the directory; the member's own name does not count. Directories on the way are made.
     /// Content is read only when the member is a file that is not kept. An empty path is the directory itself.
     ///
