@@ -11,6 +11,9 @@
 //! compressed is uncompressed here.
 
 pub mod archive;
+pub mod depot;
 pub mod dumpdir;
 pub mod member;
+pub mod place;
+pub mod resolve;
 pub mod unpack;
