@@ -13,8 +13,10 @@ mod check_vault;
 pub mod first_full;
 pub mod first_vault;
 pub mod job;
+pub mod locate;
 pub mod look;
 pub mod place;
+pub mod recover;
 pub mod served;
 pub mod vault_disks;
 pub mod visit;
@@ -49,6 +51,7 @@ pub fn dispatch(cli: &Cli, voice: &Voice) -> Result<u8, Problem> {
         Command::Why => look::why(&job(&[], May::Look)?, voice)?,
         Command::Check => check::check(&job(&[], May::Look)?, voice)?,
         Command::ShowConfig => look::show_config(&config, voice),
+        Command::Ls { .. } | Command::Restore { .. } | Command::Recover { .. } => todo!(),
     };
     Ok(exit.code())
 }
