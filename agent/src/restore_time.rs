@@ -3,6 +3,10 @@
 //! A day alone means its end, as amrecover's `setdate` takes it; so does a minute, since that is all that a table shows of a dump. Local
 //! time of whoever asks; a datestamp is looked for as it stands first, since it is the server's local time.
 
+use restore::resolve::{NoState, State};
+use wire::restore::Dump;
+use wire::{DiskName, HostName};
+
 use chrono::{DateTime, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 
 /// A time to go back to.
@@ -100,6 +104,24 @@ pub fn parse<Z: TimeZone>(text: &str, now: &DateTime<Z>) -> Result<At, TimeError
 pub fn parse_local(text: &str, now: i64) -> Result<At, TimeError> {
     let now = chrono::Local.timestamp_opt(now, 0).earliest().unwrap_or_else(chrono::Local::now);
     parse(text, &now)
+}
+
+/// Returns a disk as it was at a time, as it is by its newest dump when none is given. A dump whose datestamp was written is meant, whatever the
+/// zone of whoever asks.
+///
+/// # Errors
+/// When there is no such state.
+pub fn state_at(dumps: &[Dump], host: &HostName, disk: &DiskName, at: Option<&At>, now: i64) -> Result<State, NoState> {
+    let named = at.and_then(|at| at.datestamp.as_ref());
+    let meant = named.and_then(|stamp| dumps.iter().find(|dump| dump.id.disk == *disk && dump.id.datestamp == *stamp));
+    let second = match (meant, at) {
+        (Some(dump), _) => dump.time,
+        (None, Some(at)) => at.second,
+        // A clock that was ahead made dumps of the future: they are not what there is now while there are others.
+        (None, None) if dumps.iter().any(|dump| dump.id.disk == *disk && dump.time <= now) => now,
+        (None, None) => i64::MAX,
+    };
+    restore::resolve::state_at(dumps, host, disk, second)
 }
 
 /// A span before now. Days, weeks, months and years are the calendar's, so that "1 month ago" has this day's number and hour.

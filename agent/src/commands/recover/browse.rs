@@ -5,8 +5,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use restore::resolve::State;
 use wire::DiskName;
-use wire::restore::{Dump, DumpId, PathBytes};
+use wire::restore::{DumpId, PathBytes};
 
 use super::archive::{Archive, Entry, Unanswered};
 use super::patterns::{Pattern, PatternError, has_wildcard};
@@ -22,8 +23,8 @@ pub struct View {
     pub disk: DiskName,
     /// Where it is mounted, or said to be.
     pub mount: PathBuf,
-    /// Whose state is shown; none when there is no dump at that time.
-    pub dump: Option<Dump>,
+    /// As it was; none when there is no dump at that time.
+    pub state: Option<State>,
     /// The directory.
     pub cwd: PathBytes,
 }
@@ -66,10 +67,10 @@ pub struct Listings(BTreeMap<(DumpId, PathBytes), Vec<Entry>>);
 
 impl Listings {
     /// Returns what was in a directory, sorted by name.
-    pub fn of(&mut self, archive: &mut dyn Archive, dump: &Dump, directory: &PathBytes) -> Result<&[Entry], Unanswered> {
-        let key = (dump.id.clone(), directory.clone());
+    pub fn of(&mut self, archive: &mut dyn Archive, state: &State, directory: &PathBytes) -> Result<&[Entry], Unanswered> {
+        let key = (state.last().clone(), directory.clone());
         if !self.0.contains_key(&key) {
-            let mut entries = archive.entries(dump, directory)?;
+            let mut entries = archive.entries(state, directory)?;
             entries.sort_by(|one, other| one.name.cmp(&other.name));
             if self.0.len() >= KEPT {
                 self.0.clear();
@@ -127,7 +128,7 @@ impl View {
 
     /// Finds the one directory that is meant, from here or by its whole name.
     pub fn directory(&self, archive: &mut dyn Archive, listings: &mut Listings, typed: &[u8], by: By) -> Result<PathBytes, NameError> {
-        let dump = self.dump.as_ref().ok_or(NameError::NoDump)?;
+        let state = self.state.as_ref().ok_or(NameError::NoDump)?;
         let outside = || NameError::Outside(self.mount.clone());
         let (mut here, rest) = match typed.first() {
             Some(b'/') => {
@@ -152,7 +153,7 @@ impl View {
                 By::Wildcards => Some(Pattern::wildcards(part)?),
                 By::Expression => Some(Pattern::expression(part)?),
             };
-            let entries = listings.of(archive, dump, &here)?;
+            let entries = listings.of(archive, state, &here)?;
             // What is called just so is meant, whatever else the pattern may mean.
             let exactly = |entry: &&Entry| entry.name == part;
             let fits = |entry: &&Entry| pattern.as_ref().map_or(entry.name == part, |pattern| pattern.matches(&entry.name));
@@ -169,12 +170,12 @@ impl View {
 
     /// Tells whether a directory was there.
     pub fn has(&self, archive: &mut dyn Archive, listings: &mut Listings, directory: &PathBytes) -> Result<bool, NameError> {
-        let dump = self.dump.as_ref().ok_or(NameError::NoDump)?;
+        let state = self.state.as_ref().ok_or(NameError::NoDump)?;
         if directory.as_bytes().is_empty() {
             return Ok(true);
         }
         let (above, name) = split(directory);
-        match listings.of(archive, dump, &above) {
+        match listings.of(archive, state, &above) {
             Ok(entries) => Ok(entries.iter().any(|entry| entry.is_directory && entry.name == name)),
             Err(Unanswered::No(_)) => Ok(false),
             Err(Unanswered::Lost) => Err(Unanswered::Lost.into()),
@@ -183,12 +184,12 @@ impl View {
 
     /// Returns the entries that are meant, each with its path. `.` is the directory itself.
     pub fn entries(&self, archive: &mut dyn Archive, listings: &mut Listings, typed: &[u8], by: By) -> Result<Vec<(PathBytes, bool)>, NameError> {
-        let dump = self.dump.as_ref().ok_or(NameError::NoDump)?;
+        let state = self.state.as_ref().ok_or(NameError::NoDump)?;
         let (directory, pattern) = match self.meant(archive, listings, typed, by)? {
             Meant::Directory(directory) => return Ok(vec![(directory, true)]),
             Meant::In(directory, pattern) => (directory, pattern),
         };
-        let entries = listings.of(archive, dump, &directory)?;
+        let entries = listings.of(archive, state, &directory)?;
         let meant = entries.iter().filter(|entry| pattern.matches(&entry.name));
         Ok(meant.map(|entry| (below(&directory, &entry.name), entry.is_directory)).collect())
     }

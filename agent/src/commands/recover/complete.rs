@@ -51,7 +51,7 @@ impl Shell<'_> {
     /// Names in a directory of the disk.
     fn there(&mut self, begun: &str, only_directories: bool) -> Vec<String> {
         let Some(view) = self.view.clone() else { return Vec::new() };
-        let Some(dump) = &view.dump else { return Vec::new() };
+        let Some(state) = &view.state else { return Vec::new() };
         let before = before(begun);
         let typed_before = words(before.as_bytes()).ok().and_then(|words| words.first().map(Word::pattern));
         let directory = match typed_before {
@@ -62,7 +62,7 @@ impl Shell<'_> {
             },
             Some(Err(_)) => return Vec::new(),
         };
-        let Ok(entries) = self.listings.of(self.archive, dump, &directory) else { return Vec::new() };
+        let Ok(entries) = self.listings.of(self.archive, state, &directory) else { return Vec::new() };
         let offered = entries.iter().filter(|entry| entry.is_directory || !only_directories);
         offered.map(|entry| format!("{before}{}{}", typed(&entry.name), if entry.is_directory { "/" } else { "" })).collect()
     }

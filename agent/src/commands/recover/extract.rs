@@ -14,7 +14,7 @@ use crate::report::show;
 /// Existing files that are named one by one before it is asked whether to replace them.
 const NAMED: usize = 10;
 
-/// Brings back what is on the list, dump by dump, and takes it off.
+/// Brings back what is on the list, date by date, and takes it off.
 ///
 /// # Errors
 /// When not all of it is there afterwards.
@@ -41,8 +41,8 @@ pub fn run(archive: &mut dyn Archive, person: &mut dyn Person, list: &mut List, 
         _ => {}
     }
     let mut missing = false;
-    while let Some((dump, paths)) = list.first() {
-        missing |= archive.extract(&dump, &paths, &into, overwrite)? == Extracted::NotAll;
+    while let Some((state, paths)) = list.first() {
+        missing |= archive.extract(&state, &paths, &into, overwrite)? == Extracted::NotAll;
         list.done();
     }
     match missing {

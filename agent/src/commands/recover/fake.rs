@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use restore::resolve::State;
 use wire::restore::{Dump, DumpId, PathBytes};
 use wire::{DiskName, HostName};
 
@@ -16,8 +17,15 @@ pub fn dump(disk: &str, level: u8, time: i64) -> Dump {
         datestamp: format!("{:014}", 20_261_120_000_000 + time),
         level,
     };
-    let chain = vec![(level, id.datestamp.clone())];
+    let own = (level, id.datestamp.clone());
+    let chain = if level == 0 { vec![own] } else { vec![(0, format!("{:014}", 20_261_120_000_000_i64)), own] };
     Dump { id, time, chain, why_not: String::new(), bytes: 0, orig_kb: 0, places: vec!["vault-001:1".to_owned()], verified: None }
+}
+
+/// Returns the state that such a dump makes by itself.
+pub fn state(disk: &str, level: u8, time: i64) -> State {
+    let dump = dump(disk, level, time);
+    State { chain: vec![dump.id], bytes: vec![0], time, passed_over: None }
 }
 
 /// Trees of files, each as it was at the time of a dump.
@@ -47,12 +55,12 @@ impl Archive for Trees {
         }
     }
 
-    fn entries(&mut self, dump: &Dump, directory: &PathBytes) -> Result<Vec<Entry>, Unanswered> {
+    fn entries(&mut self, state: &State, directory: &PathBytes) -> Result<Vec<Entry>, Unanswered> {
         if self.lost {
             return Err(Unanswered::Lost);
         }
         self.asked += 1;
-        let (_, files) = self.trees.iter().find(|(known, _)| known.id == dump.id).expect("a dump of ours");
+        let (_, files) = self.trees.iter().find(|(known, _)| known.id == *state.last()).expect("a dump of ours");
         let mut entries = BTreeMap::new();
         for file in files {
             let path = PathBytes::new(file.as_bytes());
@@ -62,14 +70,14 @@ impl Archive for Trees {
             let start = if directory.as_bytes().is_empty() { 0 } else { directory.as_bytes().len() + 1 };
             let rest = &file[start..];
             let (name, is_directory) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
-            entries.insert(name.to_owned(), Entry { name: name.into(), is_directory, dumped: Some(dump.time) });
+            entries.insert(name.to_owned(), Entry { name: name.into(), is_directory, dumped: Some(state.time) });
         }
         Ok(entries.into_values().collect())
     }
 
-    fn extract(&mut self, dump: &Dump, paths: &[PathBytes], into: &Path, overwrite: bool) -> Result<Extracted, Unanswered> {
+    fn extract(&mut self, state: &State, paths: &[PathBytes], into: &Path, overwrite: bool) -> Result<Extracted, Unanswered> {
         let paths = paths.iter().map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned()).collect();
-        self.extracted.push((dump.time, paths, into.to_path_buf(), overwrite));
+        self.extracted.push((state.time, paths, into.to_path_buf(), overwrite));
         Ok(if self.damaged { Extracted::NotAll } else { Extracted::All })
     }
 

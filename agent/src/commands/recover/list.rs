@@ -1,6 +1,7 @@
-//! What was chosen to be brought back: paths, each with the dump whose state it was chosen from.
+//! What was chosen to be brought back: paths, each with the state of the disk that it was chosen from.
 
-use wire::restore::{Dump, PathBytes};
+use restore::resolve::State;
+use wire::restore::PathBytes;
 
 use crate::report::show;
 use crate::report::when::local;
@@ -12,9 +13,9 @@ struct Item {
     is_directory: bool,
 }
 
-/// The list, by dumps in the order of their dates.
+/// The list, by states in the order of their dates.
 #[derive(Debug, Clone, Default)]
-pub struct List(Vec<(Dump, Vec<Item>)>);
+pub struct List(Vec<(State, Vec<Item>)>);
 
 /// Returns a path as amrecover shows it: from the disk's directory on, with `/` before and a directory's behind it.
 fn shown(path: &PathBytes, is_directory: bool) -> String {
@@ -29,13 +30,13 @@ impl List {
     }
 
     /// Takes a path in and returns what is said of it.
-    pub fn add(&mut self, dump: &Dump, path: &PathBytes, is_directory: bool) -> String {
+    pub fn add(&mut self, state: &State, path: &PathBytes, is_directory: bool) -> String {
         let name = shown(path, is_directory);
-        let at = match self.0.iter().position(|(known, _)| known.id == dump.id) {
+        let at = match self.0.iter().position(|(known, _)| known.last() == state.last()) {
             Some(at) => at,
             None => {
-                let at = self.0.iter().take_while(|(known, _)| known.time <= dump.time).count();
-                self.0.insert(at, (dump.clone(), Vec::new()));
+                let at = self.0.iter().take_while(|(known, _)| known.time <= state.time).count();
+                self.0.insert(at, (state.clone(), Vec::new()));
                 at
             }
         };
@@ -44,19 +45,19 @@ impl List {
             return if is_directory { format!("dir {name} already added") } else { format!("File {name} already added") };
         }
         items.push(Item { path: path.clone(), is_directory });
-        if is_directory { format!("Added dir {name} at date {}", local(dump.time)) } else { format!("Added file {name}") }
+        if is_directory { format!("Added dir {name} at date {}", local(state.time)) } else { format!("Added file {name}") }
     }
 
     /// Takes a path off and returns what is said of it, a line for each date that it was chosen from.
     pub fn delete(&mut self, path: &PathBytes) -> Vec<String> {
         let mut said = Vec::new();
-        for (dump, items) in &mut self.0 {
+        for (state, items) in &mut self.0 {
             items.retain(|item| {
                 let stays = item.path != *path;
                 if !stays {
                     let name = shown(path, item.is_directory);
                     said.push(match item.is_directory {
-                        true => format!("Deleted dir {name} at date {}", local(dump.time)),
+                        true => format!("Deleted dir {name} at date {}", local(state.time)),
                         false => format!("Deleted file {name}"),
                     });
                 }
@@ -72,9 +73,9 @@ impl List {
         self.0.iter().flat_map(|(_, items)| items.iter().map(|item| &item.path))
     }
 
-    /// Returns the first dump, and what is chosen from its state: nothing twice, and nothing that lies in a directory which is on the list.
-    pub fn first(&self) -> Option<(Dump, Vec<PathBytes>)> {
-        let (dump, items) = self.0.first()?;
+    /// Returns the first state, and what is chosen from it: nothing twice, and nothing that lies in a directory which is on the list.
+    pub fn first(&self) -> Option<(State, Vec<PathBytes>)> {
+        let (state, items) = self.0.first()?;
         let mut paths: Vec<&PathBytes> = items.iter().map(|item| &item.path).collect();
         paths.sort();
         let mut chosen: Vec<PathBytes> = Vec::with_capacity(paths.len());
@@ -88,10 +89,10 @@ impl List {
                 chosen.push(path.clone());
             }
         }
-        Some((dump.clone(), chosen))
+        Some((state.clone(), chosen))
     }
 
-    /// Takes the first dump's paths off.
+    /// Takes the first state's paths off.
     pub fn done(&mut self) {
         if !self.0.is_empty() {
             self.0.remove(0);
@@ -101,9 +102,8 @@ impl List {
     /// Returns the list for people.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for (dump, items) in &self.0 {
-            let place = if dump.places.is_empty() { String::new() } else { format!("{} ", show(dump.places.join(", "))) };
-            lines.push(format!("TAPE {place}LEVEL {} DATE {}", dump.id.level, local(dump.time)));
+        for (state, items) in &self.0 {
+            lines.push(format!("DUMP LEVEL {} DATE {}", state.last().level, local(state.time)));
             lines.extend(items.iter().map(|item| format!("\t{}", shown(&item.path, item.is_directory))));
         }
         lines
@@ -122,25 +122,25 @@ mod tests {
     #[test]
     fn what_lies_in_a_chosen_directory_is_fetched_once() {
         let mut list = List::default();
-        let dump = fake::dump("/etc", 0, 100);
+        let state = fake::state("/etc", 0, 100);
         for (name, is_directory) in [("a/c", false), ("a b", false), ("a", true), ("a/d/e", false), ("ab", false)] {
-            list.add(&dump, &path(name), is_directory);
+            list.add(&state, &path(name), is_directory);
         }
-        assert_eq!(list.first().expect("a dump").1, [path("a"), path("a b"), path("ab")]);
-        list.add(&dump, &path(""), true);
-        assert_eq!(list.first().expect("a dump").1, [path("")]);
+        assert_eq!(list.first().expect("a state").1, [path("a"), path("a b"), path("ab")]);
+        list.add(&state, &path(""), true);
+        assert_eq!(list.first().expect("a state").1, [path("")]);
     }
 
     #[test]
-    fn dumps_come_in_the_order_of_their_dates() {
+    fn states_come_in_the_order_of_their_dates() {
         let mut list = List::default();
-        let (old, new) = (fake::dump("/etc", 0, 100), fake::dump("/etc", 1, 200));
+        let (old, new) = (fake::state("/etc", 0, 100), fake::state("/etc", 1, 200));
         assert_eq!(list.add(&new, &path("hosts"), false), "Added file /hosts");
         assert_eq!(list.add(&old, &path("hosts"), false), "Added file /hosts");
         assert_eq!(list.add(&old, &path("hosts"), false), "File /hosts already added");
-        assert_eq!(list.first().expect("a dump").0.time, 100);
+        assert_eq!(list.first().expect("a state").0.time, 100);
         list.done();
-        assert_eq!(list.first().expect("a dump").0.time, 200);
+        assert_eq!(list.first().expect("a state").0.time, 200);
         assert_eq!(list.delete(&path("hosts")), ["Deleted file /hosts"]);
         assert!(list.is_empty() && list.first().is_none() && list.delete(&path("hosts")).is_empty());
     }

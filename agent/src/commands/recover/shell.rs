@@ -1,15 +1,16 @@
 //! The shell itself: takes a line, does what it says, says what came of it in amrecover's words.
 
-use wire::HostName;
+use restore::resolve::{NoState, State};
 use wire::restore::{Dump, PathBytes};
+use wire::{DiskName, HostName};
 
-use super::archive::{Archive, Person, Unanswered, at};
+use super::archive::{Archive, Person, Unanswered};
 use super::browse::{By, Listings, NameError, View, path, shown};
 use super::list::List;
 use super::words::{HELP, Line, LineError, Word, parse};
 use crate::report::when::local;
 use crate::report::show;
-use crate::restore_time::{At, FORMS, parse_local};
+use crate::restore_time::{At, FORMS, parse_local, state_at};
 
 /// Whether there is another line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,24 +200,34 @@ impl<'a> Shell<'a> {
             None => self.archive.directory(&disk).unwrap_or_else(|| "/".into()),
         };
         self.person.say(&format!("Disk set to {}.", show(disk.as_bytes())));
-        let dump = at(&self.dumps, &disk, self.at.as_ref()).cloned();
-        let is_there = dump.is_some();
-        self.view = Some(View { disk, mount, dump, cwd: PathBytes::default() });
-        match is_there {
-            true => Ok(()),
-            false => Err(Trouble::Words("No dump of the disk for the specified date; history lists those that there are".to_owned())),
+        let state = self.state(&disk);
+        let (state, trouble) = state.map_or_else(|error| (None, Err(no_state(&error))), |state| (Some(state), Ok(())));
+        self.view = Some(View { disk, mount, state, cwd: PathBytes::default() });
+        trouble
+    }
+
+    /// A disk at the working date.
+    fn state(&mut self, disk: &DiskName) -> Result<State, NoState> {
+        let state = state_at(&self.dumps, &self.host, disk, self.at.as_ref(), (self.clock)())?;
+        if let Some((dump, why)) = &state.passed_over {
+            self.person.say(&format!("WARNING: the dump of {} cannot be restored: {}", dump.datestamp, show(why)));
         }
+        Ok(state)
     }
 
     fn set_date(&mut self, text: &str) -> Result<(), Trouble> {
         let date = parse_local(text, (self.clock)()).map_err(|error| Trouble::Words(format!("Invalid date: {error}; write {FORMS}")))?;
         self.person.say(&format!("Working date set to {}.", local(date.second)));
         self.at = Some(date);
-        let Some(view) = &mut self.view else { return Ok(()) };
-        view.dump = at(&self.dumps, &view.disk, self.at.as_ref()).cloned();
-        let cwd = std::mem::take(&mut view.cwd);
-        if view.dump.is_none() {
-            return Err(Trouble::Words("No dump of the disk for the specified date; history lists those that there are".to_owned()));
+        let Some(mut view) = self.view.take() else { return Ok(()) };
+        let state = self.state(&view.disk);
+        let (cwd, view) = (std::mem::take(&mut view.cwd), self.view.insert(view));
+        match state {
+            Ok(state) => view.state = Some(state),
+            Err(error) => {
+                view.state = None;
+                return Err(no_state(&error));
+            }
         }
         match view.has(self.archive, &mut self.listings, &cwd)? {
             true => view.cwd = cwd,
@@ -239,8 +250,8 @@ impl<'a> Shell<'a> {
 
     fn ls(&mut self) -> Result<(), Trouble> {
         let view = self.chosen_view()?.clone();
-        let dump = view.dump.as_ref().ok_or(NameError::NoDump)?;
-        for entry in self.listings.of(self.archive, dump, &view.cwd)? {
+        let state = view.state.as_ref().ok_or(NameError::NoDump)?;
+        for entry in self.listings.of(self.archive, state, &view.cwd)? {
             let slash = if entry.is_directory { "/" } else { "" };
             let date = entry.dumped.map_or_else(|| " ".repeat(16), local);
             self.person.say(&format!("{date} {}{slash}", show(&entry.name)));
@@ -260,7 +271,7 @@ impl<'a> Shell<'a> {
 
     fn add(&mut self, words: &[Vec<u8>], by: By) -> Result<(), Trouble> {
         let view = self.chosen_view()?.clone();
-        let dump = view.dump.as_ref().ok_or(NameError::NoDump)?;
+        let state = view.state.as_ref().ok_or(NameError::NoDump)?;
         let mut missing = None;
         for typed in words {
             let found = view.entries(self.archive, &mut self.listings, typed, by)?;
@@ -268,7 +279,7 @@ impl<'a> Shell<'a> {
                 missing.get_or_insert_with(|| typed.clone());
             }
             for (path, is_directory) in found {
-                let words = self.list.add(dump, &path, is_directory);
+                let words = self.list.add(state, &path, is_directory);
                 self.person.say(&words);
             }
         }
@@ -295,9 +306,13 @@ impl<'a> Shell<'a> {
     }
 
     /// Returns the disks, for completion.
-    pub(super) fn disks(&self) -> impl Iterator<Item = &wire::DiskName> {
+    pub(super) fn disks(&self) -> impl Iterator<Item = &DiskName> {
         self.dumps.iter().map(|dump| &dump.id.disk)
     }
+}
+
+fn no_state(error: &NoState) -> Trouble {
+    Trouble::Words(format!("{}; history lists the dumps that there are", show(error.to_string())))
 }
 
 fn patterns(words: &[Word], by: By) -> Result<Vec<Vec<u8>>, LineError> {

@@ -70,7 +70,7 @@ fn what_cannot_be_done_is_one_line_and_counted() {
         (&["sethost secret"], "this key may not read the dumps of secret"),
         (&["sethost a/b"], "a/b is no host"),
         (&["setdate soon"], "Invalid date: \"soon\" is not a time"),
-        (&["setdisk /etc", "setdate 1970-01-02"], "No dump of the disk"),
+        (&["setdisk /etc", "setdate 1970-01-02"], "no dump of this disk that old"),
         (&["setdisk /etc", "cd .."], "Can't cd outside mount point \"/etc\""),
         (&["setdisk /etc", "cd ../../../root"], "Can't cd outside mount point"),
         (&["setdisk /etc", "cd /root"], "Can't cd outside mount point"),
@@ -125,7 +125,7 @@ fn the_list_can_be_looked_at_thinned_out_and_cleared() {
     let (said, failures) = session(&mut trees(), &[], &lines);
     let at = said.iter().position(|line| line == "Deleted file /motd").expect("deleted");
     assert!(said.contains(&"File /hosts already added".to_owned()), "{said:?}");
-    assert!(said[at + 1].starts_with("TAPE vault-001:1 LEVEL 1 DATE 1970-01-24"), "{said:?}");
+    assert!(said[at + 1].starts_with("DUMP LEVEL 1 DATE 1970-01-24"), "{said:?}");
     assert_eq!((said[at + 2].as_str(), failures), ("\t/ssh/", 1));
     assert_eq!(said[at + 3], "Extract list empty - No files to extract!");
 }
