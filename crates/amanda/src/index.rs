@@ -179,5 +179,37 @@ pub fn escaped(name: &[u8]) -> Vec<u8> {
     listed
 }
 
+/// Returns the name that a line stands for: the reverse of [`escaped`], as GNU tar reads such names. A backslash that begins no escape is itself.
+#[must_use]
+pub fn unescaped(line: &[u8]) -> Vec<u8> {
+    let mut name = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        if byte != b'\\' {
+            name.push(byte);
+            continue;
+        }
+        let digits = rest.iter().take(3).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
+        let number = rest[..digits].iter().fold(0_u32, |number, digit| number * 8 + u32::from(digit - b'0'));
+        let meant = match rest.first() {
+            _ if digits > 0 => u8::try_from(number).ok().map(|byte| (byte, digits)),
+            Some(b'\\') => Some((b'\\', 1)),
+            Some(b'a') => Some((0x07, 1)),
+            Some(b'b') => Some((0x08, 1)),
+            Some(b'f') => Some((0x0c, 1)),
+            Some(b'n') => Some((b'\n', 1)),
+            Some(b'r') => Some((b'\r', 1)),
+            Some(b't') => Some((b'\t', 1)),
+            Some(b'v') => Some((0x0b, 1)),
+            _ => None,
+        };
+        let (byte, taken) = meant.unwrap_or((b'\\', 0));
+        name.push(byte);
+        rest = &rest[taken..];
+    }
+    name
+}
+
 #[cfg(test)]
 mod tests;

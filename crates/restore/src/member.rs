@@ -65,7 +65,7 @@ pub trait Body {
 /// A piece of an archive that has been uncompressed.
 #[derive(Debug)]
 pub enum Piece<'a> {
-    /// Bytes.
+    /// Bytes, at least one.
     Bytes(&'a [u8]),
     /// Here something is missing.
     Hole {
@@ -76,11 +76,15 @@ pub enum Piece<'a> {
     },
 }
 
-/// An archive as it comes out of a dump: bytes, and holes where a part is damaged.
+/// An archive as it comes out of a dump: bytes, and holes where a part is damaged. Its bytes lie where they were uncompressed, so that they need not
+/// be copied before they are written into a file.
 pub trait Pieces {
-    /// Returns the next piece; nothing at the end.
+    /// Returns what comes next; nothing at the end. Bytes are returned again until they are consumed, a hole is told once.
     ///
     /// # Errors
     /// When there can be no more of it: the connection is lost.
-    fn next(&mut self) -> io::Result<Option<Piece<'_>>>;
+    fn fill(&mut self) -> io::Result<Option<Piece<'_>>>;
+
+    /// Says that so many of the bytes that were returned last have been read.
+    fn consume(&mut self, bytes: usize);
 }

@@ -126,10 +126,25 @@ impl Decoder {
         &mut self.buffer[self.filled..self.filled + bytes]
     }
 
+    /// Says whether the next frame is whole.
+    pub fn is_ready(&self) -> Result<bool, FrameError> {
+        Ok(self.announced()?.is_some_and(|(_, length)| self.filled - self.taken >= HEADER + length))
+    }
+
     /// Returns the next whole frame, none when more bytes are needed.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
-        let rest = &self.buffer[self.taken..self.filled];
-        let Some(header) = rest.first_chunk::<HEADER>() else { return Ok(None) };
+        let Some((channel, length)) = self.announced()? else { return Ok(None) };
+        if self.filled - self.taken < HEADER + length {
+            return Ok(None);
+        }
+        let start = self.taken + HEADER;
+        self.taken = start + length;
+        Ok(Some(Frame { channel, payload: &self.buffer[start..self.taken] }))
+    }
+
+    /// Returns the channel and the length of the next frame, which is one that is allowed.
+    fn announced(&self) -> Result<Option<(u8, usize)>, FrameError> {
+        let Some(header) = self.buffer[self.taken..self.filled].first_chunk::<HEADER>() else { return Ok(None) };
         let [a, b, c, d, channel] = *header;
         let limit = match channel {
             CONTROL => MAX_CONTROL,
@@ -144,12 +159,7 @@ impl Decoder {
         if length == 0 && channel != CONTROL {
             return Err(FrameError::Empty(channel));
         }
-        if rest.len() < HEADER + length {
-            return Ok(None);
-        }
-        let start = self.taken + HEADER;
-        self.taken = start + length;
-        Ok(Some(Frame { channel, payload: &self.buffer[start..self.taken] }))
+        Ok(Some((channel, length)))
     }
 
     /// Says that the stream has ended; an error when it ended inside a frame.
