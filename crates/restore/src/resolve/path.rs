@@ -1,0 +1,94 @@
+//! Paths below a disk's directory, taken apart and put together.
+
+use wire::restore::PathBytes;
+
+/// Returns `path` below `dir`; either may be empty.
+pub(crate) fn below(dir: &PathBytes, path: &[u8]) -> PathBytes {
+    match (dir.as_bytes(), path) {
+        (dir, b"") => PathBytes::new(dir),
+        (b"", path) => PathBytes::new(path),
+        (dir, path) => PathBytes::new(&[dir, b"/", path].concat()),
+    }
+}
+
+/// Returns what `path` has behind `dir` when it is in it: nothing for itself.
+pub(crate) fn behind<'a>(path: &'a PathBytes, dir: &PathBytes) -> Option<&'a [u8]> {
+    let rest = path.as_bytes().strip_prefix(dir.as_bytes()).filter(|_| path.is_in(dir))?;
+    Some(rest.strip_prefix(b"/").unwrap_or(rest))
+}
+
+/// Returns the directory that a path lies in and its name there; nothing for the disk's own directory.
+pub(crate) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    match memchr::memrchr(b'/', path) {
+        Some(slash) => Some((&path[..slash], &path[slash + 1..])),
+        None if path.is_empty() => None,
+        None => Some((&[], path)),
+    }
+}
+
+/// Returns at most `most` paths that everything in `paths` lies in, as deep as can be: the disk's own directory in the end.
+pub(crate) fn cover(mut paths: Vec<PathBytes>, most: usize) -> Vec<PathBytes> {
+    loop {
+        paths.sort_unstable();
+        paths.dedup();
+        // What lies in another one goes along with it. Sorted, all that is below a path need not follow it at once (`a`, `a-b`, `a/b`).
+        let kept: Vec<PathBytes> = {
+            let all: std::collections::HashSet<&[u8]> = paths.iter().map(PathBytes::as_bytes).collect();
+            let is_covered = |path: &PathBytes| {
+                let mut dir = path.as_bytes();
+                while let Some((above, _)) = split(dir) {
+                    if all.contains(above) {
+                        return true;
+                    }
+                    dir = above;
+                }
+                false
+            };
+            paths.iter().filter(|path| !is_covered(path)).cloned().collect()
+        };
+        if kept.len() <= most {
+            return kept;
+        }
+        // The deepest ones give way to the directories that they are in.
+        let depth = |path: &PathBytes| path.as_bytes().iter().filter(|byte| **byte == b'/').count();
+        let deepest = kept.iter().map(depth).max().unwrap_or(0);
+        let lift = |path: PathBytes| if depth(&path) < deepest { path } else { PathBytes::new(split(path.as_bytes()).map_or(b"", |(dir, _)| dir)) };
+        paths = kept.into_iter().map(lift).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(paths: &[&str]) -> Vec<PathBytes> {
+        paths.iter().map(|path| PathBytes::new(path.as_bytes())).collect()
+    }
+
+    #[test]
+    fn few_paths_cover_many() {
+        for (given, most, covers) in [
+            (&["a/b", "a", "a-b", "a/b/c"][..], 9, &["a", "a-b"][..]),
+            (&["a/b/c", "a/b/d", "x"], 2, &["a/b", "x"]),
+            (&["a/b", "a/c", "b/c", "x"], 3, &["a", "b", "x"]),
+            (&["a/b", "a/c", "b/c", "x"], 2, &[""]),
+            (&["a", "b"], 1, &[""]),
+            (&["", "b"], 1, &[""]),
+            (&[], 1, &[]),
+        ] {
+            assert_eq!(cover(paths(given), most), paths(covers), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_taken_apart_and_put_together() {
+        for (dir, name, path) in [("", "a", "a"), ("a", "b", "a/b"), ("a/b", "c", "a/b/c")] {
+            let dir = PathBytes::new(dir.as_bytes());
+            assert_eq!(below(&dir, name.as_bytes()).as_bytes(), path.as_bytes());
+            assert_eq!(split(path.as_bytes()), Some((dir.as_bytes(), name.as_bytes())));
+            assert_eq!(behind(&PathBytes::new(path.as_bytes()), &dir), Some(name.as_bytes()));
+        }
+        assert_eq!(split(b""), None);
+        assert_eq!(behind(&PathBytes::new(b"ab"), &PathBytes::new(b"a")), None);
+    }
+}
