@@ -160,8 +160,9 @@ pub fn in_process<T>(serve: impl FnOnce(UnixStream) + Send, work: impl FnOnce(&m
             block_on(async {
                 let stop = Stop::listen();
                 let _ = listening.send(());
+                let mut stop = stop?;
                 tokio::select! {
-                    () = stop?.wanted() => {
+                    () = stop.wanted() => {
                         let _ = near.shutdown(Shutdown::Both);
                         Err(SessionError::Interrupted { queued: false })
                     }

@@ -50,6 +50,7 @@ pub enum Next {
     Trigger(Vec<DiskName>),
     /// Ask whether a backup would work.
     Check,
+    Restore,
 }
 
 /// What the server says while we wait.
@@ -314,7 +315,7 @@ impl Talk<'_> {
             (FromShim::End { .. }, Stage::Querying { receipts, ticket }) => {
                 let (receipts, ticket) = (std::mem::take(receipts), ticket.take());
                 match self.caller.restated(receipts, ticket.as_deref())? {
-                    Next::Done => return Ok(true),
+                    Next::Done | Next::Restore => return Ok(true),
                     Next::Trigger(disks) => {
                         self.serve()?;
                         self.say(&FromAgent::Trigger { disks })?;

@@ -12,6 +12,9 @@ use crate::world::{Ran, World};
 /// Any ordinary user's.
 const NOBODY: u32 = 65534;
 
+/// What stands before the command for those who have only zstd and tar.
+pub const WITHOUT: &str = "Without asyncamanda, with zstd and tar alone: ";
+
 /// A world with two trees.
 pub struct Vaults {
     pub world: World,

@@ -94,23 +94,23 @@ pub fn script(shell: &mut Shell<'_>) -> Result<(), Unanswered> {
     }
 }
 
-/// Lets a person type.
-pub fn typed(shell: Shell<'_>) -> Result<(), Unanswered> {
+/// Lets a person type. What could not be done was seen, so it is no failure of the whole.
+pub fn typed(shell: Shell<'_>) -> Result<usize, Unanswered> {
     let shell = Rc::new(RefCell::new(shell));
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let editor = Editor::<Help<'_, '_>, MemHistory>::with_history(config, MemHistory::new());
-    let Ok(mut editor) = editor else { return script(&mut shell.borrow_mut()) };
+    let Ok(mut editor) = editor else { return script(&mut shell.borrow_mut()).map(|()| 0) };
     editor.set_helper(Some(Help(&shell)));
     loop {
         match editor.readline(PROMPT) {
             Ok(line) => {
                 if shell.borrow_mut().line(line.as_bytes())? == Flow::Quit {
-                    return Ok(());
+                    return Ok(0);
                 }
             }
             // Whoever presses it wants another line, not to lose the list.
             Err(ReadlineError::Interrupted) => {}
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(0),
         }
     }
 }

@@ -1,0 +1,119 @@
+//! `restore`: files and directories back, where they came from or below another directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use restore::job::{self, Outcome};
+use restore::place::{Rules, Target};
+use serde_json::json;
+use wire::{Exit, HostName};
+
+use super::ls::{find, passed_over};
+use super::reach::Reach;
+use super::tasks::{Task, tasks};
+use crate::report::restoring::Progress;
+use crate::report::{Problem, Voice, dumps, err, out, restored, show};
+use crate::session::SessionError;
+use crate::session::depot::Depot;
+
+/// `restore`.
+pub fn run(reach: &Reach, paths: &[PathBuf], to: Option<&Path>, overwrite: bool, voice: &Voice) -> Result<Exit, Problem> {
+    reach.remarks.iter().for_each(|remark| err(&format!("asyncamanda: {remark}")));
+    let worked = reach.with(|depot, host| all(reach, depot, host, (paths, to, overwrite), voice))?;
+    let ended = worked.ended;
+    let done = match worked.value {
+        Ok(done) => done,
+        // Why the connection ended says more than that it did.
+        Err(problem) if problem.exit == Exit::Later => return Err(ended.map_or(problem, |ended| cut(reach, ended))),
+        Err(problem) => return Err(problem),
+    };
+    tell(reach, &done, ended, voice)
+}
+
+/// One disk's restore, and what came of it.
+struct Done {
+    task: Task,
+    outcome: Outcome,
+}
+
+fn all(
+    reach: &Reach,
+    depot: &mut Depot,
+    host: &HostName,
+    (paths, to, overwrite): (&[PathBuf], Option<&Path>, bool),
+    voice: &Voice,
+) -> Result<Vec<Done>, Problem> {
+    let list = depot.dumps(Some(host)).map_err(|error| dumps::problem(&error))?;
+    let found = paths.iter().map(|path| find(reach, &list, host, path)).collect::<Result<Vec<_>, _>>()?;
+    let tasks = tasks(found, to).map_err(|same| {
+        Problem::new(Exit::Usage, same.to_string()).because("--to puts each PATH under its last name").hint("restore them one after the other")
+    })?;
+    let mut done = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        passed_over(&task.state, voice);
+        let mut progress = Progress::of(voice.json);
+        progress.begin(&task.typed.join(", "), &task.state, &task.target);
+        let outcome = one(depot, &task, overwrite, &mut progress)?;
+        drop(progress);
+        let goes_on = matches!(outcome.end, job::End::Done) || restored::is_about_this_one(&outcome);
+        done.push(Done { task, outcome });
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// Does a task.
+///
+/// # Errors
+/// When nothing can be written there.
+pub fn one(depot: &mut Depot, task: &Task, overwrite: bool, progress: &mut Progress) -> Result<Outcome, Problem> {
+    let target = &task.target;
+    let cannot = |because: String| {
+        Problem::new(Exit::Failed, format!("nothing can be written into {}", show(std::os::unix::ffi::OsStrExt::as_bytes(target.as_os_str()))))
+            .because(because)
+            .hint("name a directory of yours with --to DIR, or run this as somebody who may write there")
+    };
+    fs::create_dir_all(target).map_err(|error| cannot(error.to_string()))?;
+    let rules = Rules { overwrite, ..Rules::of_this_process() };
+    let directory = Target::open(target, rules).map_err(|error| cannot(show(error.to_string())))?;
+    // A signal closes the connection, which ends it as well.
+    Ok(job::restore(depot, &task.state, &task.wishes, directory, progress, &AtomicBool::new(false)))
+}
+
+/// Tells what came of it all.
+fn tell(reach: &Reach, done: &[Done], ended: Option<SessionError>, voice: &Voice) -> Result<Exit, Problem> {
+    let exits = done.iter().map(|done| restored::exit(&done.outcome));
+    let exit = exits.fold(Exit::Done, |worst, exit| if worst == Exit::Done || exit == Exit::Later { exit } else { worst });
+    if voice.json {
+        let disks: Vec<_> = done.iter().map(|done| restored::json(&done.outcome, &done.task)).collect();
+        voice.json(&json!({ "exit": exit.code(), "from": reach.called(), "disks": disks }));
+    }
+    for Done { outcome, task } in done {
+        restored::troubles(outcome).iter().for_each(|line| err(&format!("asyncamanda: {line}")));
+        if !voice.json {
+            restored::summary(outcome, &task.target).iter().for_each(|line| out(line));
+        }
+    }
+    let broken = done.iter().find_map(|done| restored::problem(&done.outcome));
+    match (broken, ended) {
+        (Some(problem), Some(ended)) if problem.exit == Exit::Later => Err(cut(reach, ended)),
+        (Some(problem), _) if voice.json => {
+            err(&problem.to_string());
+            Ok(problem.exit)
+        }
+        (Some(problem), _) => Err(problem),
+        (None, _) => Ok(exit),
+    }
+}
+
+/// Tells that the connection ended in the middle.
+fn cut(reach: &Reach, ended: SessionError) -> Problem {
+    let problem = reach.problem(ended);
+    match problem.exit {
+        Exit::Later => problem.hint(restored::GOES_ON),
+        _ => problem,
+    }
+}
