@@ -153,14 +153,17 @@ impl<'a> Dumpdir<'a> {
     }
 }
 
+/// Where a record begins, its code, its name.
+type Record<'a> = (usize, u8, &'a [u8]);
+
 struct Records<'a> {
     rest: &'a [u8],
     at: usize,
 }
 
 impl<'a> Records<'a> {
-    /// Takes a record: where it begins, its code, its name.
-    fn take(&mut self) -> Result<Option<(usize, u8, &'a [u8])>, DumpdirError> {
+    /// Takes a record; nothing at the end.
+    fn take(&mut self) -> Result<Option<Record<'a>>, DumpdirError> {
         let at = self.at;
         let Some((&code, rest)) = self.rest.split_first() else { return Ok(None) };
         if code == 0 {

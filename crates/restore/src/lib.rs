@@ -10,8 +10,11 @@
 //! Used by the agent over a session or in a local vault, and by the shim on the server. Nothing in a dump ever names a program: what is
 //! compressed is uncompressed here.
 
+pub mod archive;
 pub mod depot;
 pub mod dumpdir;
+pub mod job;
 pub mod member;
+pub mod place;
 pub mod resolve;
 pub mod unpack;

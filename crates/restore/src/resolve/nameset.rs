@@ -58,6 +58,13 @@ impl NameSet {
         self.names.iter().filter(|name| !name.met).map(|name| self.name(*name))
     }
 
+    /// Keeps only names of which this says so.
+    pub fn retain(&mut self, mut is_kept: impl FnMut(&[u8]) -> bool) {
+        let mut names = std::mem::take(&mut self.names);
+        names.retain(|name| is_kept(self.name(*name)));
+        self.names = names;
+    }
+
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }

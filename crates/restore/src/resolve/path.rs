@@ -52,7 +52,9 @@ pub(crate) fn cover(mut paths: Vec<PathBytes>, most: usize) -> Vec<PathBytes> {
         // The deepest ones give way to the directories that they are in.
         let depth = |path: &PathBytes| path.as_bytes().iter().filter(|byte| **byte == b'/').count();
         let deepest = kept.iter().map(depth).max().unwrap_or(0);
-        let lift = |path: PathBytes| if depth(&path) < deepest { path } else { PathBytes::new(split(path.as_bytes()).map_or(b"", |(dir, _)| dir)) };
+        let lift = |path: PathBytes| {
+            if depth(&path) < deepest { path } else { PathBytes::new(split(path.as_bytes()).map_or(b"", |(dir, _)| dir)) }
+        };
         paths = kept.into_iter().map(lift).collect();
     }
 }

@@ -84,36 +84,68 @@ impl Part {
         self.whole.is_empty() && self.dirs.values().all(|dir| !dir.itself && dir.names.is_empty())
     }
 
-    /// Returns where a member goes; nothing when nobody wants it. What was wanted has been met then.
-    pub fn meet(&mut self, places: &[Place], path: &PathBytes, is_directory: bool) -> Option<Goes> {
+    /// Returns where a member goes; nothing when nobody wants it.
+    pub fn goes(&self, places: &[Place], path: &PathBytes, is_directory: bool) -> Option<Goes> {
+        let own = |place: PlaceId| Goes { to: places[place].path.clone(), place: Some(place) };
+        match self.find(path, is_directory)? {
+            Found::Itself(place) => Some(own(place)),
+            Found::Below(dir, base) => {
+                let rest = &path.as_bytes()[base..];
+                let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+                Some(Goes { to: below(&places[dir].path, rest), place: None })
+            }
+        }
+    }
+
+    /// Notes that a member came, so that it is not missed.
+    pub fn meet(&mut self, path: &PathBytes) {
         if let Some(whole) = self.whole.get_mut(path) {
             whole.is_met = true;
-            return Some(Goes { to: places[whole.to].path.clone(), place: Some(whole.to) });
+            return;
         }
-        if let Some(dir) = self.dirs.get(path).filter(|dir| dir.itself && is_directory) {
-            return Some(Goes { to: places[dir.to].path.clone(), place: Some(dir.to) });
-        }
-        let goes = |to: PathBytes| Some(Goes { to, place: None });
         let mut rest = path.as_bytes();
         while let Some((above, name)) = split(rest) {
-            let is_itself = rest.len() == path.as_bytes().len();
-            let tail = &path.as_bytes()[(above.len() + usize::from(!above.is_empty()))..];
-            let above_path = PathBytes::new(above);
-            if let Some(whole) = self.whole.get_mut(&above_path) {
+            let dir = PathBytes::new(above);
+            if let Some(whole) = self.whole.get_mut(&dir) {
                 whole.is_met = true;
-                return goes(below(&places[whole.to].path, tail));
+                return;
             }
-            if (is_itself || self.names_are_whole)
-                && let Some(dir) = self.dirs.get_mut(&above_path)
-                && (self.names_are_whole || !is_directory)
-                && dir.names.meet(name)
-            {
-                return goes(below(&places[dir.to].path, tail));
+            if self.dirs.get_mut(&dir).is_some_and(|dir| dir.names.meet(name)) || !self.names_are_whole {
+                return;
+            }
+            rest = above;
+        }
+    }
+
+    fn find(&self, path: &PathBytes, is_directory: bool) -> Option<Found> {
+        if let Some(whole) = self.whole.get(path) {
+            return Some(Found::Itself(whole.to));
+        }
+        if let Some(dir) = self.dirs.get(path).filter(|dir| dir.itself && is_directory) {
+            return Some(Found::Itself(dir.to));
+        }
+        let mut rest = path.as_bytes();
+        while let Some((above, name)) = split(rest) {
+            let dir = PathBytes::new(above);
+            if let Some(whole) = self.whole.get(&dir) {
+                return Some(Found::Below(whole.to, above.len()));
+            }
+            let is_wanted = self.names_are_whole || (!is_directory && rest.len() == path.as_bytes().len());
+            if let Some(dir) = self.dirs.get(&dir).filter(|dir| is_wanted && dir.names.contains(name)) {
+                return Some(Found::Below(dir.to, above.len()));
             }
             rest = above;
         }
         None
     }
+}
+
+/// Why a member is wanted.
+enum Found {
+    /// It has a place of its own.
+    Itself(PlaceId),
+    /// It lies in something that has, whose path is so long.
+    Below(PlaceId, usize),
 }
 
 #[cfg(test)]
@@ -132,7 +164,8 @@ mod tests {
     }
 
     fn met(plan: &mut Plan, member: &str, is_directory: bool) -> Option<String> {
-        let goes = plan.parts[0].meet(&plan.places, &path(member), is_directory)?;
+        let goes = plan.parts[0].goes(&plan.places, &path(member), is_directory)?;
+        plan.parts[0].meet(&path(member));
         Some(String::from_utf8_lossy(goes.to.as_bytes()).into_owned())
     }
 

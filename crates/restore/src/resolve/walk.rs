@@ -164,7 +164,11 @@ impl Step<'_> {
                     let inner = below(&self.plan.places[to].path, entry.name);
                     let inner = self.plan.place(inner);
                     let dir = below(path, entry.name);
-                    self.plan.remarks.push(format!("{} was left out later, or could not be read: it comes as {} has it.", shown(&dir), self.name));
+                    self.plan.remarks.push(format!(
+                        "{} was left out later, or could not be read: it comes as {} has it.",
+                        shown(&dir),
+                        self.name
+                    ));
                     self.trees.push((dir, inner));
                 }
             }

@@ -86,7 +86,8 @@ impl<P: Packed> Pieces for Unpacked<P> {
             How::Frames(frames) => frames.fill(&mut self.packed),
             How::Plain { buffer, at } => {
                 if *at == buffer.len() {
-                    (buffer.clear(), *at = 0);
+                    buffer.clear();
+                    *at = 0;
                     loop {
                         match self.packed.next()? {
                             Some(Event::Bytes([]) | Event::Frame { .. }) => {}

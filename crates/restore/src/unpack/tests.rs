@@ -37,8 +37,10 @@ fn cut(bytes: &[u8], piece: usize) -> Vec<Part> {
     bytes.chunks(piece).map(|chunk| Part::Bytes(chunk.to_vec())).collect()
 }
 
+type Holes = Vec<(Option<u64>, String)>;
+
 /// All bytes of the archive; holes as their lengths and reasons.
-fn read(packing: Packing, dump: Vec<Part>) -> (Vec<u8>, Vec<(Option<u64>, String)>, Stored) {
+fn read(packing: Packing, dump: Vec<Part>) -> (Vec<u8>, Holes, Stored) {
     let mut unpacked = unpack(packing, parts(dump)).unwrap();
     let (mut archive, mut holes) = (Vec::new(), Vec::new());
     while let Some(piece) = unpacked.fill().unwrap() {

@@ -1,0 +1,81 @@
+//! How much of a dump is fetched.
+
+use wire::restore::{MAX_PATHS, PathBytes, What};
+
+use super::Outcome;
+use crate::place::{Target, There};
+use crate::resolve::path::{below, cover};
+use crate::resolve::plan::{Part, Plan};
+
+/// Decides what of a dump is asked for; nothing when it need not be read.
+///
+/// Few members are asked for by name. Many are covered by directories above them, and when these get to the disk's own directory the whole dump comes, whose
+/// checksum is a proof.
+pub(super) fn what(part: &Part) -> Option<What> {
+    if part.is_empty() {
+        return None;
+    }
+    let by_name = part.dirs.values().filter(|dir| !dir.itself).map(|dir| dir.names.len()).sum::<usize>() <= MAX_PATHS;
+    let mut paths: Vec<PathBytes> = part.whole.keys().cloned().collect();
+    for (path, dir) in &part.dirs {
+        if dir.itself || (!by_name && !dir.names.is_empty()) {
+            paths.push(path.clone());
+        } else {
+            paths.extend(dir.names.missing().map(|name| below(path, name)));
+        }
+    }
+    let paths = cover(paths, MAX_PATHS);
+    if paths.iter().any(|path| path.as_bytes().is_empty()) { Some(What::All) } else { Some(What::Members(paths)) }
+}
+
+pub(super) fn is_whole(what: &What) -> bool {
+    matches!(what, What::All)
+}
+
+/// Returns how many files are wanted, if that is known.
+pub(super) fn files(part: &Part) -> Option<u64> {
+    let is_known = part.dirs.values().all(|dir| !part.names_are_whole || !dir.itself) && (!part.names_are_whole || part.whole.is_empty());
+    let names = part.dirs.values().map(|dir| dir.names.len()).sum::<usize>() + part.whole.len();
+    is_known.then(|| u64::try_from(names).unwrap_or(u64::MAX))
+}
+
+/// Takes out of the plan what is there already and will be kept.
+pub(super) fn passed_over(plan: &mut Plan, target: &mut Target, outcome: &mut Outcome) {
+    if target.rules().overwrite {
+        return;
+    }
+    let Plan { places, parts, .. } = plan;
+    for part in parts {
+        let mut was_begun = false;
+        part.whole.retain(|_, whole| {
+            let at = &places[whole.to].path;
+            let is_kept = matches!(target.is_there(at), Ok(Some(There::File { .. } | There::Other)));
+            if is_kept {
+                outcome.kept.add(at.clone());
+            }
+            !is_kept
+        });
+        for dir in part.dirs.values_mut() {
+            let at = &places[dir.to].path;
+            if !matches!(target.is_there(at), Ok(Some(There::Directory))) {
+                continue;
+            }
+            if !at.as_bytes().is_empty() {
+                (dir.itself, was_begun) = (false, true);
+            }
+            dir.names.retain(|name| {
+                let at = below(at, name);
+                let is_kept = matches!(target.is_there(&at), Ok(Some(There::File { .. } | There::Other)));
+                if is_kept {
+                    was_begun = true;
+                    outcome.kept.add(at);
+                }
+                !is_kept
+            });
+        }
+        // The target itself is always there, and no reason to read a dump again.
+        for dir in part.dirs.values_mut().filter(|dir| was_begun && places[dir.to].path.as_bytes().is_empty()) {
+            dir.itself = false;
+        }
+    }
+}

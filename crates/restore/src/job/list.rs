@@ -1,0 +1,137 @@
+//! One directory as it was: for `ls`, a shell, and completion.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+
+use amanda::index::unescaped;
+use wire::restore::PathBytes;
+
+use super::planning::lists;
+use crate::depot::{Depot, DepotError};
+use crate::dumpdir::Code;
+use crate::resolve::State;
+use crate::resolve::nameset::NameSet;
+use crate::resolve::records::Verdict;
+
+/// Something that a directory had in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name: bytes, not escaped.
+    pub name: Vec<u8>,
+    /// It is a directory.
+    pub is_directory: bool,
+    /// Which dump of the state's chain has it, as an index.
+    pub of: usize,
+}
+
+/// Why a directory cannot be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// It was not there.
+    #[error("there was no such directory then")]
+    NotThere,
+    /// It is none.
+    #[error("it was a file then, not a directory")]
+    NotADirectory,
+    /// No answer.
+    #[error(transparent)]
+    Depot(#[from] DepotError),
+}
+
+/// Lists a directory as it was in `state`, by name. Names are those of the dumps' own lists, and for what did not change since level 0 those of its index.
+///
+/// # Errors
+/// See [`ListError`].
+pub fn list<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, path: &PathBytes) -> Result<Vec<Entry>, ListError> {
+    let mut entries = BTreeMap::new();
+    let (mut at, mut wanted) = (path.clone(), Wanted::All);
+    for (of, dump) in state.chain.iter().enumerate().skip(1).rev() {
+        let records = lists(depot, dump, std::slice::from_ref(&at), false, |path| at.is_in(path))?;
+        let mut below = NameSet::default();
+        let dumpdir = records.get(&at);
+        if let Some(dumpdir) = dumpdir {
+            for entry in dumpdir.entries().filter(|entry| wanted.has(entry.name)) {
+                let (is_directory, is_below) = (entry.code == Code::Directory, entry.code == Code::Unchanged);
+                if is_below {
+                    below.add(entry.name);
+                } else {
+                    entries.insert(entry.name.to_vec(), Entry { name: entry.name.to_vec(), is_directory, of });
+                }
+            }
+            below.seal();
+            wanted = Wanted::Only(below);
+        } else if at.as_bytes().is_empty() {
+            // Only some names of the disk are dumped.
+            for top in records.topmost() {
+                let name = top.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
+                entries.insert(name.to_vec(), Entry { name: name.to_vec(), is_directory: true, of });
+            }
+        } else if matches!(wanted, Wanted::All) {
+            match records.verdict(&at) {
+                Some(Verdict::NotThere) => return Err(ListError::NotThere),
+                Some(Verdict::Here) => return Err(ListError::NotADirectory),
+                Some(Verdict::Below) | None => {}
+            }
+        }
+        match (records.before(&at), &wanted) {
+            (_, Wanted::Only(names)) if names.is_empty() => return Ok(entries.into_values().collect()),
+            (Some(before), _) => at = before,
+            (None, Wanted::All) => return Err(ListError::NotThere),
+            (None, _) => return Ok(entries.into_values().collect()),
+        }
+    }
+    let mut at_level_0 = index(depot, state, &at)?;
+    match wanted {
+        Wanted::All if at_level_0.is_empty() && entries.is_empty() => is_directory(depot, state, &at)?,
+        Wanted::All => {}
+        Wanted::Only(names) => at_level_0.retain(|name, _| names.contains(name)),
+    }
+    for (name, is_directory) in at_level_0 {
+        entries.entry(name.clone()).or_insert(Entry { name, is_directory, of: 0 });
+    }
+    Ok(entries.into_values().collect())
+}
+
+/// What is looked for in a dump.
+enum Wanted {
+    /// Whatever the directory has.
+    All,
+    /// What the dump above has not.
+    Only(NameSet),
+}
+
+impl Wanted {
+    fn has(&self, name: &[u8]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(name),
+        }
+    }
+}
+
+/// Returns what the index of level 0 has in a directory: names, and whether each is a directory's.
+fn index<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, dir: &PathBytes) -> Result<BTreeMap<Vec<u8>, bool>, DepotError> {
+    let mut names = BTreeMap::new();
+    depot.names(&state.chain[0], dir, false, |line| {
+        let path = unescaped(line.strip_prefix(b"/").unwrap_or(line));
+        let is_directory = path.ends_with(b"/");
+        let path = PathBytes::new(&path);
+        let Some(name) = crate::resolve::path::behind(&path, dir) else { return };
+        // Of what lies deeper, the directory in this one.
+        let mut parts = name.split(|byte| *byte == b'/');
+        if let Some(first) = parts.next().filter(|first| !first.is_empty()) {
+            *names.entry(first.to_vec()).or_default() |= is_directory || parts.next().is_some();
+        }
+    })?;
+    Ok(names)
+}
+
+/// Says whether an empty directory is one.
+fn is_directory<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, path: &PathBytes) -> Result<(), ListError> {
+    let Some((dir, name)) = crate::resolve::path::split(path.as_bytes()) else { return Ok(()) };
+    match index(depot, state, &PathBytes::new(dir))?.get(name) {
+        None => Err(ListError::NotThere),
+        Some(false) => Err(ListError::NotADirectory),
+        Some(true) => Ok(()),
+    }
+}

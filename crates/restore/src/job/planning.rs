@@ -1,0 +1,99 @@
+//! Asks for what resolving needs to know, level by level.
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wire::restore::{DumpId, MAX_PATHS, PathBytes};
+
+use super::{Failure, Wish};
+use crate::depot::{Depot, DepotError};
+use crate::resolve::State;
+use crate::resolve::plan::{Part, Plan};
+use crate::resolve::records::Records;
+use crate::resolve::walk::{self, Needs};
+
+/// Resolves what is wished for: which member of which dump goes where.
+pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wishes: &[Wish], stop: &AtomicBool) -> Result<Plan, Failure> {
+    let mut plan = Plan::default();
+    let mut needs = Needs::default();
+    let wished: HashSet<&PathBytes> = wishes.iter().map(|wish| &wish.path).collect();
+    let mut seen = HashSet::new();
+    for wish in wishes {
+        // What lies in another wish comes with it.
+        if !is_below_one(&wish.path, &wished) && seen.insert(&wish.path) {
+            let to = plan.place(wish.at.clone());
+            needs.things.push((wish.path.clone(), to));
+        }
+    }
+    plan.parts.resize_with(state.chain.len(), Part::default);
+    for (level, dump) in state.chain.iter().enumerate().skip(1).rev() {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Failure::Stopped);
+        }
+        if needs.is_empty() {
+            break;
+        }
+        let records = ask(depot, dump, &needs)?;
+        let mut part = std::mem::take(&mut plan.parts[level]);
+        let name = name(dump);
+        for (path, why) in records.damaged() {
+            plan.remarks.push(format!("What {:?} had in it is damaged in {name}: {why}.", String::from_utf8_lossy(path.as_bytes())));
+        }
+        needs = walk::level(&records, needs, &mut plan, &mut part, &name);
+        plan.parts[level] = part;
+    }
+    let mut part = std::mem::take(&mut plan.parts[0]);
+    walk::bottom(needs, &mut plan, &mut part);
+    plan.parts[0] = part;
+    Ok(plan)
+}
+
+/// Asks for the lists of a dump's directories that are needed to go on.
+fn ask<R: Read, W: Write>(depot: &mut Depot<R, W>, dump: &DumpId, needs: &Needs) -> Result<Records, DepotError> {
+    let named: HashSet<&PathBytes> = needs.names.iter().map(|(path, _, _)| path).collect();
+    let (of, deep) = needs.question();
+    lists(depot, dump, &of, deep, |path| needs.wants(path, &named))
+}
+
+/// Asks for lists of directories, and keeps those that are needed. Renames are kept, wherever they stand.
+pub(super) fn lists<R: Read, W: Write>(
+    depot: &mut Depot<R, W>,
+    dump: &DumpId,
+    of: &[PathBytes],
+    deep: bool,
+    is_needed: impl Fn(&PathBytes) -> bool,
+) -> Result<Records, DepotError> {
+    let mut records = Records::default();
+    let mut add = |records: &mut Records, path: PathBytes, body: &[u8]| {
+        let is_needed = is_needed(&path);
+        records.add(path, body, is_needed);
+    };
+    for some in of.chunks(MAX_PATHS) {
+        depot.directories(dump, some, deep, |path, body| add(&mut records, path, body))?;
+    }
+    if !records.has_root() {
+        // Only some names of the disk are dumped, and renames stand in the first of them, whichever that is.
+        match depot.directories(dump, &[PathBytes::default()], true, |path, body| add(&mut records, path, body)) {
+            Err(error) if !error.is_no() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(records)
+}
+
+fn is_below_one(path: &PathBytes, wished: &HashSet<&PathBytes>) -> bool {
+    let mut rest = path.as_bytes();
+    while let Some((above, _)) = crate::resolve::path::split(rest) {
+        if wished.contains(&PathBytes::new(above)) {
+            return true;
+        }
+        rest = above;
+    }
+    false
+}
+
+/// A dump for a sentence.
+pub(super) fn name(dump: &DumpId) -> String {
+    format!("the dump of level {} of {}", dump.level, dump.datestamp)
+}

@@ -1,0 +1,101 @@
+//! Directories' attributes: last, since everything that is put into one changes its time, and one may be shut to its own owner.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::attributes::{self, On};
+use super::error::PutError;
+use super::owners::Owners;
+use super::{Remark, Rules, dirs::Dirs, name};
+use crate::member::{Kind, Member};
+
+/// What a directory gets in the end.
+#[derive(Debug)]
+enum Wish {
+    /// What the archive says.
+    As(Box<Member>, Acls),
+    /// The archive has said nothing: like the one it is in, without what that lets others write.
+    LikeParent,
+}
+
+/// What ACLs one may have that no archive has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acls {
+    /// None: this restore has made it.
+    None,
+    /// Those that it had before.
+    Old,
+}
+
+/// What all of them get.
+#[derive(Debug, Default)]
+pub(super) struct Later(BTreeMap<Vec<u8>, Wish>);
+
+impl Later {
+    /// A directory was made on the way to something.
+    pub(super) fn made(&mut self, path: Vec<u8>) {
+        self.0.entry(path).or_insert(Wish::LikeParent);
+    }
+
+    /// The archive has a directory.
+    pub(super) fn member(&mut self, path: &[u8], member: &Member, acls: Acls) {
+        let member = Member { path: Vec::new(), kind: Kind::Directory { dumpdir: None }, ..member.clone() };
+        self.0.insert(path.to_vec(), Wish::As(Box::new(member), acls));
+    }
+
+    /// Says whether this restore is to set what a directory has.
+    pub(super) fn knows(&self, path: &[u8]) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// Sets everything, what is deepest first.
+    pub(super) fn apply(&self, dirs: &mut Dirs, rules: &Rules, owners: &mut Owners) -> Vec<Remark> {
+        let mut remarks = Vec::new();
+        // A path is a prefix of what is below it, so what is below it comes first.
+        for (path, wish) in self.0.iter().rev() {
+            let said = match open(dirs, path) {
+                Err(error) => vec![format!("its attributes could not be set: {error}")],
+                Ok(dir) => match wish {
+                    Wish::As(member, acls) => attributes::set(&On::Open(&dir), member, rules, owners, *acls == Acls::Old),
+                    Wish::LikeParent => self.like_parent(&dir, path, dirs, rules, owners),
+                },
+            };
+            remarks.extend(said.into_iter().map(|what| Remark { at: path.clone(), what }));
+        }
+        remarks
+    }
+
+    fn like_parent(&self, dir: &OwnedFd, path: &[u8], dirs: &mut Dirs, rules: &Rules, owners: &mut Owners) -> Vec<String> {
+        match self.parents(path, dirs, owners) {
+            Ok((user, group, mode)) => attributes::like(dir, (user, group), mode & 0o755 | 0o700, rules),
+            Err(error) => vec![format!("its owner and permissions could not be set: {error}")],
+        }
+    }
+
+    /// Returns the owner, group and permissions that the nearest directory above has, or gets, of which something is known.
+    fn parents(&self, path: &[u8], dirs: &mut Dirs, owners: &mut Owners) -> Result<(u32, u32, u32), PutError> {
+        let mut parent = path;
+        loop {
+            parent = name::split(parent).0;
+            match self.0.get(parent) {
+                Some(Wish::LikeParent) => {}
+                Some(Wish::As(member, _)) => return Ok((owners.of(true, &member.owner), owners.of(false, &member.group), member.mode)),
+                None => {
+                    let cannot = PutError::of("its directory cannot be looked at");
+                    let above = dirs.get(parent)?.ok_or_else(|| cannot(Errno::NOENT))?;
+                    let stat = rustix::fs::fstat(&above.fd).map_err(cannot)?;
+                    return Ok((stat.st_uid, stat.st_gid, stat.st_mode));
+                }
+            }
+        }
+    }
+}
+
+fn open(dirs: &mut Dirs, path: &[u8]) -> Result<OwnedFd, PutError> {
+    let cannot = PutError::of("it cannot be opened");
+    let dir = dirs.get(path)?.ok_or_else(|| cannot(Errno::NOENT))?;
+    rustix::fs::openat(&dir.fd, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(cannot)
+}
