@@ -210,7 +210,10 @@ impl Cli {
             return None;
         }
         if !self.perl.is_given() && self.interval.is_none() && self.amandates.is_none() {
-            return Some("a subcommand is missing: run, now, status, why, check, ls, restore, recover or show-config\n  hint: asyncamanda --help".to_owned());
+            return Some(
+                "a subcommand is missing: run, now, status, why, check, ls, restore, recover or show-config\n  hint: asyncamanda --help"
+                    .to_owned(),
+            );
         }
         let missing: Vec<&str> = [
             ("-i INTERVAL", self.interval.is_none()),

@@ -29,8 +29,12 @@ pub enum TimeError {
     NotThere(String),
 }
 
+/// Seconds by which local times differ at most, an hour of summer included: a dump that is more ahead was made by a clock that was.
+const ROUND_THE_WORLD: i64 = 27 * 3600;
+
 /// Says what may be written.
-pub const FORMS: &str = "2026-11-20 (the end of that day), \"2026-11-20 14:00\", yesterday, \"3 days ago\", or a datestamp such as 20261120183000";
+pub const FORMS: &str =
+    "2026-11-20 (the end of that day), \"2026-11-20 14:00\", yesterday, \"3 days ago\", or a datestamp such as 20261120183000";
 
 /// Reads a time; `now` also says in which zone.
 pub fn parse<Z: TimeZone>(text: &str, now: &DateTime<Z>) -> Result<At, TimeError> {
@@ -117,8 +121,11 @@ pub fn state_at(dumps: &[Dump], host: &HostName, disk: &DiskName, at: Option<&At
     let second = match (meant, at) {
         (Some(dump), _) => dump.time,
         (None, Some(at)) => at.second,
-        // A clock that was ahead made dumps of the future: they are not what there is now while there are others.
-        (None, None) if dumps.iter().any(|dump| dump.id.disk == *disk && dump.time <= now) => now,
+        // Two runs in one second get two datestamps, so the last one may be ahead of the clock. What is further ahead was made by a wrong clock: it is
+        // the last state only when there is nothing else.
+        (None, None) if dumps.iter().any(|dump| dump.id.disk == *disk && dump.time <= now.saturating_add(ROUND_THE_WORLD)) => {
+            now.saturating_add(ROUND_THE_WORLD)
+        }
         (None, None) => i64::MAX,
     };
     restore::resolve::state_at(dumps, host, disk, second)
@@ -230,12 +237,41 @@ mod tests {
     #[test]
     fn what_is_no_time_is_an_error_and_no_panic() {
         for text in [
-            "", "ago", "x ago", "-1 days ago", "3 dogs ago", "2026", "2026-11", "26-11-20", "2026-11-20 14", "2026-11-20 14:00:00:00", "--", "---", "--1",
-            "--a-b", "soon", "2026/11/20", "2026-11-20 1400", "20261120183", "\u{1b}[2J", "2026-+1-20", "ü", "2026-11-2ü",
+            "",
+            "ago",
+            "x ago",
+            "-1 days ago",
+            "3 dogs ago",
+            "2026",
+            "2026-11",
+            "26-11-20",
+            "2026-11-20 14",
+            "2026-11-20 14:00:00:00",
+            "--",
+            "---",
+            "--1",
+            "--a-b",
+            "soon",
+            "2026/11/20",
+            "2026-11-20 1400",
+            "20261120183",
+            "\u{1b}[2J",
+            "2026-+1-20",
+            "ü",
+            "2026-11-2ü",
         ] {
             assert!(matches!(at(text), Err(TimeError::Unknown(_))), "{text:?}: {:?}", at(text));
         }
-        for text in ["2026-02-30", "2026-13-01", "2026-11-20 24:00", "20261320", "20261120246000", "9999999 years ago", "---31", "4000000000 hours ago"] {
+        for text in [
+            "2026-02-30",
+            "2026-13-01",
+            "2026-11-20 24:00",
+            "20261320",
+            "20261120246000",
+            "9999999 years ago",
+            "---31",
+            "4000000000 hours ago",
+        ] {
             assert!(!matches!(at(text), Err(TimeError::Unknown(_))), "{text:?}");
         }
         assert!(!TimeError::Unknown(String::new()).to_string().is_empty());

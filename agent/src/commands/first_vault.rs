@@ -35,7 +35,8 @@ pub fn words(job: &Job, receipts: &[Receipt]) -> Vec<String> {
     lines.push(format!("Go on: `{now}` takes what has changed since; for a scheduler, `{run}` does so when a day has passed."));
     let backups: Vec<&Receipt> = receipts.iter().filter(|receipt| receipt.is_backup()).collect();
     if !backups.is_empty() {
-        let paths: Vec<String> = backups.iter().filter_map(|receipt| directory_of(job, receipt)).map(|path| quoted(path.as_os_str().as_bytes())).collect();
+        let paths: Vec<String> =
+            backups.iter().filter_map(|receipt| directory_of(job, receipt)).map(|path| quoted(path.as_os_str().as_bytes())).collect();
         lines.push(format!("Get back: {program} restore {} --to back{}", paths.join(" "), from(job, way)));
     }
     lines.extend(ways_back(way, backups.into_iter()));

@@ -68,8 +68,12 @@ pub fn find(reach: &Reach, list: &[Dump], host: &HostName, path: &Path) -> Resul
         let problem = Problem::new(Exit::Failed, format!("no dump of {host} has {}", shown()));
         let disks: Vec<String> = places.iter().map(|place| show(place.disk.as_bytes())).collect();
         match disks.is_empty() {
-            true => problem.because(format!("{} has no dumps of {host}", reach.called())).hint("asyncamanda ls shows what there is; --host HOST looks for another one's"),
-            false => problem.because(format!("it lies on none of the disks that have dumps: {}", disks.join(", "))).hint("asyncamanda ls shows what there is"),
+            true => problem
+                .because(format!("{} has no dumps of {host}", reach.called()))
+                .hint("asyncamanda ls shows what there is; --host HOST looks for another one's"),
+            false => problem
+                .because(format!("it lies on none of the disks that have dumps: {}", disks.join(", ")))
+                .hint("asyncamanda ls shows what there is"),
         }
     })?;
     let state = state_at(list, host, &located.disk, reach.at.as_ref(), clock::now()).map_err(|error| {
@@ -85,9 +89,12 @@ fn one(reach: &Reach, depot: &mut Depot, host: &HostName, path: &Path, voice: &V
     let list = listed(depot, host)?;
     let Found { located, state, .. } = find(reach, &list, host, path)?;
     let Some(entries) = at_path(depot, &state, &located.path)? else {
-        return Err(Problem::new(Exit::Failed, format!("{} was not there", show(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))))
-            .because(format!("{} as of {} has no such name", show(located.disk.as_bytes()), dumps::state(&state)))
-            .hint("another --at may have it; asyncamanda ls shows which dumps there are"));
+        return Err(Problem::new(
+            Exit::Failed,
+            format!("{} was not there", show(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))),
+        )
+        .because(format!("{} as of {} has no such name", show(located.disk.as_bytes()), dumps::state(&state)))
+        .hint("another --at may have it; asyncamanda ls shows which dumps there are"));
     };
     if voice.json {
         let entries: Vec<_> = entries.iter().map(|entry| dumps::entry_json(entry, &state)).collect();
@@ -112,7 +119,10 @@ pub fn passed_over(state: &State, voice: &Voice) {
 }
 
 /// Returns what is in a directory, or the one entry that is no directory; nothing when there was neither.
-fn at_path(depot: &mut Depot, state: &State, path: &PathBytes) -> Result<Option<Vec<Entry>>, Problem> {
+///
+/// # Errors
+/// When an answer does not come.
+pub fn at_path(depot: &mut Depot, state: &State, path: &PathBytes) -> Result<Option<Vec<Entry>>, Problem> {
     let list = |depot: &mut Depot, path: &PathBytes| match job::list(depot, state, path) {
         Ok(entries) => Ok(Some(entries)),
         Err(ListError::NotThere | ListError::NotADirectory) => Ok(None),

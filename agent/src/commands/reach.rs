@@ -40,13 +40,18 @@ impl Reach {
     /// # Errors
     /// When a flag cannot be understood, or the vault is not there.
     pub fn new(config: &Config, back: &Back) -> Result<Self, Problem> {
-        let at = back.at.as_deref().map(|text| parse_local(text, crate::clock::now())).transpose().map_err(|error| {
-            Problem::new(Exit::Usage, format!("--at: {error}")).hint(format!("write {FORMS}"))
-        })?;
-        let named: Option<HostName> = back.host.as_deref().map(str::parse).transpose().map_err(|error| {
-            Problem::new(Exit::Usage, format!("--host: {}: {error}", show(back.host.as_deref().unwrap_or_default())))
-        })?;
-        let disks: Vec<(DiskName, PathBuf)> = config.disks.iter().map(|disk| (disk.value.name.clone(), disk.value.device.clone())).collect();
+        let at = back
+            .at
+            .as_deref()
+            .map(|text| parse_local(text, crate::clock::now()))
+            .transpose()
+            .map_err(|error| Problem::new(Exit::Usage, format!("--at: {error}")).hint(format!("write {FORMS}")))?;
+        let named: Option<HostName> =
+            back.host.as_deref().map(str::parse).transpose().map_err(|error| {
+                Problem::new(Exit::Usage, format!("--host: {}: {error}", show(back.host.as_deref().unwrap_or_default())))
+            })?;
+        let disks: Vec<(DiskName, PathBuf)> =
+            config.disks.iter().map(|disk| (disk.value.name.clone(), disk.value.device.clone())).collect();
         let reach = Self {
             place: Place::Vault { directory: PathBuf::new(), known: false, host: vault_disks::machine() },
             named,

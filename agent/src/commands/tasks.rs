@@ -102,7 +102,11 @@ mod tests {
     #[test]
     fn each_disk_is_a_task_and_paths_go_back_to_where_they_came_from() {
         let back = places(vec![found("/home", "ada/a"), found("/etc", "hosts"), found("/home", "ada/b"), found("/srv", "")], None);
-        let expected = [("/home", vec!["\"ada/a\" \"ada/a\"", "\"ada/b\" \"ada/b\""]), ("/etc", vec!["\"hosts\" \"hosts\""]), ("/srv", vec!["\"\" \"\""])];
+        let expected = [
+            ("/home", vec!["\"ada/a\" \"ada/a\"", "\"ada/b\" \"ada/b\""]),
+            ("/etc", vec!["\"hosts\" \"hosts\""]),
+            ("/srv", vec!["\"\" \"\""]),
+        ];
         assert_eq!(back, expected.map(|(target, wishes)| (target.to_owned(), wishes.into_iter().map(str::to_owned).collect())));
     }
 

@@ -8,17 +8,13 @@ use wire::restore::{Dump, DumpId, PathBytes};
 use wire::{AbortCode, Exit};
 
 use super::tables::{bytes, finish, table};
-use super::when::{ago, local};
+use super::when::{ago, exactly, local};
 use super::{Problem, show};
 
 /// Returns the dumps of a host's disks.
 pub fn dumps(dumps: &[Dump], now: i64) -> String {
     let mut table = table(&["disk", "date", "level", "size", "where", "verified"]);
-    let mut last = None;
     for dump in dumps {
-        // A disk is named once.
-        let disk = if last == Some(&dump.id.disk) { String::new() } else { show(dump.id.disk.as_bytes()) };
-        last = Some(&dump.id.disk);
         let verified = match dump.verified {
             _ if dump.chain.is_empty() => format!("cannot be restored: {}", show(&dump.why_not)),
             Some(at) => ago(now, at),
@@ -26,7 +22,7 @@ pub fn dumps(dumps: &[Dump], now: i64) -> String {
         };
         let size = bytes((dump.bytes > 0).then_some(dump.bytes));
         let place = if dump.places.is_empty() { "-".to_owned() } else { show(dump.places.join(", ")) };
-        table.add_row([disk, local(dump.time), dump.id.level.to_string(), size, place, verified]);
+        table.add_row([show(dump.id.disk.as_bytes()), exactly(dump.time), dump.id.level.to_string(), size, place, verified]);
     }
     finish(&table)
 }
@@ -57,12 +53,12 @@ pub fn state_json(state: &State) -> Value {
     json!({ "time": state.time, "chain": chain })
 }
 
-/// Says from which dumps a state comes: "2026-11-24 10:30 (level 1, on level 0 of 20261120183000)".
+/// Says from which dumps a state comes: "2026-11-24 10:30:15 (level 1, on level 0 of 20261120183000)".
 pub fn state(state: &State) -> String {
     let below: Vec<String> =
         state.chain.iter().rev().skip(1).map(|dump| format!("level {} of {}", dump.level, show(&dump.datestamp))).collect();
     let on = if below.is_empty() { String::new() } else { format!(", on {}", below.join(" and ")) };
-    format!("{} (level {}{on})", local(state.time), state.last().level)
+    format!("{} (level {}{on})", exactly(state.time), state.last().level)
 }
 
 /// Tells why an answer about dumps did not come.

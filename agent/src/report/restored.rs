@@ -17,6 +17,25 @@ pub const GOES_ON: &str = "run the same command again: it goes on";
 /// How many of a kind are named; JSON has more of them.
 const NAMED: usize = 20;
 
+/// Which command restores, as far as its hints depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `restore`.
+    Restore,
+    /// `extract` of `recover`.
+    Recover,
+}
+
+impl Way {
+    /// How to get files that were kept.
+    fn instead(self) -> &'static str {
+        match self {
+            Self::Restore => "--overwrite replaces, --to DIR puts it all elsewhere",
+            Self::Recover => "recover --overwrite replaces, another lcd puts it all elsewhere",
+        }
+    }
+}
+
 /// Returns the exit status: 0 when all is there.
 pub fn exit(outcome: &Outcome) -> Exit {
     match problem(outcome) {
@@ -41,10 +60,13 @@ pub fn problem(outcome: &Outcome) -> Option<Problem> {
             Some(if problem.exit == Exit::Later && problem.hint.is_empty() { problem.hint(GOES_ON) } else { problem })
         }
         End::Failed(Failure::Cut(source)) => Some(cut(source)),
-        End::Failed(failure @ Failure::Full(_)) => {
-            Some(Problem::new(Exit::Failed, show(failure.to_string())).hint(format!("make room, or name another place with --to DIR; then {GOES_ON}")))
+        End::Failed(failure @ Failure::Full(_)) => Some(
+            Problem::new(Exit::Failed, show(failure.to_string()))
+                .hint(format!("make room, or name another place with --to DIR; then {GOES_ON}")),
+        ),
+        End::Failed(failure @ Failure::Unpack(source)) => {
+            Some(Problem::new(Exit::Failed, failure.to_string()).because(show(source.to_string())))
         }
-        End::Failed(failure @ Failure::Unpack(source)) => Some(Problem::new(Exit::Failed, failure.to_string()).because(show(source.to_string()))),
     }
 }
 
@@ -53,7 +75,9 @@ fn cut(source: &std::io::Error) -> Problem {
     let told = source.get_ref().and_then(|inner| inner.downcast_ref::<DepotError>());
     match told {
         Some(error @ DepotError::No { code, .. }) if *code != AbortCode::Later => dumps::problem(error),
-        Some(error @ (DepotError::No { .. } | DepotError::NotUnderstood(_) | DepotError::OutOfTurn { .. } | DepotError::TooMuch { .. })) => {
+        Some(
+            error @ (DepotError::No { .. } | DepotError::NotUnderstood(_) | DepotError::OutOfTurn { .. } | DepotError::TooMuch { .. }),
+        ) => {
             let problem = dumps::problem(error);
             let hint = if problem.hint.is_empty() { GOES_ON.to_owned() } else { problem.hint.clone() };
             problem.hint(hint)
@@ -67,12 +91,13 @@ fn count(count: u64, one: &str, many: &str) -> String {
 }
 
 /// Says what is there now and what was kept.
-pub fn summary(outcome: &Outcome, into: &Path) -> Vec<String> {
-    let mut made = vec![count(outcome.files, "file", "files")];
+pub fn summary(outcome: &Outcome, into: &Path, way: Way) -> Vec<String> {
+    let mut made = Vec::new();
     for (number, one, many) in [
+        (outcome.files, "file", "files"),
         (outcome.directories, "directory", "directories"),
         (outcome.links, "more name of a file", "more names of files"),
-        (outcome.others, "link or special file", "links and special files"),
+        (outcome.others, "symlink or special file", "symlinks and special files"),
     ] {
         if number > 0 {
             made.push(count(number, one, many));
@@ -80,16 +105,16 @@ pub fn summary(outcome: &Outcome, into: &Path) -> Vec<String> {
     }
     let fetched = if outcome.fetched > 0 { format!(", read {}", HumanBytes(outcome.fetched)) } else { String::new() };
     let into = show(into.as_os_str().as_bytes());
-    let mut lines = vec![format!("Restored into {into}: {} ({}{fetched}).", made.join(", "), HumanBytes(outcome.bytes))];
+    let mut lines = vec![match made.is_empty() {
+        true => format!("Restored into {into}: nothing."),
+        false => format!("Restored into {into}: {} ({}{fetched}).", made.join(", "), HumanBytes(outcome.bytes)),
+    }];
     if outcome.kept.count > 0 {
         let differs = match outcome.kept_different {
             0 => String::new(),
             different => format!(", of which {} not what the dump has", count(different, "is", "are")),
         };
-        lines.push(format!(
-            "Kept what was there: {}{differs}; --overwrite replaces it, --to DIR puts it elsewhere.",
-            count(outcome.kept.count, "file", "files")
-        ));
+        lines.push(format!("Kept {} that there was already{differs}; {}.", count(outcome.kept.count, "file", "files"), way.instead()));
     }
     lines
 }
@@ -116,7 +141,10 @@ pub fn troubles(outcome: &Outcome) -> Vec<String> {
     }
     more(&mut lines, NAMED.min(outcome.remarks.first.len()), outcome.remarks.count);
     if outcome.left_out > 0 {
-        lines.push(format!("{}: left out of the backup, or unreadable then", count(outcome.left_out, "name is in no dump", "names are in no dump")));
+        lines.push(format!(
+            "{}: left out of the backup, or unreadable then",
+            count(outcome.left_out, "name is in no dump", "names are in no dump")
+        ));
     }
     lines
 }

@@ -61,8 +61,8 @@ impl Watch for Progress {
     fn begins(&mut self, dump: &DumpId, bytes: u64) {
         let Some(bar) = &mut self.bar else { return };
         let style = match bytes {
-            0 => "  {prefix:24!} {bytes} {bytes_per_sec} {msg}",
-            _ => "  {prefix:24!} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}",
+            0 => "  {prefix:26} {bytes} {bytes_per_sec} {msg}",
+            _ => "  {prefix:26} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}",
         };
         *bar = ProgressBar::new(bytes);
         bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));

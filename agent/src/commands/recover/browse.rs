@@ -183,7 +183,13 @@ impl View {
     }
 
     /// Returns the entries that are meant, each with its path. `.` is the directory itself.
-    pub fn entries(&self, archive: &mut dyn Archive, listings: &mut Listings, typed: &[u8], by: By) -> Result<Vec<(PathBytes, bool)>, NameError> {
+    pub fn entries(
+        &self,
+        archive: &mut dyn Archive,
+        listings: &mut Listings,
+        typed: &[u8],
+        by: By,
+    ) -> Result<Vec<(PathBytes, bool)>, NameError> {
         let state = self.state.as_ref().ok_or(NameError::NoDump)?;
         let (directory, pattern) = match self.meant(archive, listings, typed, by)? {
             Meant::Directory(directory) => return Ok(vec![(directory, true)]),
@@ -268,7 +274,18 @@ mod tests {
 
     #[test]
     fn what_completion_offers_means_the_name_itself() {
-        for name in [&b"plain.txt"[..], b"two words", b"a*b?c[d]", b"back\\slash", b"\"quoted\"", b"\xff\xfe", "gr\u{fc}n".as_bytes(), b"tab\tnew\nline", b"#x", b"\xe2\x80\xae"] {
+        for name in [
+            &b"plain.txt"[..],
+            b"two words",
+            b"a*b?c[d]",
+            b"back\\slash",
+            b"\"quoted\"",
+            b"\xff\xfe",
+            "gr\u{fc}n".as_bytes(),
+            b"tab\tnew\nline",
+            b"#x",
+            b"\xe2\x80\xae",
+        ] {
             let line = format!("add {}", typed(name));
             let Ok(Line::Add(words)) = words::parse(line.as_bytes()) else { panic!("{line}") };
             assert_eq!(words.len(), 1, "{line}");

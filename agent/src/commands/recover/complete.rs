@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn the_last_word_is_completed_from_what_there_is() {
-        let mut trees = Trees { trees: vec![(dump("/etc", 0, 100), vec!["hosts", "two words", "ssh/sshd_config", "ssl/certs/a"])], ..Trees::default() };
+        let mut trees =
+            Trees { trees: vec![(dump("/etc", 0, 100), vec!["hosts", "two words", "ssh/sshd_config", "ssl/certs/a"])], ..Trees::default() };
         let mut listener = Listener::default();
         let mut shell = Shell::new(&mut trees, &mut listener, "server".parse().expect("a name"), None, false).expect("it begins");
         shell.line(b"setdisk /etc").expect("it goes on");

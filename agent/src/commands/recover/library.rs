@@ -12,6 +12,7 @@ use super::archive::{Archive, Entry, Extracted, Unanswered};
 use crate::commands::reach::Reach;
 use crate::commands::tasks::Task;
 use crate::commands::{locate, restore as restoring};
+use crate::report::restored::Way;
 use crate::report::restoring::Progress;
 use crate::report::{dumps, err, out, restored, show};
 use crate::session::depot::Depot;
@@ -61,10 +62,7 @@ impl Archive for Library<'_> {
             let dump = state.chain.get(of)?;
             self.times.iter().find(|(known, _)| known == dump).map(|(_, time)| *time)
         };
-        Ok(entries
-            .into_iter()
-            .map(|entry| Entry { dumped: time(entry.of), name: entry.name, is_directory: entry.is_directory })
-            .collect())
+        Ok(entries.into_iter().map(|entry| Entry { dumped: time(entry.of), name: entry.name, is_directory: entry.is_directory }).collect())
     }
 
     fn extract(&mut self, state: &State, paths: &[PathBytes], into: &Path, overwrite: bool) -> Result<Extracted, Unanswered> {
@@ -79,7 +77,7 @@ impl Archive for Library<'_> {
         })?;
         drop(progress);
         restored::troubles(&outcome).iter().for_each(|line| err(line));
-        restored::summary(&outcome, into).iter().for_each(|line| out(line));
+        restored::summary(&outcome, into, Way::Recover).iter().for_each(|line| out(line));
         match restored::problem(&outcome) {
             None if restored::exit(&outcome) == Exit::Done => Ok(Extracted::All),
             None => Ok(Extracted::NotAll),

@@ -81,10 +81,9 @@ impl List {
         let mut chosen: Vec<PathBytes> = Vec::with_capacity(paths.len());
         // A name such as `a b` sorts between `a` and `a/c`, so looking at the last one is not enough.
         for path in paths {
-            let is_covered = std::iter::successors(Some(path.clone()), |path| {
-                (!path.as_bytes().is_empty()).then(|| super::browse::split(path).0)
-            })
-            .any(|above| chosen.binary_search(&above).is_ok());
+            let is_covered =
+                std::iter::successors(Some(path.clone()), |path| (!path.as_bytes().is_empty()).then(|| super::browse::split(path).0))
+                    .any(|above| chosen.binary_search(&above).is_ok());
             if !is_covered {
                 chosen.push(path.clone());
             }

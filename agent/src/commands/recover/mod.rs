@@ -33,7 +33,9 @@ use crate::session::depot::Depot;
 /// `recover`.
 pub fn run(reach: &Reach, overwrite: bool, voice: &Voice) -> Result<Exit, Problem> {
     if voice.json {
-        return Err(Problem::new(Exit::Usage, "recover has no JSON").hint("for programs: asyncamanda ls --json, asyncamanda restore --json"));
+        return Err(
+            Problem::new(Exit::Usage, "recover has no JSON").hint("for programs: asyncamanda ls --json, asyncamanda restore --json")
+        );
     }
     reach.remarks.iter().for_each(|remark| err(&format!("asyncamanda: {remark}")));
     let worked = reach.with(|depot, host| converse(reach, depot, host, overwrite))?;

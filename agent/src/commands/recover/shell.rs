@@ -8,8 +8,8 @@ use super::archive::{Archive, Person, Unanswered};
 use super::browse::{By, Listings, NameError, View, path, shown};
 use super::list::List;
 use super::words::{HELP, Line, LineError, Word, parse};
-use crate::report::when::local;
 use crate::report::show;
+use crate::report::when::local;
 use crate::restore_time::{At, FORMS, parse_local, state_at};
 
 /// Whether there is another line.
@@ -148,7 +148,8 @@ impl<'a> Shell<'a> {
             Line::Clear => self.list = List::default(),
             Line::Extract => self.extract()?,
             Line::Needless(command) => {
-                self.person.say(&format!("{command} is not needed: whoever has the dumps finds them by itself, and files come back as they were"));
+                self.person
+                    .say(&format!("{command} is not needed: whoever has the dumps finds them by itself, and files come back as they were"));
             }
         }
         Ok(Flow::Go)

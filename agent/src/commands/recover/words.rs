@@ -232,8 +232,8 @@ fn no_more(words: &[Word], most: usize) -> Result<(), LineError> {
 
 /// The commands, for completion.
 pub const COMMANDS: [&str; 23] = [
-    "add", "addx", "cd", "cdx", "clear", "delete", "deletex", "exit", "extract", "help", "history", "lcd", "list", "listdisk", "listhost", "lpwd",
-    "ls", "pwd", "quit", "setdate", "setdisk", "sethost", "?",
+    "add", "addx", "cd", "cdx", "clear", "delete", "deletex", "exit", "extract", "help", "history", "lcd", "list", "listdisk", "listhost",
+    "lpwd", "ls", "pwd", "quit", "setdate", "setdisk", "sethost", "?",
 ];
 
 /// What `help` says.
