@@ -51,6 +51,7 @@ pub fn call(way: &Way, caller: &mut dyn Caller) -> Result<(), SessionError> {
             known_as(&site, way)?;
             greet(&site, way, caller)?;
             return match caller.restated(restate::restate(&site, &way.host, clock::now())?, None)? {
+                // The dumps of a vault are read without a session.
                 Next::Done | Next::Trigger(_) | Next::Restore => Ok(()),
                 Next::Check => super::look::check(&site, way, caller),
             };
