@@ -10,7 +10,7 @@
 //! - [`tunnel`]: how Amanda reaches a laptop through that session
 //! - [`queue`]: tickets, and whose turn it is · [`lock`]: locks that can be asked about · [`door`]: how the runner is started
 //! - [`runner`]: the one that starts runs and settles them · [`processes`]: what still lives
-//! - [`engine`]: ways of making dumps · [`latest`], [`standing`]: what the runner publishes
+//! - [`restore`]: what is read of dumps, for whom · [`engine`]: ways of making dumps · [`latest`], [`standing`]: what the runner publishes
 //! - [`status`], [`admin`]: what an administrator sees and does · [`vault`]: vaults, as a whole · [`report`]: words
 //! - [`config`], [`layout`], [`durable`], [`child`], [`sys`]: shim.toml, paths, small files, programs, one system call
 
@@ -29,6 +29,7 @@ pub mod lock;
 pub mod processes;
 pub mod queue;
 pub mod report;
+pub mod restore;
 pub mod runner;
 pub mod serve;
 pub mod standing;

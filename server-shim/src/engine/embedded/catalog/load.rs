@@ -6,7 +6,6 @@ use std::fs;
 use std::io::ErrorKind;
 
 use amanda::admin::{Found, Place};
-use amanda::chains::chains_on;
 use amanda::header::{Block, HEADER_BYTES, Header, Kind};
 use amanda::run_log::Part;
 use amanda::run_log::contents::{Contents, Piece, contents};
@@ -69,11 +68,7 @@ pub fn load(site: &Site) -> Result<Catalog, Trouble> {
     let missing = catalog.bases.gone.iter().chain(shelf.lost.iter().filter_map(|lost| lost.key.as_ref()));
     let missing: BTreeSet<Key> = missing.filter(|key| !shelf.dumps.contains_key(*key)).cloned().collect();
     missing.iter().for_each(|key| shelf.gone(key));
-    catalog.chains = chains_on(&shelf.rows, |dle, stamp, level| {
-        let key = (dle.clone(), stamp.to_owned(), level);
-        // No dump has such a datestamp.
-        catalog.bases.on.get(&key).map(String::as_str).or(catalog.doubts_bases.then_some("?"))
-    });
+    catalog.chains = catalog.chains_of(&shelf.rows);
     (catalog.rows, catalog.dumps, catalog.lost) = (shelf.rows, shelf.dumps, shelf.lost);
     Ok(catalog)
 }
@@ -318,7 +313,7 @@ impl Shelf {
         let Some(dump) = self.dumps.get_mut(key) else { return };
         dump.damage = Some(what.to_owned());
         for row in self.rows.iter_mut().filter(|row| row.dle == key.0 && row.datestamp == key.1 && row.level == key.2) {
-            row.status = "DAMAGED".to_owned();
+            row.status = super::DAMAGED.to_owned();
         }
     }
 }
