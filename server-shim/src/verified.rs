@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn dump(disk: &str, datestamp: &str, verified: Option<i64>, damage: Option<&str>) -> Verified {
-        let disk = DiskName::new(disk.into()).expect("a name");
+        let disk = DiskName::new(disk).expect("a name");
         Verified { host: "a".into(), disk, datestamp: datestamp.into(), level: 0, verified, damage: damage.map(Into::into) }
     }
 
@@ -111,7 +111,7 @@ mod tests {
         let layout = Layout::new(dir.path(), dir.path());
         let config: ConfigName = "daily".parse().expect("a name");
         fs::create_dir(layout.runner()).expect("made");
-        assert_eq!(load(&layout, &config).expect("nothing"), []);
+        assert!(load(&layout, &config).expect("nothing").is_empty());
         let mut many: Vec<_> = (0..MAX_DUMPS + 5).map(|number| dump("/home", &format!("{number:014}"), None, None)).collect();
         many[MAX_DUMPS].damage = Some("x".repeat(10_000));
         store(&layout, &config, many).expect("stored");
