@@ -16,6 +16,7 @@ pub mod history;
 pub mod inhibit;
 mod machine;
 pub mod report;
+pub mod restore_time;
 pub mod session;
 
 use std::ffi::OsString;

@@ -14,13 +14,13 @@ pub type Answered<'a> = (&'a DiskName, Option<&'a Receipt>);
 /// What is said of a disk that the server is silent about.
 pub const NO_SUCH_DISK: &str = "the server's disklist has no such disk";
 
-fn table(head: &[&str]) -> Table {
+pub(super) fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(head.iter().copied());
     table
 }
 
-fn finish(table: &Table) -> String {
+pub(super) fn finish(table: &Table) -> String {
     // The preset pads the last column too.
     table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
 }

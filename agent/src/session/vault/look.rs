@@ -18,7 +18,7 @@ use crate::report::show;
 use crate::session::{Caller, News, SessionError};
 
 /// Opens a vault that is there.
-fn open(directory: &Path, known: bool) -> Result<Site, VaultError> {
+pub(super) fn open(directory: &Path, known: bool) -> Result<Site, VaultError> {
     let found = standing::look(directory, Site::is_vault, is_half_made)?;
     match standing::decide(directory, &found, known, May::Look)? {
         Act::Open => Ok(Site::open(directory, None)?),

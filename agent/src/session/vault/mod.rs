@@ -1,7 +1,7 @@
 //! A local vault for a server: the same conversation with the caller, and no server, no ssh and no second program.
 //!
 //! [`standing`] decides what may be done at the path, `queue` whose turn it is, `call` holds the conversation, `link` leads
-//! the engine to this laptop's client, `follow` hears how it goes. The engine is the library of asyncamanda-shim; a build without the
+//! the engine to this laptop's client, `follow` hears how it goes; `reader` has the dumps for a restore. The engine is the library of asyncamanda-shim; a build without the
 //! feature `embedded` has none of it, and refuses a directory as a destination when it reads its configuration.
 
 #[cfg(feature = "embedded")]
@@ -14,6 +14,8 @@ mod link;
 mod look;
 #[cfg(feature = "embedded")]
 mod queue;
+#[cfg(feature = "embedded")]
+mod reader;
 pub mod standing;
 
 use std::io::{self, ErrorKind};
@@ -26,6 +28,8 @@ use wire::{AbortCode, ConfigName, DiskName, Exit, HostName};
 pub use call::call;
 #[cfg(feature = "embedded")]
 pub use look::{file_of, line_of, look, may_write, restated, room, verified};
+#[cfg(feature = "embedded")]
+pub use reader::reader;
 pub use standing::May;
 
 /// A way to a vault.
@@ -182,6 +186,7 @@ impl VaultError {
 mod without {
     //! Stands where the engine would: the configuration has refused every directory before any of this is reached.
 
+    use std::os::unix::net::UnixStream;
     use std::path::{Path, PathBuf};
 
     use wire::{DiskName, HostName, Receipt};
@@ -227,6 +232,11 @@ mod without {
         Err(none(directory))
     }
 
+    /// Reads no dump.
+    pub fn reader(directory: &Path, _: bool, _: &HostName) -> Result<impl FnOnce(UnixStream) + Send + use<>, VaultError> {
+        Err::<fn(UnixStream), _>(none(directory))
+    }
+
     /// Knows no file.
     pub fn file_of(_: &Path, _: &str) -> Option<PathBuf> {
         None
@@ -238,4 +248,4 @@ mod without {
     }
 }
 #[cfg(not(feature = "embedded"))]
-pub use without::{call, file_of, line_of, look, may_write, restated, room, verified};
+pub use without::{call, file_of, line_of, look, may_write, reader, restated, room, verified};
