@@ -13,6 +13,7 @@
 pub mod archive;
 pub mod depot;
 pub mod dumpdir;
+pub mod job;
 pub mod member;
 pub mod place;
 pub mod resolve;
