@@ -27,13 +27,20 @@ pub struct Relay {
     state: Arc<State>,
 }
 
+/// One direction.
+#[derive(Debug, Default)]
+struct Lane {
+    /// Bytes that a connection may carry before it is cut; 0 is no limit.
+    limit: AtomicU64,
+    /// The most that one connection has carried.
+    carried: AtomicU64,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    /// Bytes that a connection may carry to the server before it is cut; 0 is no limit.
-    limit: AtomicU64,
+    to_server: Lane,
+    to_laptop: Lane,
     resets: AtomicBool,
-    /// The most that one connection has carried to the server.
-    carried: AtomicU64,
     cuts: AtomicU64,
     over: AtomicBool,
 }
@@ -63,13 +70,27 @@ impl Relay {
 
     /// Cuts the next connection that has carried so many bytes to the server, and none after it.
     pub fn cut_after(&self, bytes: u64, how: Cut) {
+        self.limit(&self.state.to_server, bytes, how);
+    }
+
+    /// The same for bytes to the laptop.
+    pub fn cut_back_after(&self, bytes: u64, how: Cut) {
+        self.limit(&self.state.to_laptop, bytes, how);
+    }
+
+    fn limit(&self, lane: &Lane, bytes: u64, how: Cut) {
         self.state.resets.store(how == Cut::Reset, Ordering::Relaxed);
-        self.state.limit.store(bytes.max(1), Ordering::Relaxed);
+        lane.limit.store(bytes.max(1), Ordering::Relaxed);
     }
 
     /// Returns the most bytes that one connection has carried to the server so far.
     pub fn carried(&self) -> u64 {
-        self.state.carried.load(Ordering::Relaxed)
+        self.state.to_server.carried.load(Ordering::Relaxed)
+    }
+
+    /// The same to the laptop.
+    pub fn carried_back(&self) -> u64 {
+        self.state.to_laptop.carried.load(Ordering::Relaxed)
     }
 
     /// Returns how many connections were cut.
@@ -85,33 +106,28 @@ impl Drop for Relay {
 }
 
 /// Both ends are ssh's, which never stop reading: a write may wait.
-fn carry(mut laptop: TcpStream, mut server: TcpStream, state: &State) -> io::Result<()> {
+fn carry(laptop: TcpStream, server: TcpStream, state: &State) -> io::Result<()> {
     let mut piece = vec![0; 64 * 1024];
-    let mut carried = 0_u64;
+    let mut carried = [0_u64; 2];
     loop {
         let mut both = [PollFd::new(laptop.as_fd(), PollFlags::POLLIN), PollFd::new(server.as_fd(), PollFlags::POLLIN)];
         poll(&mut both, PollTimeout::NONE)?;
         let ready = both.map(|one| one.any().unwrap_or(false));
-        if ready[1] {
-            let count = server.read(&mut piece)?;
+        let ways = [(&laptop, &server, &state.to_server), (&server, &laptop, &state.to_laptop)];
+        for ((from, to, lane), carried) in ways.into_iter().zip(&mut carried).zip(ready).filter(|(_, ready)| *ready).map(|(way, _)| way) {
+            let (mut from, mut to) = (from, to);
+            let count = from.read(&mut piece)?;
             if count == 0 {
                 return Ok(());
             }
-            laptop.write_all(&piece[..count])?;
-        }
-        if ready[0] {
-            let count = laptop.read(&mut piece)?;
-            if count == 0 {
-                return Ok(());
-            }
-            let limit = state.limit.load(Ordering::Relaxed);
-            let left = if limit == 0 { u64::MAX } else { limit.saturating_sub(carried) };
+            let limit = lane.limit.load(Ordering::Relaxed);
+            let left = if limit == 0 { u64::MAX } else { limit.saturating_sub(*carried) };
             let passes = usize::try_from(left).unwrap_or(usize::MAX).min(count);
-            server.write_all(&piece[..passes])?;
-            carried += passes as u64;
-            state.carried.fetch_max(carried, Ordering::Relaxed);
+            to.write_all(&piece[..passes])?;
+            *carried += passes as u64;
+            lane.carried.fetch_max(*carried, Ordering::Relaxed);
             if passes < count {
-                state.limit.store(0, Ordering::Relaxed);
+                lane.limit.store(0, Ordering::Relaxed);
                 state.cuts.fetch_add(1, Ordering::Relaxed);
                 return cut(&laptop, &server, state);
             }

@@ -50,6 +50,8 @@ pub enum Next {
     Trigger(Vec<DiskName>),
     /// Ask whether a backup would work.
     Check,
+    /// Look at dumps: the server opens one stream, which [`Caller::client`] gets to its end, and then everything has been said.
+    Restore,
 }
 
 /// What the server says while we wait.
@@ -91,7 +93,7 @@ pub trait Caller {
     fn restated(&mut self, receipts: Vec<Receipt>, ticket: Option<&str>) -> Result<Next, SessionError>;
     /// Hears how it goes.
     fn heard(&mut self, news: News) -> Result<(), SessionError>;
-    /// Returns who answers when Amanda comes through this session; asked before anything is asked of the server.
+    /// Returns who answers when Amanda, or the server's reader of dumps, comes through this session; asked before anything is asked of the server.
     fn client(&mut self) -> Option<Arc<dyn Answer>> {
         None
     }
@@ -114,9 +116,22 @@ pub enum Opening {
 
 enum Stage {
     Greeting,
-    Querying { receipts: Vec<Receipt>, ticket: Option<String> },
-    Measuring { rounds: Rounds, since: Instant },
-    Waiting { queued: bool, receipts: usize },
+    Querying {
+        receipts: Vec<Receipt>,
+        ticket: Option<String>,
+    },
+    Measuring {
+        rounds: Rounds,
+        since: Instant,
+    },
+    Waiting {
+        queued: bool,
+        receipts: usize,
+    },
+    /// For the one stream, or when that has been opened for its end.
+    Restoring {
+        opened: bool,
+    },
 }
 
 struct Talk<'c> {
@@ -325,6 +340,13 @@ impl Talk<'_> {
                         rounds.messages().try_for_each(|message| self.say(&message))?;
                         self.stage = Stage::Measuring { rounds, since: Instant::now() };
                     }
+                    Next::Restore => {
+                        // Nothing is said of Amanda: a backup that goes through another session goes on there.
+                        let Some(client) = self.caller.client() else { return Ok(true) };
+                        self.tunnel = Some(Tunnel::new(client, self.out.clone(), self.ended.clone()));
+                        self.say(&FromAgent::Restore)?;
+                        self.stage = Stage::Restoring { opened: false };
+                    }
                 }
             }
             (FromShim::Queued { ticket, joined, position, waits_for }, Stage::Waiting { queued, .. }) => {
@@ -353,14 +375,20 @@ impl Talk<'_> {
                 let lines = lines.iter().map(|line| amanda::escape::printable(line.as_bytes())).collect();
                 self.caller.heard(News::Checked { ok, lines })?;
             }
-            (FromShim::Open { stream }, _) if self.tunnel.is_some() => self.tunnel.as_mut().map_or(Ok(()), |tunnel| tunnel.open(stream))?,
+            (FromShim::Open { .. }, Stage::Restoring { opened: true }) => return Err(SessionError::OutOfTurn("a second stream")),
+            (FromShim::Open { stream }, stage) if self.tunnel.is_some() => {
+                if let Stage::Restoring { opened } = stage {
+                    *opened = true;
+                }
+                self.tunnel.as_mut().map_or(Ok(()), |tunnel| tunnel.open(stream))?;
+            }
             (FromShim::Window { stream, bytes }, _) if self.tunnel.is_some() => {
                 self.tunnel.as_mut().map_or(Ok(()), |tunnel| tunnel.credited(stream, bytes))?;
             }
             (FromShim::Close { stream }, _) if self.tunnel.is_some() => {
                 self.tunnel.as_mut().map_or(Ok(()), |tunnel| tunnel.closed(stream))?;
             }
-            (FromShim::End { .. }, Stage::Waiting { .. }) => {
+            (FromShim::End { .. }, Stage::Waiting { .. } | Stage::Restoring { .. }) => {
                 self.caller.heard(News::End)?;
                 return Ok(true);
             }

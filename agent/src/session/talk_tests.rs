@@ -1,7 +1,12 @@
 //! The conversation in memory: every answer a server can give, and the stream cut at every byte.
 
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+
 use super::SessionError;
 use super::talk::{Caller, News, Next, Opening, Server, converse};
+use super::tunnel::Answer;
+use crate::client::Out;
 use crate::history::tests::receipt;
 use wire::message::Progress;
 use wire::{FromAgent, FromShim, Hello, Outcome, Receipt, frame};
@@ -9,6 +14,7 @@ use wire::{FromAgent, FromShim, Hello, Outcome, Receipt, frame};
 #[derive(Default)]
 struct Recorder {
     trigger: bool,
+    reader: Option<Arc<Reader>>,
     restated: Vec<Receipt>,
     receipts: Vec<Receipt>,
     ended: bool,
@@ -20,7 +26,14 @@ impl Caller for Recorder {
     }
     fn restated(&mut self, receipts: Vec<Receipt>, _: Option<&str>) -> Result<Next, SessionError> {
         self.restated = receipts;
-        Ok(if self.trigger { Next::Trigger(Vec::new()) } else { Next::Done })
+        Ok(match (self.trigger, &self.reader) {
+            (true, _) => Next::Trigger(Vec::new()),
+            (false, Some(_)) => Next::Restore,
+            (false, None) => Next::Done,
+        })
+    }
+    fn client(&mut self) -> Option<Arc<dyn Answer>> {
+        self.reader.clone().map(|reader| reader as Arc<dyn Answer>)
     }
     fn heard(&mut self, news: News) -> Result<(), SessionError> {
         match news {
@@ -29,6 +42,21 @@ impl Caller for Recorder {
             News::Queued { .. } | News::Progress(_) | News::Rate(_) | News::Checked { .. } => {}
         }
         Ok(())
+    }
+}
+
+/// Hears all that comes on its stream.
+#[derive(Default)]
+struct Reader(Mutex<Vec<u8>>);
+
+impl Answer for Reader {
+    fn answer(&self, mut input: Box<dyn Read + Send>, _: Arc<dyn Out>) {
+        let mut heard = Vec::new();
+        input.read_to_end(&mut heard).expect("a stream");
+        *self.0.lock().expect("lock") = heard;
+    }
+    fn holds_back(&self) -> bool {
+        false
     }
 }
 
@@ -159,4 +187,46 @@ fn words_of_an_abort_are_made_harmless() {
     let (result, _) = play(&mut Recorder::default(), &bytes(&[hello(1), abort]), true);
     let Err(SessionError::Abort { message, hint, .. }) = result else { panic!("{result:?}") };
     assert_eq!((message.as_str(), hint.as_str()), ("no\\x1b[2J", "a\\x0ab"));
+}
+
+/// What a server says in a restore: a stream is opened, has some bytes, and is closed.
+fn restored() -> Vec<Vec<u8>> {
+    let said = |message: &FromShim| frame::pack(message).expect("short");
+    let data = [&frame::header(1, 5)[..], b"dumps"].concat();
+    let end = FromShim::End { ticket: None };
+    let mut all: Vec<Vec<u8>> = [hello(1), FromShim::Standing { ticket: None }, end.clone()].iter().map(said).collect();
+    all.extend([said(&FromShim::Open { stream: 1 }), data, said(&FromShim::Close { stream: 1 }), said(&end)]);
+    all
+}
+
+#[test]
+fn a_restore_has_one_stream_and_offers_amanda_nothing() {
+    let reader = Arc::new(Reader::default());
+    let mut caller = Recorder { reader: Some(Arc::clone(&reader)), ..Recorder::default() };
+    let (result, said) = play(&mut caller, &restored().concat(), true);
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!((reader.0.lock().expect("lock").as_slice(), caller.ended), (&b"dumps"[..], true));
+    let messages = said_by_us(&said);
+    assert!(matches!(messages[..3], [FromAgent::Hello(_), FromAgent::Query, FromAgent::Restore]), "{messages:?}");
+    assert!(!messages.iter().any(|message| matches!(message, FromAgent::Serve { .. })));
+}
+
+#[test]
+fn a_restore_that_is_cut_off_is_a_lost_connection_and_its_stream_ends() {
+    let all = restored().concat();
+    for cut in restored()[..3].concat().len()..all.len() {
+        let mut caller = Recorder { reader: Some(Arc::default()), ..Recorder::default() };
+        let (result, _) = play(&mut caller, &all[..cut], false);
+        assert!(matches!(result, Err(SessionError::Lost { queued: false, .. })), "cut at {cut}: {result:?}");
+        assert!(!caller.ended);
+    }
+}
+
+#[test]
+fn a_second_stream_is_out_of_turn_in_a_restore() {
+    let opened = restored()[..4].concat();
+    let again = frame::pack(&FromShim::Open { stream: 2 }).expect("short");
+    let mut caller = Recorder { reader: Some(Arc::default()), ..Recorder::default() };
+    let (result, _) = play(&mut caller, &[opened, again].concat(), true);
+    assert!(matches!(result, Err(SessionError::OutOfTurn("a second stream"))), "{result:?}");
 }

@@ -9,7 +9,7 @@
 //! named so.
 
 use std::ffi::OsStr;
-use std::io::{self, BufRead, ErrorKind, Read as _, Write};
+use std::io::{self, BufRead, BufWriter, ErrorKind, IntoInnerError, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
@@ -21,6 +21,9 @@ use crate::quoting::sanitise;
 
 /// The server's reader splits longer lines, newline included.
 pub const LONGEST: usize = 4095;
+
+/// gzip hands out a few bytes at a time.
+const BUFFER: usize = 32 * 1024;
 
 /// How the list is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,13 +90,13 @@ pub fn parse_name(name: &OsStr) -> Option<(String, u8, Form)> {
 /// Writes a list as a run does: compressed, a name on each line.
 #[derive(Debug)]
 pub struct Writer<W: Write> {
-    gzip: GzEncoder<W>,
+    gzip: GzEncoder<BufWriter<W>>,
 }
 
 impl<W: Write> Writer<W> {
     /// Begins a list. gzip's header names no file and no time, so the same names are the same bytes.
     pub fn new(to: W) -> Self {
-        Self { gzip: GzEncoder::new(to, Compression::fast()) }
+        Self { gzip: GzEncoder::new(BufWriter::with_capacity(BUFFER, to), Compression::fast()) }
     }
 
     /// Adds a name, without its newline. One that Amanda could not offer is left out: see [`is_line`].
@@ -113,7 +116,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// When it cannot be written.
     pub fn finish(self) -> io::Result<W> {
-        self.gzip.finish()
+        self.gzip.finish()?.into_inner().map_err(IntoInnerError::into_error)
     }
 }
 

@@ -25,13 +25,19 @@ pub type Script<'a> = Box<dyn Fn() -> Command + 'a>;
 /// Where `cargo install --root` may have put bupstash.
 const BUPSTASH: [&str; 3] = ["/usr/bin/bupstash", "/root/.cargo/bin/bupstash", "/var/cache/asyncamanda-bench/bin/bupstash"];
 
-fn shell<'a>(home: &Path, script: String) -> Script<'a> {
+/// Returns a script that runs in that home.
+pub fn shell<'a>(home: &Path, script: String) -> Script<'a> {
     let home = home.to_owned();
     Box::new(move || {
         let mut shell = child::program("sh");
         shell.args(["-euc", &script]).env("HOME", &home);
         shell
     })
+}
+
+/// Returns where bupstash is.
+pub fn bupstash() -> Option<&'static str> {
+    BUPSTASH.into_iter().find(|path| Path::new(path).exists())
 }
 
 /// Returns the contenders that are installed, ours first, and tells what is missing.
@@ -64,7 +70,7 @@ pub fn contenders<'a>(dir: &Path, tree: &Path, ours: &Path) -> Vec<Contender<'a>
     let borg = format!("export BORG_BASE_DIR={d}/borg-base BORG_REPO={d}/borg");
     let create = |name| format!("{borg}; exec borg create ::{name} {t}");
     all.push(make("borg", format!("{borg}; rm -rf {d}/borg*; borg init -e none"), create("one"), create("{now:%s.%f}"), &["borg"]));
-    if let Some(program) = BUPSTASH.into_iter().find(|path| Path::new(path).exists()) {
+    if let Some(program) = bupstash() {
         let put = format!("exec {program} put -q -r {d}/bupstash -k {d}/bupstash.key --send-log {d}/bupstash.log name=tree {t}");
         let fresh = format!("rm -rf {d}/bupstash*; {program} init -r {d}/bupstash; {program} new-key -o {d}/bupstash.key");
         all.push(make("bupstash", fresh, put.clone(), put, &["bupstash/data"]));

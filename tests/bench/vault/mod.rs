@@ -1,8 +1,8 @@
 //! A home directory into a local vault, beside what else there is.
 
-mod contenders;
-mod meter;
-mod tree;
+pub mod contenders;
+pub mod meter;
+pub mod tree;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,9 +19,11 @@ use meter::{Cost, Meter};
 use tree::Size;
 
 const ROUNDS: usize = 3;
-const SEED: u64 = 4;
+/// Decides what is in the trees.
+pub const SEED: u64 = 4;
 const SMALL: Size = Size { files: 10_000, bytes: 200_000_000 };
-const LARGE: Size = Size { files: 100_000, bytes: 1_000_000_000 };
+/// As a home directory may be.
+pub const LARGE: Size = Size { files: 100_000, bytes: 1_000_000_000 };
 /// Most memory of one of our processes, at 10,000 files, in KiB; at 100,000 files so much more.
 const MEMORY: [u64; 2] = [64 * 1024, 80 * 1024];
 
@@ -69,14 +71,14 @@ fn measure(table: &mut Table, size: Size, what: &str, memory: u64) -> Measured {
 }
 
 /// Returns an Amanda with room for it all.
-fn world() -> std::result::Result<World, Box<dyn Error>> {
+pub fn world() -> std::result::Result<World, Box<dyn Error>> {
     let world = World::new(Plan { engine: "none", bulk: 1000, ..Plan::default() });
     make_room(&world);
     Ok(world)
 }
 
 /// Returns a server with the embedded engine, and a laptop whose disk is that tree.
-fn server(tree: &Path) -> std::result::Result<World, Box<dyn Error>> {
+pub fn server(tree: &Path) -> std::result::Result<World, Box<dyn Error>> {
     let compress = "client custom\n client_custom_compress \"/usr/bin/zstd\"";
     let world = World::new(Plan { engine: "embedded", far_away: vec![0], compress, bulk: 1000, gather: "0 s", ..Plan::default() });
     make_room(&world);
@@ -118,17 +120,19 @@ fn take_turns(meters: &[Meter; 2], all: &[Contender]) -> std::result::Result<Vec
 }
 
 /// Waits until what others wrote is on the disk.
-fn settled(command: Command) -> std::result::Result<Command, Box<dyn Error>> {
+pub fn settled(command: Command) -> std::result::Result<Command, Box<dyn Error>> {
     quiet(child::program("sync"))?;
     Ok(command)
 }
 
-fn quiet(mut command: Command) -> Measured {
+/// Runs what is not measured.
+pub fn quiet(mut command: Command) -> Measured {
     let output = command.output()?;
     if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into()) }
 }
 
-fn middle(mut costs: Vec<Cost>) -> Cost {
+/// Returns the medians.
+pub fn middle(mut costs: Vec<Cost>) -> Cost {
     let mut of = |value: fn(&Cost) -> f64| {
         costs.sort_by(|one, other| value(one).total_cmp(&value(other)));
         value(&costs[costs.len() / 2])

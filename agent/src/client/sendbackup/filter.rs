@@ -1,9 +1,11 @@
 //! The way of the dump's bytes: out of tar, through gzip, [`frames`] or a program, to the server; counted at both ends.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Duration;
 
 use amanda::crc::Crc;
 use amanda::frames::Section;
@@ -26,8 +28,38 @@ pub const CHUNK: usize = 128 * 1024;
 const WINDOW: u8 = 15;
 
 /// Makes a pipe roomy; it works without.
-pub fn widen(pipe: &impl std::os::fd::AsFd) {
+pub fn widen(pipe: &impl AsFd) {
     let _limited = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE));
+}
+
+/// Between two reads of a pipe that had little in it.
+const PAUSE: Duration = Duration::from_micros(300);
+
+/// Reads a pipe in larger pieces than tar writes: 10 KiB of an archive, or one name. Whoever is woken for each of them takes turns with tar
+/// and with what compresses, a hundred thousand times in a GB, and that costs a tenth of all the time there is. So one that has found little lets the
+/// pipe fill for a moment; what it holds is enough for tar to go on meanwhile.
+pub struct Unhurried<R> {
+    pipe: R,
+    was_short: bool,
+}
+
+impl<R: AsFd> Unhurried<R> {
+    /// Takes a pipe, and makes it roomy.
+    pub fn new(pipe: R) -> Self {
+        widen(&pipe);
+        Self { pipe, was_short: false }
+    }
+}
+
+impl<R: Read> Read for Unhurried<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.was_short {
+            thread::sleep(PAUSE);
+        }
+        let read = self.pipe.read(buffer)?;
+        self.was_short = read < buffer.len() / 2;
+        Ok(read)
+    }
 }
 
 /// A program between tar and the server, when there is one.
@@ -74,7 +106,7 @@ impl Way {
 
 /// Takes all of tar's output to the server. Returns the checksum of what tar wrote.
 pub fn pass_on(tar: ChildStdout, way: &mut Way, lane: &mut Lane, speech: &Speech, progress: &Progress<'_>) -> io::Result<Crc> {
-    widen(&tar);
+    let tar = Unhurried::new(tar);
     match way {
         Way::Straight => {
             copy(tar, lane, |sent| progress.moved(sent, sent))?;
@@ -130,7 +162,7 @@ fn gzip(mut tar: impl Read, level: u32, lane: &mut Lane, progress: &Progress<'_>
 }
 
 /// Lets a program do it: one thread feeds it, one reads it, one hears what it says.
-fn through(tar: ChildStdout, program: &mut Program, lane: &mut Lane, speech: &Speech, progress: &Progress<'_>) -> io::Result<Crc> {
+fn through(tar: impl Read + Send, program: &mut Program, lane: &mut Lane, speech: &Speech, progress: &Progress<'_>) -> io::Result<Crc> {
     let stdin = program.child.stdin.take().expect("it was asked for");
     let stdout = program.child.stdout.take().expect("it was asked for");
     let stderr = program.child.stderr.take().expect("it was asked for");

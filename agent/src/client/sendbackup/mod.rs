@@ -154,6 +154,7 @@ fn dump(connection: &Connection, request: &Request, ready: &Ready<'_>, streams: 
     let numbered = ready.grant.filter == Filter::Zstd;
     let run = Run { device: &ready.grant.disk.device, snapshot: &ready.attempt.snapshot(), files: &ready.files, estimate: false, numbered };
     let (names, names_in) = io::pipe().map_err(cannot)?;
+    let names = filter::Unhurried::new(names);
     let mut command = ready.tar.command(&run);
     command.stdin(Stdio::from(names_in)).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut tar = children.spawn(&mut command).map_err(cannot)?;

@@ -10,7 +10,7 @@ use amanda::escape::printable;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::dirs::{ACL_ACCESS, ACL_DEFAULT, by_number};
+use super::dirs::{ACL_ACCESS, ACL_DEFAULT, UNFINISHED, by_number};
 use super::owners::Owners;
 use super::{Rules, acl};
 use crate::member::{Kind, Member};
@@ -109,6 +109,11 @@ pub(super) fn set(on: &On<'_>, member: &Member, rules: &Rules, owners: &mut Owne
     remarks
 }
 
+/// Takes off what says that a directory has not got its attributes.
+pub(super) fn finished(dir: &OwnedFd) {
+    let _there_may_be_none = rustix::fs::fremovexattr(dir, UNFINISHED);
+}
+
 /// Gives a directory owner and permissions, and nothing else.
 pub(super) fn like(dir: &OwnedFd, (user, group): (u32, u32), mode: u32, rules: &Rules) -> Vec<String> {
     let (mut remarks, on) = (Vec::new(), On::Open(dir));
@@ -134,7 +139,10 @@ fn owner(on: &On<'_>, member: &Member, rules: &Rules, owners: &mut Owners, remar
 fn attribute(on: &On<'_>, name: &[u8], value: &[u8], rules: &Rules, remarks: &mut Vec<String>) {
     let is_users = name.starts_with(b"user.");
     // ACLs come as words; what else the system keeps there is its own.
-    if !(is_users || rules.as_root && (name.starts_with(b"trusted.") || name.starts_with(b"security."))) || name.contains(&0) {
+    if name == UNFINISHED.as_bytes()
+        || !(is_users || rules.as_root && (name.starts_with(b"trusted.") || name.starts_with(b"security.")))
+        || name.contains(&0)
+    {
         return;
     }
     match on.attribute(name, value) {

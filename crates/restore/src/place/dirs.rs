@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, StatxFlags, XattrFlags};
 use rustix::io::Errno;
 
 use super::error::PutError;
@@ -25,6 +25,10 @@ pub(super) const ACL_DEFAULT: &str = "system.posix_acl_default";
 /// The ACL of anything.
 pub(super) const ACL_ACCESS: &str = "system.posix_acl_access";
 
+/// What a directory of ours has until it gets its own attributes. A restore that is killed leaves directories that are shut to everybody else; the next one
+/// finds them by it and goes on as if it had made them. Nobody else can write it: the directory is ours and 0700.
+pub(super) const UNFINISHED: &str = "user.asyncamanda.unfinished";
+
 /// Where a file system is mounted: between two of them nothing can be renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mount(u32, u32, u64);
@@ -37,7 +41,7 @@ pub(super) struct Dir {
     pub(super) mount: Mount,
     /// What is made in it gets an ACL that no archive has.
     pub(super) passes_acl_on: bool,
-    /// This restore has made it.
+    /// This restore has made it, or one that was killed.
     pub(super) is_made: bool,
     /// Files without a name can be made in it.
     tmpfile: AtomicBool,
@@ -48,12 +52,14 @@ impl Dir {
     pub(super) fn there(fd: OwnedFd) -> Result<Self, Errno> {
         let stat = rustix::fs::statx(&fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?;
         let mount = Mount(stat.stx_dev_major, stat.stx_dev_minor, stat.stx_mnt_id);
-        let passes_acl_on = match rustix::fs::getxattr(by_number(&fd), ACL_DEFAULT, &mut [0_u8; 0][..]) {
+        let passes_acl_on = match rustix::fs::getxattr_query(by_number(&fd), ACL_DEFAULT) {
             Ok(length) => length > 0,
             // Without a /proc nobody knows.
             Err(errno) => errno == Errno::NOENT,
         };
-        Ok(Self { fd, mount, passes_acl_on, is_made: false, tmpfile: AtomicBool::new(true) })
+        let is_ours = Mode::from_raw_mode(stat.stx_mode.into()) == Mode::RWXU && stat.stx_uid == nix::unistd::geteuid().as_raw();
+        let is_made = is_ours && rustix::fs::getxattr_query(by_number(&fd), UNFINISHED).is_ok();
+        Ok(Self { fd, mount, passes_acl_on, is_made, tmpfile: AtomicBool::new(true) })
     }
 
     /// Opens a directory in it.
@@ -142,7 +148,12 @@ impl Dirs {
             let end = path[begin..].iter().position(|byte| *byte == b'/').map_or(path.len(), |slash| begin + slash);
             let (so_far, part) = (&path[..end], &path[begin..end]);
             let next = match enter(&dir, part, so_far)? {
-                Some(there) => there,
+                Some(there) => {
+                    if let Some(made) = made.as_deref_mut().filter(|_| there.is_made) {
+                        made.push(so_far.to_vec());
+                    }
+                    there
+                }
                 None => match made.as_deref_mut() {
                     None => return Ok(None),
                     Some(made) => {
@@ -201,6 +212,7 @@ impl Dirs {
                 let _there_may_be_none = rustix::fs::removexattr(by_number(&dir.fd), acl);
             }
         }
+        let _only_a_killed_restore_needs_it = rustix::fs::setxattr(by_number(&dir.fd), UNFINISHED, b"", XattrFlags::empty());
         Ok(Dir { passes_acl_on: false, is_made: true, ..dir })
     }
 

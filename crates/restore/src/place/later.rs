@@ -58,10 +58,13 @@ impl Later {
         for (path, wish) in self.0.iter().rev() {
             let said = match open(dirs, path) {
                 Err(error) => vec![format!("its attributes could not be set: {error}")],
-                Ok(dir) => match wish {
-                    Wish::As(member, acls) => attributes::set(&On::Open(&dir), member, rules, owners, *acls == Acls::Old),
-                    Wish::LikeParent => self.like_parent(&dir, path, dirs, rules, owners),
-                },
+                Ok(dir) => {
+                    attributes::finished(&dir);
+                    match wish {
+                        Wish::As(member, acls) => attributes::set(&On::Open(&dir), member, rules, owners, *acls == Acls::Old),
+                        Wish::LikeParent => self.like_parent(&dir, path, dirs, rules, owners),
+                    }
+                }
             };
             remarks.extend(said.into_iter().map(|what| Remark { at: path.clone(), what }));
         }

@@ -252,7 +252,7 @@ impl Target {
     }
 
     /// Sets what directories have, deepest first, and syncs all that was written. To be called also after a restore that was cut off: without it
-    /// directories stay shut to everybody else.
+    /// directories stay shut to everybody else, until another restore comes and goes on in them.
     pub fn finish(mut self) -> Finished {
         self.stages = Stages::default();
         let remarks = self.later.apply(&mut self.dirs, &self.rules, &mut self.owners);
@@ -333,3 +333,6 @@ fn is_same(place: &Place<'_>, stat: &Stat, member: &Member) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

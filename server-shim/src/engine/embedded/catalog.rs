@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use amanda::admin::Found;
-use amanda::chains::{self, Restorable};
+use amanda::chains::{self, Restorable, chains_on};
 use amanda::dle::Dle;
 use amanda::run_log::write::Sums;
 use amanda::tapelist::Tapelist;
@@ -26,6 +26,9 @@ use super::stamp;
 use super::volumes::Key;
 
 pub use load::load;
+
+/// The status of a row of a dump that a verification found damaged.
+const DAMAGED: &str = "DAMAGED";
 
 /// Lists a directory's names; none when it is not there.
 pub(super) fn names(path: &Path) -> io::Result<Vec<OsString>> {
@@ -92,6 +95,8 @@ pub struct Dump {
     pub files: Vec<PathBuf>,
     /// What a verification found wrong with it.
     pub damage: Option<String>,
+    /// When it was last read back and found to be what was dumped, seconds since 1970.
+    pub verified: Option<i64>,
 }
 
 /// What there is.
@@ -152,6 +157,24 @@ impl Catalog {
     /// Returns a disk's whole dumps, oldest first.
     pub fn of(&self, dle: &Dle) -> &[Restorable] {
         self.chains.get(dle).map_or(&[][..], Vec::as_slice)
+    }
+
+    /// Returns all disks' dumps, oldest first, as if nothing had been found damaged: most of such a dump can often be restored.
+    pub fn even_damaged(&self) -> BTreeMap<Dle, Vec<Restorable>> {
+        let as_if = |row: &Found| match row.status.as_str() {
+            DAMAGED => Found { status: "OK".to_owned(), ..row.clone() },
+            _ => row.clone(),
+        };
+        let rows: Vec<Found> = self.rows.iter().map(as_if).collect();
+        self.chains_of(&rows)
+    }
+
+    fn chains_of(&self, rows: &[Found]) -> BTreeMap<Dle, Vec<Restorable>> {
+        chains_on(rows, |dle, stamp, level| {
+            let key = (dle.clone(), stamp.to_owned(), level);
+            // No dump has such a datestamp.
+            self.bases.on.get(&key).map(String::as_str).or(self.doubts_bases.then_some("?"))
+        })
     }
 
     /// Returns whole dumps that are on the holding disk.

@@ -6,7 +6,6 @@ use std::fs;
 use std::io::ErrorKind;
 
 use amanda::admin::{Found, Place};
-use amanda::chains::chains_on;
 use amanda::header::{Block, HEADER_BYTES, Header, Kind};
 use amanda::run_log::Part;
 use amanda::run_log::contents::{Contents, Piece, contents};
@@ -19,7 +18,7 @@ use crate::engine::Trouble;
 use crate::engine::embedded::holding::Held;
 use crate::engine::embedded::site::{CONF, Site, failed};
 use crate::engine::embedded::volumes::Key;
-use crate::engine::embedded::{bases, damaged, files, holding};
+use crate::engine::embedded::{bases, damaged, files, holding, verified};
 
 /// The longest log that is read, in bytes.
 pub(super) const LONGEST_LOG: u64 = 256 * 1024 * 1024;
@@ -55,6 +54,13 @@ pub fn load(site: &Site) -> Result<Catalog, Trouble> {
             site.directory().display()
         )),
     }
+    match verified::load(site) {
+        Ok(times) => shelf.verified(&times),
+        Err(error) => catalog.notes.push(format!(
+            "when the dumps of {} were verified cannot be read, and is known again when they are: {error}",
+            site.directory().display()
+        )),
+    }
     // Where a drive was pulled out there is nothing, which is not to be taken for a vault that has nothing.
     let conf = site.directory().join(CONF);
     fs::metadata(&conf).map_err(|error| failed("cannot read", &conf, &error))?;
@@ -69,11 +75,7 @@ pub fn load(site: &Site) -> Result<Catalog, Trouble> {
     let missing = catalog.bases.gone.iter().chain(shelf.lost.iter().filter_map(|lost| lost.key.as_ref()));
     let missing: BTreeSet<Key> = missing.filter(|key| !shelf.dumps.contains_key(*key)).cloned().collect();
     missing.iter().for_each(|key| shelf.gone(key));
-    catalog.chains = chains_on(&shelf.rows, |dle, stamp, level| {
-        let key = (dle.clone(), stamp.to_owned(), level);
-        // No dump has such a datestamp.
-        catalog.bases.on.get(&key).map(String::as_str).or(catalog.doubts_bases.then_some("?"))
-    });
+    catalog.chains = catalog.chains_of(&shelf.rows);
     (catalog.rows, catalog.dumps, catalog.lost) = (shelf.rows, shelf.dumps, shelf.lost);
     Ok(catalog)
 }
@@ -314,11 +316,17 @@ impl Shelf {
         });
     }
 
+    fn verified(&mut self, times: &BTreeMap<Key, i64>) {
+        for (key, dump) in &mut self.dumps {
+            dump.verified = times.get(key).copied();
+        }
+    }
+
     fn mark(&mut self, key: &Key, what: &str) {
         let Some(dump) = self.dumps.get_mut(key) else { return };
         dump.damage = Some(what.to_owned());
         for row in self.rows.iter_mut().filter(|row| row.dle == key.0 && row.datestamp == key.1 && row.level == key.2) {
-            row.status = "DAMAGED".to_owned();
+            row.status = super::DAMAGED.to_owned();
         }
     }
 }
