@@ -20,8 +20,8 @@ use crate::resolve::path::{below, cover};
 use crate::resolve::plan::{Goes, Part, Plan};
 use crate::unpack::{Stored, unpack};
 
-const NOT_IN_IT: &str = "the dump that should have it does not: it could not be read when the dump was made";
-const DAMAGED: &str = "it is in a part of the dump that is damaged";
+pub(super) const NOT_IN_IT: &str = "the dump that should have it does not: it could not be read when the dump was made";
+pub(super) const DAMAGED: &str = "it is in a part of the dump that is damaged";
 
 /// One dump, and everything that is needed to restore from it.
 pub(super) struct Reading<'a> {
@@ -36,10 +36,10 @@ pub(super) struct Reading<'a> {
 
 /// What is known of a dump while it is read.
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     expect: Expect,
     others: OtherNames,
-    is_damaged: bool,
+    pub is_damaged: bool,
 }
 
 /// Level 0 names what it was told to leave out, or could not read, as if it were in a dump below: it is not missed. Returns how many there are.
@@ -106,7 +106,7 @@ impl Reading<'_> {
     }
 
     /// The dump, or the rest of it, cannot be had.
-    fn refused(&mut self, error: DepotError, seen: &mut Seen) -> Result<(), Failure> {
+    pub(super) fn refused(&mut self, error: DepotError, seen: &mut Seen) -> Result<(), Failure> {
         match error {
             DepotError::No { message, hint, .. } => {
                 seen.is_damaged = true;
@@ -180,7 +180,7 @@ impl Reading<'_> {
     }
 
     /// Counts what became of a member.
-    fn put(&mut self, path: &PathBytes, goes: Goes, member: &Member, put: Result<Put, PutError>) -> Result<(), Failure> {
+    pub(super) fn put(&mut self, path: &PathBytes, goes: Goes, member: &Member, put: Result<Put, PutError>) -> Result<(), Failure> {
         if let Some(place) = goes.place {
             self.plan.places[place].is_filled = true;
         }
@@ -235,67 +235,6 @@ impl Reading<'_> {
             Err(error) => self.outcome.missing(path.clone(), error.to_string()),
         }
         Ok(())
-    }
-
-    /// Fetches files for names of which the first one was not wanted, or not made now.
-    fn other_names<R: Read, W: Write>(&mut self, depot: &mut Depot<R, W>, mut some: OtherNames) -> Result<(), Failure> {
-        let mut seen = Seen::default();
-        match depot.fetch(self.dump, What::Members(some.firsts())) {
-            Ok(fetch) => {
-                self.watch.begins(self.dump, fetch.bytes());
-                // From now on these are all that is wanted.
-                let is_halted = self.names_of(fetch, &mut some, &mut seen);
-                is_halted?;
-            }
-            Err(error) => self.refused(error, &mut seen)?,
-        }
-        for (path, _) in some.left() {
-            self.outcome.missing(path, if seen.is_damaged { DAMAGED } else { NOT_IN_IT });
-        }
-        Ok(())
-    }
-
-    fn names_of<R: Read, W: Write>(&mut self, fetch: Fetch<'_, R, W>, some: &mut OtherNames, seen: &mut Seen) -> Result<(), Failure> {
-        let count = Count::default();
-        let packing = fetch.packing();
-        let mut archive = Archive::new(unpack(packing, Meter::new(fetch, &count)).map_err(Failure::Unpack)?);
-        let ended = loop {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Failure::Stopped);
-            }
-            match archive.next() {
-                Err(error) => break Err(error),
-                Ok(None) => break archive.into_inner().finish().map(drop),
-                Ok(Some(Item::Damage(damage))) => {
-                    seen.is_damaged = true;
-                    self.outcome.damaged(self.dump, damage.to_string(), String::new());
-                }
-                Ok(Some(Item::Member(member, content))) => {
-                    if member.kind != Kind::File {
-                        continue;
-                    }
-                    let mut names = some.take(&PathBytes::new(&member.path)).into_iter();
-                    let Some((path, to)) = names.next() else { continue };
-                    let mut body = Halting { content, stop: self.stop, watch: &mut *self.watch, count: &count };
-                    let put = self.target.put(&to, &member, &mut body);
-                    let first = to.clone();
-                    self.put(&path, Goes { to, place: None }, &member, put)?;
-                    for (path, to) in names {
-                        match self.target.link(&to, &first) {
-                            Ok(Put::Made(_)) => self.outcome.links += 1,
-                            Ok(_) => self.outcome.kept.add(to),
-                            Err(error) => self.outcome.missing(path, error.to_string()),
-                        }
-                    }
-                }
-            }
-        };
-        self.outcome.fetched += count.bytes();
-        match ended.map_err(|error| error.downcast::<DepotError>()) {
-            Ok(()) => Ok(()),
-            Err(Ok(error)) => self.refused(error, seen),
-            Err(Err(error)) => Err(Failure::Cut(error)),
-        }
     }
 
     /// Finds out which of the names that did not come no dump has: their directories did not come, since only names were asked for.
