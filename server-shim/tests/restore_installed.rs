@@ -56,6 +56,8 @@ impl Office {
             "amanda/disks",
         ];
         parts.iter().for_each(|part| office.directory(&office.world.path(part)));
+        // What sessions make there is for the dump user's group.
+        fs::set_permissions(office.world.path("run/hosts"), fs::Permissions::from_mode(0o2755)).expect("ours");
         fs::set_permissions(office.world.config(), fs::Permissions::from_mode(0o644)).expect("ours");
         office.directory(&office.etc());
         let root = office.world.path("amanda");
@@ -67,7 +69,7 @@ impl Office {
              holdingdisk hd1 {{\n directory \"{root}/hold\"\n use 500 Mb\n chunksize 1 Mb\n}}\ndumpcycle 7 days\ntapecycle 3\ninparallel 1\n\
              etimeout 60\ndtimeout 60\nreserve 0\nbumpsize 1000 mbytes\n\
              define application app_amgtar {{\n plugin \"amgtar\"\n property \"GNUTAR-LISTDIR\" \"{root}/lists\"\n}}\n\
-             define dumptype base {{\n program \"GNUTAR\"\n auth \"local\"\n estimate server\n index yes\n}}\n\
+             define dumptype base {{\n program \"GNUTAR\"\n auth \"local\"\n estimate server\n index yes\n maxpromoteday 0\n}}\n\
              define dumptype plain {{\n base\n compress none\n}}\ndefine dumptype gzip {{\n base\n compress client fast\n}}\n\
              define dumptype custom {{\n base\n compress server custom\n server_custom_compress \"/usr/bin/zstd\"\n}}\n\
              define dumptype amgtar {{\n gzip\n program \"APPLICATION\"\n application \"app_amgtar\"\n}}\n",
