@@ -103,8 +103,62 @@ pub enum Command {
     Why,
     /// Try everything up to the backup itself, and do nothing else
     Check,
+    /// List the dumps of each disk, or what was in a directory
+    Ls {
+        /// A file or directory as it was called; the dumps are listed when none is given
+        #[arg(value_name = "PATH")]
+        path: Option<PathBuf>,
+
+        /// Which dumps
+        #[command(flatten)]
+        look: Back,
+    },
+    /// Get files and directories back; those that are there are kept
+    Restore {
+        /// Files and directories as they were called
+        #[arg(value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+
+        /// Write below this directory, and not where they came from
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+
+        /// Replace files that are there
+        #[arg(long)]
+        overwrite: bool,
+
+        /// Which dumps
+        #[command(flatten)]
+        look: Back,
+    },
+    /// Find and get files back in a shell with amrecover's commands; standard input may be a script
+    Recover {
+        /// Let extract replace files that are there
+        #[arg(long)]
+        overwrite: bool,
+
+        /// Which dumps
+        #[command(flatten)]
+        look: Back,
+    },
     /// Print each setting and where it came from
     ShowConfig,
+}
+
+/// Which dumps something is looked for in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct Back {
+    /// As it was then: 2026-11-20 (the end of that day), "2026-11-20 14:00", yesterday, "3 days ago", or a datestamp
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+
+    /// Look into this directory, a vault
+    #[arg(long, value_name = "VAULT", conflicts_with = "destination")]
+    pub from: Option<PathBuf>,
+
+    /// Look for the dumps of this host; on a server the operator must have allowed it
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
 }
 
 /// The Perl script's line, complete.
@@ -134,6 +188,17 @@ impl Cli {
         })
     }
 
+    /// Returns the directory that this command names as its vault.
+    pub fn vault(&self) -> Option<(&'static str, &PathBuf)> {
+        match self.command.as_ref()? {
+            Command::Now { to, .. } => to.as_ref().map(|to| ("--to", to)),
+            Command::Ls { look, .. } | Command::Restore { look, .. } | Command::Recover { look, .. } => {
+                look.from.as_ref().map(|from| ("--from", from))
+            }
+            Command::Run | Command::Status | Command::Why | Command::Check | Command::ShowConfig => None,
+        }
+    }
+
     /// Names what is wrong with a combination that clap cannot judge.
     fn fault(&self) -> Option<String> {
         if self.command.is_some() {
@@ -145,7 +210,10 @@ impl Cli {
             return None;
         }
         if !self.perl.is_given() && self.interval.is_none() && self.amandates.is_none() {
-            return Some("a subcommand is missing: run, now, status, why, check or show-config\n  hint: asyncamanda --help".to_owned());
+            return Some(
+                "a subcommand is missing: run, now, status, why, check, ls, restore, recover or show-config\n  hint: asyncamanda --help"
+                    .to_owned(),
+            );
         }
         let missing: Vec<&str> = [
             ("-i INTERVAL", self.interval.is_none()),

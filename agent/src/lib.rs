@@ -18,6 +18,8 @@ mod machine;
 pub mod report;
 pub mod session;
 
+pub use restore::when as restore_time;
+
 use std::ffi::OsString;
 
 /// Parses a command line, does what it says and returns its exit status: a [`wire::Exit`], or what a server's own

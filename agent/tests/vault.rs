@@ -19,13 +19,15 @@ use vault_world::{Vaults, names};
 fn the_first_call_makes_a_vault_and_says_how_a_file_comes_back() {
     let vaults = Vaults::new();
     let ran = vaults.now("vault", &["docs"]);
-    let lines: Vec<&str> = ran.out.lines().rev().take(3).collect();
-    let [back, go_on, made] = lines[..] else { panic!("{}", ran.out) };
+    let lines: Vec<&str> = ran.out.lines().rev().take(4).collect();
+    let [without, back, go_on, made] = lines[..] else { panic!("{}", ran.out) };
     assert!(made.starts_with(&format!("Made {}: a vault", vaults.path("vault").display())), "{made}");
     assert!(go_on.contains(&format!("now --to {}`", vaults.path("vault").display())), "{go_on}");
-    let command = back.strip_prefix("Get back: ").expect("a command");
-    vaults.shell(command);
+    vaults.shell(without.strip_prefix(vault_world::WITHOUT).expect("a command"));
     assert_eq!(vaults.tree("back"), vaults.tree("docs"));
+    fs::remove_dir_all(vaults.path("back")).expect("removed");
+    vaults.shell(&format!("{} >said 2>&1", back.strip_prefix("Get back: ").expect("a command")));
+    assert_eq!(vaults.tree("back/docs"), vaults.tree("docs"));
     // It is Amanda's: its header says how the file is restored, too.
     let receipts = vaults.receipts("vault");
     assert!(receipts["/docs"]["level"] == 0 && receipts["/docs"]["outcome"] == "OK", "{receipts:?}");
@@ -192,7 +194,7 @@ fn a_vault_in_the_tree_and_the_state_beside_it_are_not_in_their_own_backup() {
     let arguments = ["now", &vaults.name("docs"), "--to", &vaults.name("docs/odd [name]*/vault"), "--state", &state, "-v"];
     let ran = vaults.ran(&arguments);
     ran.says(0, &["the vault itself is left out", "what asyncamanda keeps about it is left out"]);
-    let back = ran.out.lines().rev().find_map(|line| line.strip_prefix("Get back: ")).expect("a command");
+    let back = ran.out.lines().rev().find_map(|line| line.strip_prefix(vault_world::WITHOUT)).expect("a command");
     vaults.shell(back);
     assert_eq!(names(&vaults.path("back/odd [name]*")), [""; 0]);
     assert_eq!(names(&vaults.path("back/odd [name]x")), ["vault"]);
@@ -264,7 +266,7 @@ fn agent_toml_leaves_out_of_a_directory_what_it_leaves_out_of_its_disk() {
         format!("state = \"state\"\n[server]\ndestination = \"me@server\"\n[[disk]]\npath = \"home\"\ndevice = \"{docs}\"\nexclude = [\"./deep\"]\n"),
     );
     let ran = vaults.now("vault", &["docs"]);
-    vaults.shell(ran.out.lines().rev().find_map(|line| line.strip_prefix("Get back: ")).expect("a command"));
+    vaults.shell(ran.out.lines().rev().find_map(|line| line.strip_prefix(vault_world::WITHOUT)).expect("a command"));
     assert!(vaults.path("back/one").exists() && !vaults.path("back/deep").exists());
     // Without a directory it is what agent.toml lists, by its name there.
     vaults.ran(&["now", "--to", &vaults.name("other")]).says(0, &[]);
@@ -377,7 +379,7 @@ fn each_disk_has_a_way_back_and_later_ones_are_told_by_status() {
     let ran = vaults.now("vault", &["docs", "pictures"]);
     let back = |said: &str| -> Vec<String> {
         said.lines()
-            .filter(|line| line.starts_with("Get back "))
+            .filter(|line| line.starts_with("Without asyncamanda, "))
             .map(|line| line.split_once(": ").expect("a command").1.to_owned())
             .collect()
     };
@@ -394,7 +396,7 @@ fn each_disk_has_a_way_back_and_later_ones_are_told_by_status() {
     fs::remove_file(vaults.path("docs/deep/three")).expect("removed");
     let ran = vaults.now("vault", &[]);
     let pointer = ran.out.lines().last().expect("a line");
-    assert!(pointer.contains(&format!("status -v --destination {}", vaults.name("vault"))), "{pointer}");
+    assert!(pointer.contains(&format!("restore PATH --to DIR --from {}`", vaults.name("vault"))), "{pointer}");
     let status = vaults.ran(&["status", "-v", "--destination", &vaults.name("vault")]);
     comes_back(back(&status.out));
 }

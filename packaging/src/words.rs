@@ -46,10 +46,22 @@ pub fn agent() -> Words {
              answers instead, for dumptypes with applications, scripts or encryption on the client.",
             "A directory may stand for the server: a local vault, which is a config of Amanda with its volumes. Then everything goes on in this \
              program, and no server, no ssh and no Amanda is needed. now DIR... --to VAULT makes a vault with its first backup and adds to it later, \
-             also without a configuration file; what is in it is restored by dd, zstd and tar, or by Amanda. A vault that has answered before and is \
+             also without a configuration file. --from VAULT has ls, restore and recover look there; what is in it is restored by zstd and tar alone, or by Amanda, \
+             as well. A vault that has answered before and is \
              not there now is a drive that is not plugged in: status 75, and nothing is written in its place. run makes no vault.",
             "A backup is due when the oldest disk is as old as the interval. A disk without a backup, with a last receipt that is not a backup, \
              with a date in the future or with a record that cannot be read is due as well.",
+            "ls lists the dumps, or what was in a directory; restore gets files and directories back; recover is a shell with the commands of amrecover(8), whose \
+             scripts it takes on standard input. All three read, over the same session and with the same key as a backup, and ask for no backup. A PATH is absolute or \
+             hangs on the working directory; its disk is the longest one whose directory holds it, and neither need be there any more. Without --at it is \
+             what the newest dump has; a day alone means its end, a minute its last second. What was deleted or renamed by then is so.",
+            "restore puts what it gets where it came from, or with --to DIR into that directory, each PATH under its last name. A file that is there is kept unless \
+             --overwrite is given, nothing is ever removed, and a file appears under its name only when it is complete. An ordinary user gets what an ordinary \
+             user may have; root gets owners, devices and all attributes. When the connection is cut the same command goes on: what is there already is kept. \
+             What is damaged is named, and everything that is whole comes back.",
+            "extract in recover writes below the local directory (lcd), each file at its path below the disk, as amrecover does. It keeps files that are there, unlike \
+             amrecover, unless --overwrite was given or a person at the terminal says so. Lines of a script that cannot be done are reported, the others are \
+             done, and the status is 1.",
             "Settings are taken from flags, then from the environment, then from the configuration file, then from defaults. show-config prints \
              each of them and where it came from.",
             "Without a command the line is the one of the Perl script asyncamanda.pl: -i, -h, -c and -a must be there, -k may be. The caller's own \
@@ -60,12 +72,15 @@ pub fn agent() -> Words {
         ],
         exit_status: statuses(&[
             (Exit::Done, "Done, or nothing to do."),
-            (Exit::Failed, "It was tried and failed: at least one disk has no backup, or a receipt could not be stored."),
+            (
+                Exit::Failed,
+                "It was tried and failed: at least one disk has no backup, or a receipt could not be stored; something that was to come back is missing or damaged.",
+            ),
             (Exit::Usage, "The command line is wrong."),
             (Exit::Unreachable, "The server cannot be reached. run says so only when it has lasted for more than three intervals."),
             (
                 Exit::Later,
-                "Busy, queued, interrupted, cut off, or a vault's drive is not plugged in: the same command will do later. run says so only when it has lasted for more than three intervals.",
+                "Busy, queued, interrupted, cut off, or a vault's drive is not plugged in: the same command will do later, and a restore goes on with it. run says so only when it has lasted for more than three intervals.",
             ),
             (Exit::Protocol, "What answers is not an asyncamanda-shim, or not one of this version."),
             (
@@ -110,6 +125,15 @@ pub fn agent() -> Words {
                 "Back two directories up into a directory, and later all that is in it, whenever a day has passed:",
                 "asyncamanda now ~/Documents ~/Pictures --to /media/usb/vault\nasyncamanda run --destination /media/usb/vault",
             ),
+            (
+                "What a directory had in it three days ago, and a file of it back beside the one that is there:",
+                "asyncamanda ls ~/Documents --at \"3 days ago\"\nasyncamanda restore ~/Documents/letter.odt --at \"3 days ago\" --to /tmp",
+            ),
+            (
+                "All of a directory back to where it was, from a drive, without a configuration file:",
+                "asyncamanda restore ~/Documents --from /media/usb/vault",
+            ),
+            ("A script of amrecover's:", "printf 'setdisk /etc\\nlcd /etc\\nadd hosts\\nextract\\nquit\\n' | asyncamanda recover"),
             ("A disk in agent.toml, and what is left out of it:", "[[disk]]\npath = \"/home\"\nexclude = [\"*.iso\", \"./ada/.cache\"]"),
             ("In /etc/anacrontab, every day, 20 minutes after the start:", "1  20  asyncamanda.daily  /usr/bin/asyncamanda run"),
             (
@@ -117,7 +141,7 @@ pub fn agent() -> Words {
                 "asyncamanda -i 24 -h amanda.example.com -k /var/backups/.ssh/id_rsa \\\n    -c \"/usr/sbin/amdump daily\" -a /var/lib/amanda/amandates",
             ),
         ],
-        see_also: "asyncamanda-shim(8), amanda(8), amdump(8), tar(1), ssh(1), ssh-keygen(1), anacrontab(5), systemd.timer(5)",
+        see_also: "asyncamanda-shim(8), amanda(8), amdump(8), amrecover(8), tar(1), ssh(1), ssh-keygen(1), anacrontab(5), systemd.timer(5)",
     }
 }
 

@@ -276,7 +276,7 @@ fn time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<chro
 }
 
 /// Reads "20 GiB", "500 MB", "1024": a whole number and a unit, binary or decimal.
-fn parse_bytes(text: &str) -> Option<u64> {
+pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
     let unit: u64 = match text[digits..].trim() {

@@ -12,6 +12,7 @@
 //!     latest/HOST.json    the last receipts of each host
 //!     retries/HOST@ID.json  what is known of a ticket whose run was cut off
 //!     orders/ID.json      what an administrator asked for (the nightly run, a flush)
+//!     verified/CONFIG.json  when its dumps were last read back
 //!     standing.json       what goes on now
 //!     runner.log          the runner's own words
 //!     restores.log        what was read of which dumps, by whose key; restores.log.1 is the one before it
@@ -23,7 +24,7 @@
 
 use std::path::{Path, PathBuf};
 
-use wire::HostName;
+use wire::{ConfigName, HostName};
 
 use crate::queue::ticket::{Ticket, TicketId};
 
@@ -112,6 +113,10 @@ impl Layout {
     /// Held for one change of the last receipts.
     pub fn latest_lock(&self) -> PathBuf {
         self.latest().join(".lock")
+    }
+    /// When the dumps of a config were last read back.
+    pub fn verified_of(&self, config: &ConfigName) -> PathBuf {
+        self.runner().join("verified").join(format!("{config}.json"))
     }
     /// What an administrator asked for.
     pub fn orders(&self) -> PathBuf {

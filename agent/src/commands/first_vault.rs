@@ -17,6 +17,8 @@ use crate::session::vault;
 const PROGRAM: &str = "asyncamanda";
 /// Debian has it beside zstd and tar, which a restore needs.
 const ZSTD: &str = "zstd";
+/// What stands before a line for those.
+const WITHOUT: &str = "Without asyncamanda, with zstd and tar alone";
 
 /// Returns the lines; none when it cannot be seen what was made.
 pub fn words(job: &Job, receipts: &[Receipt]) -> Vec<String> {
@@ -31,24 +33,40 @@ pub fn words(job: &Job, receipts: &[Receipt]) -> Vec<String> {
         _ => (format!("{program} now"), format!("{program} run")),
     };
     lines.push(format!("Go on: `{now}` takes what has changed since; for a scheduler, `{run}` does so when a day has passed."));
-    lines.extend(ways_back(way, receipts.iter()));
+    let backups: Vec<&Receipt> = receipts.iter().filter(|receipt| receipt.is_backup()).collect();
+    if !backups.is_empty() {
+        let paths: Vec<String> =
+            backups.iter().filter_map(|receipt| directory_of(job, receipt)).map(|path| quoted(path.as_os_str().as_bytes())).collect();
+        lines.push(format!("Get back: {program} restore {} --to back{}", paths.join(" "), from(job, way)));
+    }
+    lines.extend(ways_back(way, backups.into_iter()));
     lines
 }
 
-/// Says after a later backup where the way back is told.
+/// Returns the option that names the vault, where agent.toml does not.
+fn from(job: &Job, way: &vault::Way) -> String {
+    match job.config.destination.from {
+        Source::Flag(_) => format!(" --from {}", quoted(way.directory.as_os_str().as_bytes())),
+        _ => String::new(),
+    }
+}
+
+/// Returns where a disk is on this machine.
+fn directory_of(job: &Job, receipt: &Receipt) -> Option<PathBuf> {
+    job.config.disks.iter().find(|disk| disk.value.name == receipt.disk).map(|disk| disk.value.device.clone())
+}
+
+/// Says after a later backup how files come back.
 pub fn pointer(job: &Job, receipts: &[Receipt]) -> Vec<String> {
     let Place::Vault(way) = &job.place else { return Vec::new() };
     if !receipts.iter().any(Receipt::is_backup) {
         return Vec::new();
     }
-    let destination = match job.config.destination.from {
-        Source::Flag(_) => format!(" --destination {}", quoted(way.directory.as_os_str().as_bytes())),
-        _ => String::new(),
-    };
-    vec![format!("How files come back: `{} status -v{destination}`", program())]
+    let (program, from) = (program(), from(job, way));
+    vec![format!("How files come back: `{program} ls{from}` shows what there is, `{program} restore PATH --to DIR{from}` gets it")]
 }
 
-/// Returns for each disk the line that brings its newest state back, into a directory of its own.
+/// Returns for each disk the line that brings its newest state back into a directory of its own without this program: a drive may outlive it.
 pub fn ways_back<'r>(way: &vault::Way, receipts: impl Iterator<Item = &'r Receipt>) -> Vec<String> {
     let chains = receipts.filter(|receipt| receipt.is_backup()).filter_map(|receipt| {
         // All of it or nothing: half a chain would bring back another state.
@@ -58,13 +76,13 @@ pub fn ways_back<'r>(way: &vault::Way, receipts: impl Iterator<Item = &'r Receip
     let chains: Vec<_> = chains.collect();
     let needs = if on_path(ZSTD).is_some() { "" } else { " (it needs the package zstd)" };
     if let [(_, files)] = &chains[..] {
-        return vec![format!("Get back{needs}: {}", command(files, "back"))];
+        return vec![format!("{WITHOUT}{needs}: {}", command(files, "back"))];
     }
     let mut taken = Vec::new();
     let mut lines = Vec::new();
     for (disk, files) in &chains {
         let into = directory_for(Path::new(disk.as_os_str()), &mut taken);
-        lines.push(format!("Get back {}{needs}: {}", show(disk.as_bytes()), command(files, &into)));
+        lines.push(format!("{WITHOUT}{needs}, {}: {}", show(disk.as_bytes()), command(files, &into)));
     }
     lines
 }

@@ -173,7 +173,7 @@ fn at_most(named: usize) -> Result<(), Problem> {
 
 /// This laptop's name in a vault: as configured; else the one that this vault knows it by, since a machine may be renamed; else the
 /// machine's.
-fn host(config: &Config, store: &Store, present: Option<&ConfigName>) -> HostName {
+pub(super) fn host(config: &Config, store: &Store, present: Option<&ConfigName>) -> HostName {
     if let Some(host) = &config.host {
         return host.value.clone();
     }

@@ -13,9 +13,15 @@ mod check_vault;
 pub mod first_full;
 pub mod first_vault;
 pub mod job;
+pub mod locate;
 pub mod look;
+pub mod ls;
 pub mod place;
+pub mod reach;
+pub mod recover;
+pub mod restore;
 pub mod served;
+pub mod tasks;
 pub mod vault_disks;
 pub mod visit;
 mod watching;
@@ -33,6 +39,7 @@ use crate::session::{Login, Way};
 
 use job::Job;
 use place::Place;
+use reach::Reach;
 
 /// Does what was asked for and returns the exit status.
 pub fn dispatch(cli: &Cli, voice: &Voice) -> Result<u8, Problem> {
@@ -49,6 +56,11 @@ pub fn dispatch(cli: &Cli, voice: &Voice) -> Result<u8, Problem> {
         Command::Why => look::why(&job(&[], May::Look)?, voice)?,
         Command::Check => check::check(&job(&[], May::Look)?, voice)?,
         Command::ShowConfig => look::show_config(&config, voice),
+        Command::Ls { path, look } => ls::run(&Reach::new(&config, look)?, path.as_deref(), voice)?,
+        Command::Restore { paths, to, overwrite, look } => {
+            restore::run(&Reach::new(&config, look)?, paths, to.as_deref(), *overwrite, voice)?
+        }
+        Command::Recover { overwrite, look } => recover::run(&Reach::new(&config, look)?, *overwrite, voice)?,
     };
     Ok(exit.code())
 }

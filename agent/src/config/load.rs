@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Config, ConfigError, Destination, Fault, Interval, Layer, Setting, Source, Surroundings, Ways, file, resolve};
-use crate::cli::{Cli, Command};
+use crate::cli::Cli;
 
 /// The machine's own file.
 const SYSTEM_FILE: &str = "/etc/asyncamanda/agent.toml";
@@ -95,22 +95,22 @@ fn flags(cli: &Cli, home: Option<&Path>) -> Result<Layer, ConfigError> {
         interval: setting("interval", cli.interval.as_deref(), flag("--interval"), super::interval)?,
         amandates: setting("amandates", cli.amandates.as_deref().map(Path::as_os_str), flag("--amandates"), |text| ways.path(text))?,
         state: setting("state", cli.state.as_deref().map(Path::as_os_str), flag("--state"), |text| ways.path(text))?,
-        destination: match &cli.command {
+        destination: match cli.vault() {
             // Typed as a directory, so no host's name is looked for in it.
-            Some(Command::Now { to: Some(to), .. }) if is_like_a_server(to) => {
-                return Err(ConfigError::NoDirectory { text: to.to_string_lossy().into_owned() });
+            Some((flag, path)) if is_like_a_server(path) => {
+                return Err(ConfigError::NoDirectory { flag, text: path.to_string_lossy().into_owned() });
             }
-            Some(Command::Now { to: Some(to), .. }) => setting("destination", Some(to.as_os_str()), flag("--to"), |text| ways.vault(text))?,
-            _ => setting("destination", cli.destination.as_deref(), flag("--destination"), |text| ways.destination(text))?,
+            Some((name, path)) => setting("destination", Some(path.as_os_str()), flag(name), |text| ways.vault(text))?,
+            None => setting("destination", cli.destination.as_deref(), flag("--destination"), |text| ways.destination(text))?,
         },
         ..Layer::default()
     })
 }
 
-/// Tells whether a directory to be made would be called like a server, which is what was meant then.
-fn is_like_a_server(to: &Path) -> bool {
-    let text = to.to_string_lossy();
-    text.contains([':', '@']) && !super::destination::is_path(&text) && std::fs::symlink_metadata(to).is_err()
+/// Tells whether a directory that is not there would be called like a server, which is what was meant then.
+fn is_like_a_server(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.contains([':', '@']) && !super::destination::is_path(&text) && std::fs::symlink_metadata(path).is_err()
 }
 
 fn environment_layer(environment: &impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Result<Layer, ConfigError> {

@@ -219,8 +219,10 @@ pub enum ConfigError {
         file: Option<PathBuf>,
     },
     /// A server where a directory is wanted.
-    #[error("--to: \"{}\" is no directory", amanda::escape::printable(text.as_bytes()))]
+    #[error("{flag}: \"{}\" is no directory", amanda::escape::printable(text.as_bytes()))]
     NoDirectory {
+        /// The flag.
+        flag: &'static str,
         /// What was typed.
         text: String,
     },

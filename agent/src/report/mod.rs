@@ -1,10 +1,13 @@
 //! Words for people, made once: what happened, because of what, and what to do next.
 //!
-//! [`problems`] makes them of errors, [`verdicts`] of decisions, [`tables`] of receipts, [`progress`] of news, [`when`]
+//! [`problems`] makes them of errors, [`verdicts`] of decisions, [`tables`] of receipts, [`progress`] of news, [`dumps`] of what a catalog lists, [`restoring`] and [`restored`] of a restore, [`when`]
 //! of times. Modules that act return values; only this one and [`Voice`] know how they read.
 
+pub mod dumps;
 pub mod problems;
 pub mod progress;
+pub mod restored;
+pub mod restoring;
 pub mod tables;
 pub mod verdicts;
 pub mod when;

@@ -28,8 +28,8 @@ impl From<ConfigError> for Problem {
         match error {
             ConfigError::Missing { looked } => {
                 problem.because(format!("{} is not there", list(&looked))).hint(format!(
-                    "into a directory it goes without one: `asyncamanda now DIR --to VAULT`, then `asyncamanda status --destination VAULT`; for a \
-                     server write one, at least:\n        {EXAMPLE}"
+                    "with a directory it goes without one: `asyncamanda now DIR --to VAULT`, `asyncamanda status --destination VAULT`, `asyncamanda \
+                     restore PATH --from VAULT`; for a server write one, at least:\n        {EXAMPLE}"
                 ))
             }
             ConfigError::Unreadable { .. } => problem.hint("make the file readable for this user, or name another one with --config FILE"),
@@ -52,9 +52,9 @@ impl From<ConfigError> for Problem {
                 let file = file.map_or_else(String::new, |file| format!(" to {}", file.display()));
                 problem.hint(format!("add{file}:\n        [server]\n        destination = \"asyncamanda@amanda.example.com\""))
             }
-            ConfigError::NoDirectory { text } => {
+            ConfigError::NoDirectory { flag, text } => {
                 let problem = Problem { exit: Exit::Usage, ..problem };
-                problem.because("--to is a directory, a vault").hint(format!(
+                problem.because(format!("{flag} is a directory, a vault")).hint(format!(
                     "a server stands in agent.toml or in --destination; for a directory of that name write ./{}",
                     show(text)
                 ))

@@ -27,6 +27,14 @@ pub fn local(epoch: i64) -> String {
     }
 }
 
+/// Returns the same to the second, as `--at` understands it.
+pub fn exactly(epoch: i64) -> String {
+    match Local.timestamp_opt(epoch, 0).earliest() {
+        Some(time) => time.format("%Y-%m-%d %H:%M:%S").to_string(),
+        None => format!("second {epoch}"),
+    }
+}
+
 /// Returns how long ago something was.
 pub fn ago(now: i64, then: i64) -> String {
     if then > now { format!("in {}", span(then.saturating_sub(now))) } else { format!("{} ago", span(now.saturating_sub(then))) }

@@ -6,6 +6,7 @@
 //! without a shim. `vault` is the same for a directory: the engine in this process is the server.
 
 mod come;
+pub mod depot;
 pub mod key;
 pub mod measure;
 pub mod outgoing;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,6 +11,9 @@ use crate::world::{Ran, World};
 
 /// Any ordinary user's.
 const NOBODY: u32 = 65534;
+
+/// What stands before the command for those who have only zstd and tar.
+pub const WITHOUT: &str = "Without asyncamanda, with zstd and tar alone: ";
 
 /// A world with two trees.
 pub struct Vaults {
@@ -62,7 +65,8 @@ impl Vaults {
         Ran::of(command.output().expect("it starts"))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The same, to be run in other ways.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
         let configured = self.path("agent.toml").exists();
         if !configured && !arguments.iter().any(|word| word == "--state") {
@@ -265,9 +269,7 @@ fn attribute(path: &Path) -> String {
 }
 
 fn give(path: &Path) {
-    if !path.is_symlink() {
-        chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
-    }
+    std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
     if path.is_dir() && !path.is_symlink() {
         fs::read_dir(path).expect("readable").flatten().for_each(|entry| give(&entry.path()));
     }

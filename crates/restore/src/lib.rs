@@ -13,7 +13,9 @@
 pub mod archive;
 pub mod depot;
 pub mod dumpdir;
+pub mod job;
 pub mod member;
 pub mod place;
 pub mod resolve;
 pub mod unpack;
+pub mod when;

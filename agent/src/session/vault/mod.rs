@@ -1,7 +1,7 @@
 //! A local vault for a server: the same conversation with the caller, and no server, no ssh and no second program.
 //!
 //! [`standing`] decides what may be done at the path, `queue` whose turn it is, `call` holds the conversation, `link` leads
-//! the engine to this laptop's client, `follow` hears how it goes. The engine is the library of asyncamanda-shim; a build without the
+//! the engine to this laptop's client, `follow` hears how it goes; `reader` has the dumps for a restore. The engine is the library of asyncamanda-shim; a build without the
 //! feature `embedded` has none of it, and refuses a directory as a destination when it reads its configuration.
 
 #[cfg(feature = "embedded")]
@@ -14,6 +14,8 @@ mod link;
 mod look;
 #[cfg(feature = "embedded")]
 mod queue;
+#[cfg(feature = "embedded")]
+mod reader;
 pub mod standing;
 
 use std::io::{self, ErrorKind};
@@ -25,7 +27,9 @@ use wire::{AbortCode, ConfigName, DiskName, Exit, HostName};
 #[cfg(feature = "embedded")]
 pub use call::call;
 #[cfg(feature = "embedded")]
-pub use look::{file_of, line_of, look, may_write, restated, room};
+pub use look::{file_of, line_of, look, may_write, restated, room, verified};
+#[cfg(feature = "embedded")]
+pub use reader::reader;
 pub use standing::May;
 
 /// A way to a vault.
@@ -73,6 +77,21 @@ pub struct Room {
     pub used: u64,
     /// Bytes that are free on its file system.
     pub free: u64,
+}
+
+/// When a disk's dumps in a vault were last read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBack {
+    /// The disk.
+    pub disk: DiskName,
+    /// Its dumps.
+    pub dumps: usize,
+    /// Of these, so many were never read back.
+    pub never: usize,
+    /// So many are damaged.
+    pub damaged: usize,
+    /// When the one was that was so longest ago, seconds since 1970; none when one never was, or is damaged.
+    pub oldest: Option<i64>,
 }
 
 /// Why there is no backup into a vault.
@@ -167,11 +186,12 @@ impl VaultError {
 mod without {
     //! Stands where the engine would: the configuration has refused every directory before any of this is reached.
 
+    use std::os::unix::net::UnixStream;
     use std::path::{Path, PathBuf};
 
     use wire::{DiskName, HostName, Receipt};
 
-    use super::{Look, Room, VaultError, Way};
+    use super::{Look, ReadBack, Room, VaultError, Way};
     use crate::session::{Caller, SessionError};
 
     fn none(directory: &Path) -> VaultError {
@@ -207,6 +227,16 @@ mod without {
         Err(none(directory))
     }
 
+    /// Knows no vault.
+    pub fn verified(directory: &Path, _: &HostName) -> Result<Vec<ReadBack>, VaultError> {
+        Err(none(directory))
+    }
+
+    /// Reads no dump.
+    pub fn reader(directory: &Path, _: bool, _: &HostName) -> Result<impl FnOnce(UnixStream) + Send + use<>, VaultError> {
+        Err::<fn(UnixStream), _>(none(directory))
+    }
+
     /// Knows no file.
     pub fn file_of(_: &Path, _: &str) -> Option<PathBuf> {
         None
@@ -218,4 +248,4 @@ mod without {
     }
 }
 #[cfg(not(feature = "embedded"))]
-pub use without::{call, file_of, line_of, look, may_write, restated, room};
+pub use without::{call, file_of, line_of, look, may_write, reader, restated, room, verified};

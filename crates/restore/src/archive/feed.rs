@@ -123,7 +123,8 @@ fn take<'a>(pieces: &'a mut impl Pieces, at: &mut u64, given: &mut usize, most: 
     match pieces.fill()? {
         None => Ok(Got::End),
         Some(Piece::Hole { bytes, why }) => {
-            *at = at.saturating_add(bytes.unwrap_or(0));
+            // When nobody knows how much is missing: what is behind it most likely begins at a block, as volumes' parts do.
+            *at = at.saturating_add(bytes.unwrap_or_else(|| at.wrapping_neg() % BLOCK as u64));
             Ok(Got::Hole(Hole { bytes, why }))
         }
         Some(Piece::Bytes(bytes)) => {

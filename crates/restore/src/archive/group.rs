@@ -182,14 +182,15 @@ impl<P: Pieces> Archive<P> {
     /// Reads bytes, and what fills their last block.
     fn take(&mut self, to: &mut Vec<u8>, size: u64) -> Result<(), Stop> {
         let (mut left, mut fill) = (size, padded(size) - size);
-        for got in [self.feed.append(to, &mut left)?, self.feed.skip(&mut fill)?] {
-            match got {
-                Got::Bytes(()) => {}
-                Got::Hole(hole) => return Err(hole.into()),
-                Got::End => return Err(cut()),
-            }
+        let got = match self.feed.append(to, &mut left)? {
+            Got::Bytes(()) => self.feed.skip(&mut fill)?,
+            other => other,
+        };
+        match got {
+            Got::Bytes(()) => Ok(()),
+            Got::Hole(hole) => Err(hole.into()),
+            Got::End => Err(cut()),
         }
-        Ok(())
     }
 
     /// Reads the dumpdir of GNU tar's own format: the member's data.
@@ -234,9 +235,14 @@ impl<P: Pieces> Archive<P> {
     fn map_before_data(&mut self) -> io::Result<Result<Vec<Extent>, Wrong>> {
         let mut reader = MapReader::default();
         while self.body.left > 0 {
+            let before = self.feed.at();
             match self.feed.block()? {
                 Got::Bytes(()) => self.body.left -= BLOCK as u64,
-                Got::Hole(hole) => self.hole_in_body(hole),
+                Got::Hole(hole) => {
+                    let read = self.feed.at().saturating_sub(before).saturating_sub(hole.bytes.unwrap_or(0));
+                    self.body.left = self.body.left.saturating_sub(read);
+                    self.hole_in_body(hole);
+                }
                 Got::End => self.end_in_body(),
             }
             if self.body.broken.is_some() {

@@ -8,6 +8,8 @@ pub(super) type Block = [u8; BLOCK];
 
 /// Where a header has its checksum.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
+/// Where it has its length.
+const SIZE: std::ops::Range<usize> = 124..136;
 /// Where it has its name, and what it links to.
 const NAME: usize = 0;
 const LINK: usize = 157;
@@ -29,7 +31,9 @@ pub(super) fn read(block: &Block) -> Option<Head<'_>> {
     if !checksum(block, header.cksum().ok()?) {
         return None;
     }
-    Some(Head { header, flag: header.entry_type().as_byte(), size: header.entry_size().ok()? })
+    // The header of a volume's label has no length at all.
+    let size = if block[SIZE].iter().all(|byte| matches!(byte, 0 | b' ')) { 0 } else { header.entry_size().ok()? };
+    Some(Head { header, flag: header.entry_type().as_byte(), size })
 }
 
 /// Says whether a block that stands anywhere looks like the header of a member that GNU tar wrote: more than its checksum must be right.
@@ -95,7 +99,7 @@ mod tests {
 
     fn block(change: impl FnOnce(&mut Header)) -> Block {
         let mut header = Header::new_gnu();
-        header.set_path("./a").unwrap();
+        header.as_gnu_mut().unwrap().name[..3].copy_from_slice(b"./a");
         header.set_mode(0o644);
         header.set_size(5);
         change(&mut header);

@@ -44,6 +44,13 @@ pub(super) fn make(head: &Head<'_>, extension: Extension, long: Long, sparse: &S
         number.or(said).and_then(|number| u32::try_from(number).ok()).unwrap_or(u32::MAX)
     };
     let text = |name: Option<Vec<u8>>, said: Option<&[u8]>| name.unwrap_or_else(|| said.unwrap_or_default().to_vec());
+    let mut xattrs = extension.xattrs;
+    // With --xattrs-include=* GNU tar has ACLs twice.
+    xattrs.retain(|(name, _)| match name.as_slice() {
+        b"system.posix_acl_access" => extension.acl_access.is_none(),
+        b"system.posix_acl_default" => extension.acl_default.is_none(),
+        _ => true,
+    });
     Member {
         path,
         kind,
@@ -53,7 +60,7 @@ pub(super) fn make(head: &Head<'_>, extension: Extension, long: Long, sparse: &S
         mtime: extension.mtime.unwrap_or_else(|| (head.mtime(), 0)),
         atime: extension.atime.or_else(|| head.atime().map(|atime| (atime, 0))),
         size,
-        xattrs: extension.xattrs,
+        xattrs,
         acl_access: extension.acl_access,
         acl_default: extension.acl_default,
     }

@@ -11,7 +11,7 @@ use crate::depot::{Depot, DepotError};
 use crate::dumpdir::Code;
 use crate::resolve::State;
 use crate::resolve::nameset::NameSet;
-use crate::resolve::records::Verdict;
+use crate::resolve::records::{Records, Verdict};
 
 /// Something that a directory had in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +45,16 @@ pub enum ListError {
 pub fn list<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, path: &PathBytes) -> Result<Vec<Entry>, ListError> {
     let mut entries = BTreeMap::new();
     let (mut at, mut wanted) = (path.clone(), Wanted::All);
+    // The path of what is wished for is that in the dump.
+    let mut is_settled = true;
     for (of, dump) in state.chain.iter().enumerate().skip(1).rev() {
-        let records = lists(depot, dump, std::slice::from_ref(&at), false, |path| at.is_in(path))?;
+        let mut records = Records::default();
+        lists(depot, dump, std::slice::from_ref(&at), false, &mut records, |path| at.is_in(path))?;
+        let now = if is_settled { at.clone() } else { records.now(&at) };
+        if now != at {
+            at = now;
+            lists(depot, dump, std::slice::from_ref(&at), false, &mut records, |path| at.is_in(path))?;
+        }
         let mut below = NameSet::default();
         let dumpdir = records.get(&at);
         if let Some(dumpdir) = dumpdir {
@@ -73,12 +81,25 @@ pub fn list<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, path: &Pa
                 Some(Verdict::Below) | None => {}
             }
         }
-        match (records.before(&at), &wanted) {
-            (_, Wanted::Only(names)) if names.is_empty() => return Ok(entries.into_values().collect()),
-            (Some(before), _) => at = before,
-            (None, Wanted::All) => return Err(ListError::NotThere),
-            (None, _) => return Ok(entries.into_values().collect()),
+        let before = match &wanted {
+            Wanted::Only(names) if names.is_empty() => return Ok(entries.into_values().collect()),
+            _ => records.before(&at),
+        };
+        match (<[PathBytes; 1]>::try_from(before), &wanted) {
+            (Ok([before]), _) => at = before,
+            (Err(several), Wanted::Only(names)) if !several.is_empty() => {
+                let mut records = Records::default();
+                lists(depot, &state.chain[of - 1], &several, false, &mut records, |path| several.contains(path))?;
+                let several: Vec<_> = several.iter().map(|path| if of > 1 { records.now(path) } else { path.clone() }).collect();
+                lists(depot, &state.chain[of - 1], &several, false, &mut records, |path| several.contains(path))?;
+                at = records.choose(&several, names).unwrap_or_else(|| several[0].clone());
+                is_settled = true;
+                continue;
+            }
+            (Err(_), Wanted::All) => return Err(ListError::NotThere),
+            (Err(_), _) => return Ok(entries.into_values().collect()),
         }
+        is_settled = false;
     }
     let mut at_level_0 = index(depot, state, &at)?;
     match wanted {

@@ -11,7 +11,7 @@ use crate::depot::{Depot, DepotError};
 use crate::resolve::State;
 use crate::resolve::plan::{Part, Plan};
 use crate::resolve::records::Records;
-use crate::resolve::walk::{self, Needs};
+use crate::resolve::walk::{self, Need, Needs};
 
 /// Resolves what is wished for: which member of which dump goes where.
 pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wishes: &[Wish], stop: &AtomicBool) -> Result<Plan, Failure> {
@@ -23,7 +23,7 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
         // What lies in another wish comes with it.
         if !is_below_one(&wish.path, &wished) && seen.insert(&wish.path) {
             let to = plan.place(wish.at.clone());
-            needs.things.push((wish.path.clone(), to));
+            needs.things.push(Need::new(wish.path.clone(), to));
         }
     }
     plan.parts.resize_with(state.chain.len(), Part::default);
@@ -34,7 +34,13 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
         if needs.is_empty() {
             break;
         }
-        let records = ask(depot, dump, &needs)?;
+        let mut records = Records::default();
+        ask(depot, dump, &needs, &mut records)?;
+        // What is wished for is by its path already.
+        if level + 1 < state.chain.len() && needs.follow(&records) {
+            ask(depot, dump, &needs, &mut records)?;
+        }
+        needs.settle(&records);
         let mut part = std::mem::take(&mut plan.parts[level]);
         let name = name(dump);
         for (path, why) in records.damaged() {
@@ -43,6 +49,12 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
         needs = walk::level(&records, needs, &mut plan, &mut part, &name);
         plan.parts[level] = part;
     }
+    if needs.is_open() {
+        let named = needs.named();
+        let mut records = Records::default();
+        lists(depot, &state.chain[0], &needs.open_question(), false, &mut records, |path| needs.wants(path, &named))?;
+        needs.settle(&records);
+    }
     let mut part = std::mem::take(&mut plan.parts[0]);
     walk::bottom(needs, &mut plan, &mut part);
     plan.parts[0] = part;
@@ -50,10 +62,10 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
 }
 
 /// Asks for the lists of a dump's directories that are needed to go on.
-fn ask<R: Read, W: Write>(depot: &mut Depot<R, W>, dump: &DumpId, needs: &Needs) -> Result<Records, DepotError> {
-    let named: HashSet<&PathBytes> = needs.names.iter().map(|(path, _, _)| path).collect();
+fn ask<R: Read, W: Write>(depot: &mut Depot<R, W>, dump: &DumpId, needs: &Needs, records: &mut Records) -> Result<(), DepotError> {
+    let named = needs.named();
     let (of, deep) = needs.question();
-    lists(depot, dump, &of, deep, |path| needs.wants(path, &named))
+    lists(depot, dump, &of, deep, records, |path| needs.wants(path, &named))
 }
 
 /// Asks for lists of directories, and keeps those that are needed. Renames are kept, wherever they stand.
@@ -62,24 +74,24 @@ pub(super) fn lists<R: Read, W: Write>(
     dump: &DumpId,
     of: &[PathBytes],
     deep: bool,
+    records: &mut Records,
     is_needed: impl Fn(&PathBytes) -> bool,
-) -> Result<Records, DepotError> {
-    let mut records = Records::default();
-    let mut add = |records: &mut Records, path: PathBytes, body: &[u8]| {
+) -> Result<(), DepotError> {
+    let add = |records: &mut Records, path: PathBytes, body: &[u8]| {
         let is_needed = is_needed(&path);
         records.add(path, body, is_needed);
     };
     for some in of.chunks(MAX_PATHS) {
-        depot.directories(dump, some, deep, |path, body| add(&mut records, path, body))?;
+        depot.directories(dump, some, deep, |path, body| add(records, path, body))?;
     }
     if !records.has_root() {
         // Only some names of the disk are dumped, and renames stand in the first of them, whichever that is.
-        match depot.directories(dump, &[PathBytes::default()], true, |path, body| add(&mut records, path, body)) {
+        match depot.directories(dump, &[PathBytes::default()], true, |path, body| add(records, path, body)) {
             Err(error) if !error.is_no() => return Err(error),
             _ => {}
         }
     }
-    Ok(records)
+    Ok(())
 }
 
 fn is_below_one(path: &PathBytes, wished: &HashSet<&PathBytes>) -> bool {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use wire::restore::PathBytes;
 
 use super::moves::Moves;
+use super::nameset::NameSet;
 use super::path::split;
 use crate::dumpdir::{Code, Dumpdir};
 
@@ -48,6 +49,17 @@ impl Records {
         self.dirs.get(path).and_then(|body| Dumpdir::parse(body).ok())
     }
 
+    /// Returns which of these paths is a directory of this dump that has all the names, or the most of them.
+    pub fn choose(&self, paths: &[PathBytes], names: &NameSet) -> Option<PathBytes> {
+        let known = |path: &PathBytes| {
+            let is_file = |code: Code| code != Code::Directory;
+            let dumpdir = self.get(path)?;
+            Some(dumpdir.entries().filter(|entry| is_file(entry.code) && names.contains(entry.name)).count())
+        };
+        // The first one of those that have as many.
+        paths.iter().rev().filter_map(|path| Some((known(path)?, path))).max_by_key(|(count, _)| *count).map(|(_, path)| path.clone())
+    }
+
     /// Says whether the disk's own directory was dumped: not when only some names of it are.
     pub fn has_root(&self) -> bool {
         self.dirs.contains_key(&PathBytes::default())
@@ -70,8 +82,13 @@ impl Records {
         found
     }
 
-    /// Returns the path that something has in the dump below.
-    pub fn before(&self, path: &PathBytes) -> Option<PathBytes> {
+    /// Returns the path that a directory has in this dump, by its path in the list that tar kept with it ([`Records::before`] of the dump above).
+    pub fn now(&self, listed: &PathBytes) -> PathBytes {
+        self.moves.now(listed)
+    }
+
+    /// Returns the paths that something may have in the list of the dump below, the likeliest first; none when it is new.
+    pub fn before(&self, path: &PathBytes) -> Vec<PathBytes> {
         self.moves.before(path)
     }
 

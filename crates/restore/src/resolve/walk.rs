@@ -3,6 +3,8 @@
 //! GNU tar notes in every incremental dump what every directory had in it. So the highest dump says what was there: `Y`, it has it; `N`, it is as it
 //! was in the dump below; `D`, a directory that the same dump has a list of. What no list names was deleted.
 
+use std::collections::HashSet;
+
 use wire::restore::{MAX_PATHS, PathBytes};
 
 use super::nameset::NameSet;
@@ -16,15 +18,30 @@ const CONTRADICTION: &str = "the dumps contradict each other about it";
 const TWICE: &str = "the dumps say that it was two directories";
 const LEFT_OUT: &str = "no dump has it: it was left out, or could not be read";
 
-/// What is wanted of the dump of one level and of those below it. Paths are as that dump has them.
+/// What is wanted of the dump of one level and of those below it.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
     /// Wished for, and nobody knows yet what it is.
-    pub things: Vec<(PathBytes, PlaceId)>,
+    pub things: Vec<Need>,
     /// Directories with everything in them.
-    pub trees: Vec<(PathBytes, PlaceId)>,
+    pub trees: Vec<Need>,
     /// Names in directories.
-    pub names: Vec<(PathBytes, PlaceId, NameSet)>,
+    pub names: Vec<(Need, NameSet)>,
+}
+
+/// Something that is wanted.
+#[derive(Debug)]
+pub(crate) struct Need {
+    /// Its path in the dump, or those that it may have: the likeliest first, at least one.
+    pub paths: Vec<PathBytes>,
+    /// Where it goes.
+    pub to: PlaceId,
+}
+
+impl Need {
+    pub fn new(path: PathBytes, to: PlaceId) -> Self {
+        Self { paths: vec![path], to }
+    }
 }
 
 impl Needs {
@@ -32,18 +49,62 @@ impl Needs {
         self.things.is_empty() && self.trees.is_empty() && self.names.is_empty()
     }
 
+    fn all(&self) -> impl Iterator<Item = &Need> {
+        self.things.iter().chain(&self.trees).chain(self.names.iter().map(|(need, _)| need))
+    }
+
+    /// Says whether something may have several paths.
+    pub fn is_open(&self) -> bool {
+        self.all().any(|need| need.paths.len() > 1)
+    }
+
     /// Returns whose lists must be known to go on, and whether those of all directories below as well.
     pub fn question(&self) -> (Vec<PathBytes>, bool) {
-        let deep: Vec<PathBytes> = self.things.iter().chain(&self.trees).map(|(path, _)| path.clone()).collect();
-        let flat = self.names.iter().map(|(path, _, _)| path.clone());
+        let deep: Vec<PathBytes> = self.things.iter().chain(&self.trees).flat_map(|need| need.paths.iter().cloned()).collect();
+        let flat = self.names.iter().flat_map(|(need, _)| need.paths.iter().cloned());
         let is_deep = !deep.is_empty() || self.names.len() > MAX_PATHS;
         (cover_if(is_deep, deep.into_iter().chain(flat).collect()), is_deep)
     }
 
+    /// Returns whose lists tell which path something has, when nothing else is to be known.
+    pub fn open_question(&self) -> Vec<PathBytes> {
+        let open = self.all().filter(|need| need.paths.len() > 1).flat_map(|need| need.paths.iter().cloned());
+        cover_if(false, open.collect())
+    }
+
+    /// Takes the paths of directories as this dump's list has them for those that they have in this dump; whether some differ.
+    pub fn follow(&mut self, records: &Records) -> bool {
+        let needs = self.things.iter_mut().chain(&mut self.trees).chain(self.names.iter_mut().map(|(need, _)| need));
+        let mut differs = false;
+        for path in needs.flat_map(|need| &mut need.paths) {
+            let now = records.now(path);
+            differs |= now != *path;
+            *path = now;
+        }
+        differs
+    }
+
+    /// Decides which path each has.
+    pub fn settle(&mut self, records: &Records) {
+        let none = NameSet::default();
+        let others = self.things.iter_mut().chain(&mut self.trees).map(|need| (need, &none));
+        for (need, names) in others.chain(self.names.iter_mut().map(|(need, names)| (need, &*names))) {
+            if need.paths.len() > 1 {
+                let chosen = records.choose(&need.paths, names).unwrap_or_else(|| need.paths[0].clone());
+                need.paths = vec![chosen];
+            }
+        }
+    }
+
     /// Says whether a directory's list is needed.
-    pub fn wants(&self, path: &PathBytes, names: &std::collections::HashSet<&PathBytes>) -> bool {
-        let wished = |(thing, _): &(PathBytes, PlaceId)| path.is_in(thing) || thing.is_in(path);
-        names.contains(path) || self.things.iter().chain(&self.trees).any(wished)
+    pub fn wants(&self, path: &PathBytes, names: &HashSet<&PathBytes>) -> bool {
+        let wished = |thing: &PathBytes| path.is_in(thing) || thing.is_in(path);
+        names.contains(path) || self.things.iter().chain(&self.trees).flat_map(|need| &need.paths).any(wished)
+    }
+
+    /// Returns the paths of directories of which some names are wanted.
+    pub fn named(&self) -> HashSet<&PathBytes> {
+        self.names.iter().flat_map(|(need, _)| &need.paths).collect()
     }
 }
 
@@ -59,12 +120,15 @@ fn cover_if(is_deep: bool, mut paths: Vec<PathBytes>) -> Vec<PathBytes> {
 
 /// Decides what the dump with these lists gives, and returns what the ones below it must give.
 pub(crate) fn level(records: &Records, needs: Needs, plan: &mut Plan, part: &mut Part, name: &str) -> Needs {
-    let mut step = Step { records, plan, part, below: Needs::default(), trees: needs.trees, name };
-    for (path, to) in needs.things {
+    let mut step =
+        Step { records, plan, part, below: Needs::default(), trees: needs.trees.into_iter().filter_map(settled).collect(), name };
+    for (path, to) in needs.things.into_iter().filter_map(settled) {
         step.thing(path, to);
     }
-    for (path, to, names) in needs.names {
-        step.names(&path, to, names);
+    for (need, names) in needs.names {
+        if let Some((path, to)) = settled(need) {
+            step.names(&path, to, names);
+        }
     }
     while let Some((path, to)) = step.trees.pop() {
         step.tree(&path, to);
@@ -75,7 +139,7 @@ pub(crate) fn level(records: &Records, needs: Needs, plan: &mut Plan, part: &mut
 /// Decides what level 0 gives: everything that is left.
 pub(crate) fn bottom(needs: Needs, plan: &mut Plan, part: &mut Part) {
     part.names_are_whole = true;
-    for (path, to) in needs.things.into_iter().chain(needs.trees) {
+    for (path, to) in needs.things.into_iter().chain(needs.trees).filter_map(settled) {
         match part.whole.entry(path) {
             std::collections::hash_map::Entry::Vacant(entry) => {
                 entry.insert(Whole { to, is_met: false });
@@ -83,9 +147,16 @@ pub(crate) fn bottom(needs: Needs, plan: &mut Plan, part: &mut Part) {
             std::collections::hash_map::Entry::Occupied(_) => plan.missing.push((plan.places[to].path.clone(), TWICE)),
         }
     }
-    for (path, to, names) in needs.names {
-        take(plan, part, path, to, false, names);
+    for (need, names) in needs.names {
+        if let Some((path, to)) = settled(need) {
+            take(plan, part, path, to, false, names);
+        }
     }
+}
+
+/// Returns the path that was decided on.
+fn settled(need: Need) -> Option<(PathBytes, PlaceId)> {
+    need.paths.into_iter().next().map(|path| (path, need.to))
 }
 
 struct Step<'a> {
@@ -109,8 +180,8 @@ impl Step<'_> {
                 self.part.whole.insert(path, Whole { to, is_met: false });
             }
             Some(Verdict::Below) | None => match self.records.before(&path) {
-                Some(before) => self.below.things.push((before, to)),
-                None => self.plan.missing.push((path, LEFT_OUT)),
+                paths if paths.is_empty() => self.plan.missing.push((path, LEFT_OUT)),
+                paths => self.below.things.push(Need { paths, to }),
             },
         }
     }
@@ -123,11 +194,11 @@ impl Step<'_> {
             // Itself may be there all the same.
             take(self.plan, self.part, path.clone(), to, true, NameSet::default());
             match self.records.before(path) {
-                Some(before) => {
+                paths if paths.is_empty() => self.plan.missing.push((path.clone(), LEFT_OUT)),
+                paths => {
                     self.plan.remarks.push(format!("{} was not read for {}: it comes as it was before.", shown(path), self.name));
-                    self.below.trees.push((before, to));
+                    self.below.trees.push(Need { paths, to });
                 }
-                None => self.plan.missing.push((path.clone(), LEFT_OUT)),
             }
             return;
         };
@@ -185,10 +256,12 @@ impl Step<'_> {
         if names.is_empty() {
             return;
         }
-        match self.records.before(path) {
-            Some(before) => self.below.names.push((before, to, names)),
-            None => self.plan.missing.extend(names.missing().map(|name| (below(path, name), LEFT_OUT))),
-        }
+        let paths = match self.records.before(path) {
+            // Of a new directory everything is in the dump. Whatever this is, it may be found under the same name.
+            paths if paths.is_empty() => vec![path.clone()],
+            paths => paths,
+        };
+        self.below.names.push((Need { paths, to }, names));
     }
 
     /// The disk's own directory, of a disk of which only some names are dumped.

@@ -1,0 +1,182 @@
+//! A way to the dumps, whoever has them: a server's reader at the end of a stream of the ssh session, or the engine's in a thread of this
+//! process when they are in a vault.
+//!
+//! The work is done in the caller's own thread, so that a person may type in between; the session lives in another one. When a signal or
+//! the line ends it, the work sees its connection closed. Nothing is asked for but dumps: no backup, no receipt, no new vault.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+use wire::frame::{HEADER, MAX_DATA};
+use wire::{HostName, Receipt};
+
+use super::tunnel::Answer;
+use super::{Caller, News, Next, Server, SessionError, Stop, Way, block_on};
+use crate::client::Out;
+
+/// The conversation about dumps.
+pub type Depot = restore::depot::Depot<Input, Output>;
+/// Its near end for reading.
+pub type Input = Box<dyn Read + Send>;
+/// Its near end for writing.
+pub type Output = Box<dyn Write + Send>;
+
+/// What came of the work, and why the connection had ended by then when it had.
+#[derive(Debug)]
+pub struct Worked<T> {
+    /// What the work returned.
+    pub value: T,
+    /// Why the session was over before the work was.
+    pub ended: Option<SessionError>,
+}
+
+/// Calls a server and does some work with the dumps that it has.
+///
+/// # Errors
+/// When it does not come to that.
+pub fn on_server<T>(
+    way: &Way,
+    expected: Option<&HostName>,
+    work: impl FnOnce(&mut Depot, &HostName) -> T,
+) -> Result<Worked<T>, SessionError> {
+    let (tell, handed) = channel();
+    thread::scope(|scope| {
+        let session = scope.spawn(move || {
+            let answer = Arc::new(Handing { tell: Mutex::new(Some(tell)), host: Mutex::default() });
+            super::call(way, &mut Visit { expected, answer })
+        });
+        // Nothing comes when the session ends before.
+        let value = handed.recv().ok().map(|handed| {
+            let mut depot = Depot::new(handed.input, Box::new(handed.output));
+            // Both ends are dropped with it, and a closed stream lets the session end.
+            work(&mut depot, &handed.host)
+        });
+        let ended = session.join().unwrap_or(Err(SessionError::OutOfTurn("a thread's end")));
+        match (value, ended) {
+            (Some(value), ended) => Ok(Worked { value, ended: ended.err() }),
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Err(SessionError::Lost { said: String::new(), queued: false }),
+        }
+    })
+}
+
+/// A stream on its way to the thread that works with it.
+struct Handed {
+    host: HostName,
+    input: Input,
+    output: Pouring,
+}
+
+/// Gives the first stream away, and keeps it open until it is dropped there.
+struct Handing {
+    tell: Mutex<Option<Sender<Handed>>>,
+    host: Mutex<Option<HostName>>,
+}
+
+fn taken<T>(from: &Mutex<Option<T>>) -> Option<T> {
+    from.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+impl Answer for Handing {
+    fn answer(&self, input: Box<dyn Read + Send>, output: Arc<dyn Out>) {
+        let (Some(tell), Some(host)) = (taken(&self.tell), taken(&self.host)) else { return };
+        let (held, dropped) = channel();
+        if tell.send(Handed { host, input, output: Pouring { out: output, _held: held } }).is_ok() {
+            // Nothing is ever sent: the end of it is what is waited for.
+            let _ = dropped.recv();
+        }
+    }
+
+    fn holds_back(&self) -> bool {
+        false
+    }
+}
+
+/// Writes into a stream of the session.
+struct Pouring {
+    out: Arc<dyn Out>,
+    _held: Sender<()>,
+}
+
+impl Write for Pouring {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = bytes.len().min(MAX_DATA);
+        let mut buffer = vec![0; HEADER];
+        buffer.extend_from_slice(&bytes[..length]);
+        self.out.send(buffer)?;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Asks for a stream and for nothing else.
+struct Visit<'e> {
+    expected: Option<&'e HostName>,
+    answer: Arc<Handing>,
+}
+
+impl Caller for Visit<'_> {
+    fn greeted(&mut self, server: &Server) -> Result<(), SessionError> {
+        if let Some(ours) = self.expected.filter(|ours| **ours != server.host) {
+            return Err(SessionError::WrongHost { ours: ours.clone(), theirs: server.host.clone() });
+        }
+        *self.answer.host.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.host.clone());
+        Ok(())
+    }
+
+    fn restated(&mut self, _: Vec<Receipt>, _: Option<&str>) -> Result<Next, SessionError> {
+        Ok(Next::Restore)
+    }
+
+    fn heard(&mut self, _: News) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    fn client(&mut self) -> Option<Arc<dyn Answer>> {
+        Some(Arc::clone(&self.answer) as Arc<dyn Answer>)
+    }
+}
+
+/// Does some work with a conversation whose other half is held by `serve` in a thread of this process. A signal ends it from outside.
+///
+/// # Errors
+/// When there can be no such thread.
+pub fn in_process<T>(serve: impl FnOnce(UnixStream) + Send, work: impl FnOnce(&mut Depot) -> T) -> Result<Worked<T>, SessionError> {
+    let (near, far) = UnixStream::pair().map_err(SessionError::Start)?;
+    let (reading, writing) = (near.try_clone().map_err(SessionError::Start)?, near.try_clone().map_err(SessionError::Start)?);
+    let (done, over) = oneshot::channel::<()>();
+    let (listening, heard) = channel();
+    thread::scope(|scope| {
+        let serving = scope.spawn(move || serve(far));
+        let watching = scope.spawn(move || {
+            block_on(async {
+                let stop = Stop::listen();
+                let _ = listening.send(());
+                let mut stop = stop?;
+                tokio::select! {
+                    () = stop.wanted() => {
+                        let _ = near.shutdown(Shutdown::Both);
+                        Err(SessionError::Interrupted { queued: false })
+                    }
+                    _ = over => Ok(()),
+                }
+            })
+        });
+        // A signal before that ends the process, and nothing has begun.
+        let _ = heard.recv();
+        let value = work(&mut Depot::new(Box::new(reading), Box::new(writing)));
+        // The watcher's own descriptor is closed with it; then the other half reads an end.
+        drop(done);
+        let ended = watching.join().unwrap_or(Ok(()));
+        let _ = serving.join();
+        Ok(Worked { value, ended: ended.err() })
+    })
+}
