@@ -32,7 +32,9 @@ use crate::engine::Trouble;
 use crate::engine::amanda::programs::Programs;
 use crate::engine::amanda::survey::{entries, settings};
 use crate::engine::embedded::stamp;
+use crate::layout::Layout;
 use crate::restore::leash::Leash;
+use crate::verified::{self, Verified};
 
 /// The dumps of one config.
 pub struct Installed {
@@ -43,6 +45,7 @@ pub struct Installed {
     disks: Vec<DiskEntry>,
     /// Applications, and whether they are GNU tar.
     applications: BTreeMap<String, bool>,
+    layout: Layout,
     found: Option<(HostName, BTreeMap<Dle, Vec<Restorable>>)>,
     /// Held while a program of Amanda's reads volumes: one at a time.
     lock: PathBuf,
@@ -66,6 +69,7 @@ impl Installed {
             programs,
             disks,
             applications: BTreeMap::new(),
+            layout: config.layout(),
             found: None,
             leash,
         })
@@ -159,12 +163,24 @@ impl Installed {
 impl Source for Installed {
     fn dumps(&mut self, host: &HostName) -> Result<Vec<Dump>, Trouble> {
         let all = self.look(host)?;
+        // What was never verified, or cannot be read, says nothing.
+        let verified = verified::load(&self.layout, &self.name).unwrap_or_default();
+        let of_host = verified.iter().filter(|known| known.host == host.as_str());
+        let verified: BTreeMap<_, &Verified> = of_host.map(|known| ((&known.disk, known.level, known.datestamp.as_str()), known)).collect();
         let mut dumps = Vec::new();
         for (dle, dumps_of) in &all {
             let Ok(disk) = DiskName::new(dle.disk.clone()) else { continue };
             let unreadable = self.readable(dle).err().map(|trouble| trouble.message);
             dumps.extend(dumps_of.iter().map(|dump| {
-                let (chain, why_not) = chain(dump);
+                let (chain, mut why_not) = chain(dump);
+                let known = |level: u8, stamp: &str| verified.get(&(&disk, level, stamp)).copied();
+                let mut in_chain = chain.iter().filter_map(|(level, stamp)| known(*level, stamp));
+                if why_not.is_empty()
+                    && let Some(damaged) = in_chain.find(|known| known.damage.is_some())
+                {
+                    let what = damaged.damage.as_deref().unwrap_or_default();
+                    why_not = format!("the dump of level {} of {} is damaged: {what}", damaged.level, damaged.datestamp);
+                }
                 let noted = self.noted(&(dle.clone(), dump.datestamp.clone(), dump.level));
                 Dump {
                     id: DumpId { host: host.clone(), disk: disk.clone(), datestamp: dump.datestamp.clone(), level: dump.level },
@@ -174,7 +190,7 @@ impl Source for Installed {
                     bytes: noted.as_ref().and_then(|header| header.server).filter(Crc::is_known).map_or(0, |sum| sum.bytes),
                     orig_kb: noted.and_then(|header| header.orig_kb).unwrap_or(0),
                     places: places(dump),
-                    verified: None,
+                    verified: known(dump.level, &dump.datestamp).and_then(|known| known.verified),
                 }
             }));
         }
