@@ -16,9 +16,11 @@
 mod cut;
 mod directories;
 mod fetch;
+pub mod loose;
 mod members;
 mod names;
 pub mod packing;
+pub mod reindex;
 mod runs;
 pub mod serve;
 pub mod source;
