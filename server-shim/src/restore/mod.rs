@@ -27,6 +27,8 @@ mod names;
 pub mod packing;
 pub mod reader;
 pub mod requests;
+pub mod loose;
+pub mod reindex;
 mod runs;
 pub mod serve;
 pub mod source;
