@@ -108,6 +108,12 @@ pub enum Command {
         #[command(subcommand)]
         command: DumperCommand,
     },
+    /// Read dumps for a session: started by the runner
+    #[command(hide = true)]
+    Reader {
+        /// The session's request, HOST@ID
+        request: String,
+    },
     /// Answer ssh's questions: for ssh_config on this server
     Tunnel {
         /// The question

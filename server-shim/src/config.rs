@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, de};
 use wire::{ConfigName, DiskName, HostName};
 
 use crate::layout::Layout;
+use crate::restore::grants::Grant;
 
 /// Where shim.toml is when nobody says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/asyncamanda/shim.toml";
@@ -161,6 +162,9 @@ pub struct HostRule {
     /// How Amanda gets to it.
     #[serde(default)]
     pub reach: Reach,
+    /// Other hosts whose dumps it may read.
+    #[serde(default)]
+    pub restore: Vec<Grant>,
 }
 
 /// shim.toml.

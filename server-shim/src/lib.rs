@@ -103,6 +103,7 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
             looked.lines.iter().for_each(|line| say(line));
             Ok(looked.exit)
         }
+        Command::Reader { request } => restore::reader::work(&config, &request),
         Command::Tunnel { command: TunnelCommand::Knows { host } } => {
             Ok(if tunnel::ask::knows(&config, &host) { Exit::Done } else { Exit::Failed })
         }

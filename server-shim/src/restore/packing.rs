@@ -1,6 +1,6 @@
 //! How a dump is packed, by its first bytes.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom};
 
 use amanda::frames::{FramesError, Table};
 use wire::restore::Packing;
