@@ -82,6 +82,10 @@ impl Layout {
     pub fn restores_log(&self) -> PathBuf {
         self.runner().join("restores.log")
     }
+    /// Held while Amanda's own program reads the volumes of a config for a restore.
+    pub fn fetch_lock(&self, config: &str) -> PathBuf {
+        self.locks().join(format!("fetch.{config}.lock"))
+    }
     /// A place for one reader of a host; of all hosts when the name is empty.
     pub fn reader_lock(&self, host: &str, number: u32) -> PathBuf {
         self.locks().join(format!("reader.{host}.{number}.lock"))

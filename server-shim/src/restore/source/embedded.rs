@@ -29,7 +29,7 @@ use crate::engine::embedded::site::Site;
 use crate::engine::embedded::stamp;
 
 /// A dump, as the catalog names it.
-type Key = (Dle, String, u8);
+pub(super) type Key = (Dle, String, u8);
 
 /// The dumps of one config.
 pub struct Embedded<S> {
@@ -144,11 +144,11 @@ impl<S: Borrow<Site>> Source for Embedded<S> {
     }
 }
 
-fn key(dump: &DumpId) -> Key {
+pub(super) fn key(dump: &DumpId) -> Key {
     (Dle::new(dump.host.as_str(), dump.disk.as_os_str()), dump.datestamp.clone(), dump.level)
 }
 
-fn unreadable(why: &str) -> Trouble {
+pub(super) fn unreadable(why: &str) -> Trouble {
     Trouble {
         code: AbortCode::Failed,
         message: why.to_owned(),

@@ -1,6 +1,7 @@
 //! Where dumps come from: what a catalog lists, and the bytes as they are stored.
 
 pub mod embedded;
+pub mod installed;
 
 use std::fs::File;
 use std::io::{BufRead, Read};
