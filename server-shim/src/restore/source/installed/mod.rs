@@ -8,7 +8,7 @@ mod fetch;
 mod files;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{BufRead, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -73,6 +73,50 @@ impl Installed {
             found: None,
             leash,
         })
+    }
+
+    /// Lists the hosts of the disklist that a laptop could have the name of.
+    pub fn hosts(&self) -> Vec<HostName> {
+        let hosts: BTreeSet<HostName> = self.disks.iter().filter_map(|entry| entry.dle.host.parse().ok()).collect();
+        hosts.into_iter().collect()
+    }
+
+    /// Opens a dump, whatever it is: nobody is going to unpack it.
+    ///
+    /// # Errors
+    /// When there is no such dump, or it cannot be opened.
+    pub fn as_it_is(&mut self, dump: &DumpId) -> Result<Stored, Trouble> {
+        let found = self.find(dump)?;
+        let key = key(dump);
+        let noted = self.noted(&key);
+        let sum = noted.as_ref().and_then(|header| header.server).filter(Crc::is_known);
+        let opened = found.places.iter().find_map(|copy| self.files.open(copy, &key, sum));
+        let data = match opened {
+            Some(parts) => Data::Files(parts),
+            None => Data::Stream(Box::new(fetch::start(&self.programs, &self.name, &key, &self.lock, &self.leash)?)),
+        };
+        Ok(Stored { data, sum, native: noted.and_then(|header| header.native), bytes: sum.map_or(0, |sum| sum.bytes), is_plain: false })
+    }
+
+    /// Says whether a dump is listed now.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn is_listed(&mut self, dump: &DumpId) -> Result<bool, Trouble> {
+        let all = self.look(&dump.host)?;
+        let fits = |other: &Restorable| other.datestamp == dump.datestamp && other.level == dump.level;
+        let is_listed = all.get(&key(dump).0).is_some_and(|all| all.iter().any(fits));
+        self.found = Some((dump.host.clone(), all));
+        Ok(is_listed)
+    }
+
+    /// Says what is wrong with the files of a dump, a sentence, where all its volumes are directories that are there.
+    pub fn fault(&mut self, dump: &DumpId) -> Option<String> {
+        let found = self.find(dump).ok()?;
+        let key = key(dump);
+        let sum = self.noted(&key).and_then(|header| header.server).filter(Crc::is_known);
+        let faults: Option<Vec<String>> = found.places.iter().map(|copy| self.files.fault(copy, &key, sum)).collect();
+        faults?.into_iter().next()
     }
 
     fn look(&self, host: &HostName) -> Result<BTreeMap<Dle, Vec<Restorable>>, Trouble> {
@@ -204,16 +248,8 @@ impl Source for Installed {
     }
 
     fn stored(&mut self, dump: &DumpId) -> Result<Stored, Trouble> {
-        let found = self.find(dump)?;
-        let key = key(dump);
-        let is_plain = self.readable(&key.0)?;
-        let sum = self.noted(&key).and_then(|header| header.server).filter(Crc::is_known);
-        let bytes = sum.map_or(0, |sum| sum.bytes);
-        let opened = found.places.iter().find_map(|copy| self.files.open(copy, &key, sum));
-        let data = match opened {
-            Some(parts) => Data::Files(parts),
-            None => Data::Stream(Box::new(fetch::start(&self.programs, &self.name, &key, &self.lock, &self.leash)?)),
-        };
-        Ok(Stored { data, sum, bytes, is_plain })
+        self.find(dump)?;
+        let is_plain = self.readable(&key(dump).0)?;
+        Ok(Stored { is_plain, ..self.as_it_is(dump)? })
     }
 }
