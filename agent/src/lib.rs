@@ -16,8 +16,9 @@ pub mod history;
 pub mod inhibit;
 mod machine;
 pub mod report;
-pub mod restore_time;
 pub mod session;
+
+pub use restore::when as restore_time;
 
 use std::ffi::OsString;
 

@@ -18,3 +18,4 @@ pub mod member;
 pub mod place;
 pub mod resolve;
 pub mod unpack;
+pub mod when;

@@ -9,16 +9,24 @@
 //!                      source       embedded: a config's own files
 //! ```
 //!
+//! On a server: [`requests`] of sessions, the [`reader`] that is started for each, [`grants`] and `bounded` (whose dumps, of which disks), [`audit`].
+//!
 //! Whoever asks may be hostile, and so may the dumps be: a [`Library`] says for each ask anew whose dumps may be read, paths and datestamps have a
 //! grammar, and memory is taken for no more than a frame or a block. How a dump is packed is found from its first bytes, and it is unpacked here,
 //! by libraries ([`packing`]): nothing that a dump says ever names a program.
 
+pub mod audit;
+mod bounded;
 mod cut;
 mod directories;
 mod fetch;
+pub mod grants;
+pub mod leash;
 mod members;
 mod names;
 pub mod packing;
+pub mod reader;
+pub mod requests;
 mod runs;
 pub mod serve;
 pub mod source;

@@ -1,6 +1,8 @@
 //! A closed world for the tunnel: a shim with a directory of its own, the laptop's end of its session, and ssh as Amanda
 //! starts it.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -25,16 +27,31 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with(
+            "[runner]\ndoor = \"systemd\"\n[host.laptop1]\nconfig = \"daily\"\n[host.desk1]\nconfig = \"daily\"\nreach = \"network\"\n",
+        )
+    }
+
+    /// One whose shim.toml has this behind its paths.
+    pub fn with(text: &str) -> Self {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users").expect("an account").name;
-        let path = directory.path().display();
-        let text = format!(
-            "state = \"{path}/state\"\nruntime = \"{path}/run\"\ndump_user = \"{user}\"\n[runner]\ndoor = \"systemd\"\n\
-             [host.laptop1]\nconfig = \"daily\"\n[host.desk1]\nconfig = \"daily\"\nreach = \"network\"\n"
-        );
-        std::fs::write(directory.path().join("shim.toml"), text).expect("write");
         std::fs::create_dir_all(directory.path().join("state/queue")).expect("directory");
-        Self { directory }
+        let world = Self { directory };
+        world.configure(text);
+        world
+    }
+
+    /// Writes shim.toml anew.
+    pub fn configure(&self, text: &str) {
+        let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users").expect("an account").name;
+        let path = self.directory.path().display();
+        let text =
+            format!("state = \"{path}/state\"\nruntime = \"{path}/run\"\nconfig_dir = \"{path}/etc\"\ndump_user = \"{user}\"\n{text}");
+        std::fs::write(self.config(), text).expect("write");
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     pub fn config(&self) -> PathBuf {

@@ -90,7 +90,7 @@ fn wrong(error: &ConfError) -> Trouble {
     Trouble::config(error.to_string(), "correct this line; the configuration is Amanda's, see amanda.conf(5) and disklist(5)")
 }
 
-pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> Trouble {
+pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Trouble {
     let message = format!("{what} {}: {error}", path.display());
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {

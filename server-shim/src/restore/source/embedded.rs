@@ -176,7 +176,7 @@ fn told(catalog: &Catalog, host: &HostName, disk: &DiskName, dle: &Dle, dump: &R
         bytes: known.map_or(0, |dump| dump.bytes),
         orig_kb: known.map_or(0, |dump| dump.orig_kb),
         places: places(dump),
-        verified: None,
+        verified: known.and_then(|dump| dump.verified),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A day alone means its end, as amrecover's `setdate` takes it; so does a minute, since that is all that a table shows of a dump. Local
 //! time of whoever asks; a datestamp is looked for as it stands first, since it is the server's local time.
 
-use restore::resolve::{NoState, State};
+use crate::resolve::{NoState, State};
 use wire::restore::Dump;
 use wire::{DiskName, HostName};
 
@@ -128,7 +128,7 @@ pub fn state_at(dumps: &[Dump], host: &HostName, disk: &DiskName, at: Option<&At
         }
         (None, None) => i64::MAX,
     };
-    restore::resolve::state_at(dumps, host, disk, second)
+    crate::resolve::state_at(dumps, host, disk, second)
 }
 
 /// A span before now. Days, weeks, months and years are the calendar's, so that "1 month ago" has this day's number and hour.
