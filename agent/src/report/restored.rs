@@ -114,7 +114,11 @@ pub fn summary(outcome: &Outcome, into: &Path, way: Way) -> Vec<String> {
             0 => String::new(),
             different => format!(", of which {} not what the dump has", count(different, "is", "are")),
         };
-        lines.push(format!("Kept {} that there was already{differs}; {}.", count(outcome.kept.count, "file", "files"), way.instead()));
+        lines.push(format!(
+            "Kept {} already{differs}; {}.",
+            count(outcome.kept.count, "file that was there", "files that were there"),
+            way.instead()
+        ));
     }
     lines
 }
