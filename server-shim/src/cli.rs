@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use wire::{ConfigName, HostName};
@@ -69,11 +70,19 @@ pub enum Command {
         #[command(flatten)]
         order: VaultOrder,
     },
-    /// Read every dump back and compare it with what was stored
+    /// Read dumps back and compare them with what was stored and what was dumped
+    ///
+    /// All of them, or those whose turn it is: what was longest not verified comes first.
     Verify {
         /// A config in shim.toml's config_dir, or the directory of a vault
         #[arg(value_name = "CONFIG|VAULT")]
         name: String,
+        /// Only what was not verified for so long: "30 days"
+        #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+        older_than: Option<Duration>,
+        /// Not more than this at once, but one dump at least: "50 GiB"
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        budget: Option<u64>,
     },
     /// Make the catalog of a config that has lost it: index, logs, tapelist and history, from its volumes alone
     ///
@@ -118,12 +127,22 @@ pub enum Command {
         #[command(subcommand)]
         command: DumperCommand,
     },
+    /// Read dumps for a session: started by the runner
+    #[command(hide = true)]
+    Reader {
+        /// The session's request, HOST@ID
+        request: String,
+    },
     /// Answer ssh's questions: for ssh_config on this server
     Tunnel {
         /// The question
         #[command(subcommand)]
         command: TunnelCommand,
     },
+}
+
+fn size(text: &str) -> Result<u64, &'static str> {
+    crate::config::parse_bytes(text).ok_or("write a size like \"20 GiB\" or \"500 MB\"")
 }
 
 /// What a vault is to be like.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, de};
 use wire::{ConfigName, DiskName, HostName};
 
 use crate::layout::Layout;
+use crate::restore::grants::Grant;
 
 /// Where shim.toml is when nobody says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/asyncamanda/shim.toml";
@@ -161,6 +162,9 @@ pub struct HostRule {
     /// How Amanda gets to it.
     #[serde(default)]
     pub reach: Reach,
+    /// Other hosts whose dumps it may read.
+    #[serde(default)]
+    pub restore: Vec<Grant>,
 }
 
 /// shim.toml.
@@ -272,7 +276,7 @@ fn time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<chro
 }
 
 /// Reads "20 GiB", "500 MB", "1024": a whole number and a unit, binary or decimal.
-fn parse_bytes(text: &str) -> Option<u64> {
+pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
     let unit: u64 = match text[digits..].trim() {

@@ -3,6 +3,7 @@
 //! ```text
 //! STATE/queue/            the shim's account: tickets, HOST@ID.json; set-gid to the dump user's group, who may remove them
 //!     .check-HOST@ID.json  requests of laptops to be checked, answered like tickets
+//!     .restore-HOST@ID.json  requests of sessions for a reader of dumps
 //! STATE/runner/           the dump user's; set-gid to the shim's group, who may read
 //!     runs/ID.json        runs that have not been settled
 //!     runs/ID.out         what their programs print
@@ -11,21 +12,27 @@
 //!     latest/HOST.json    the last receipts of each host
 //!     retries/HOST@ID.json  what is known of a ticket whose run was cut off
 //!     orders/ID.json      what an administrator asked for (the nightly run, a flush)
+//!     verified/CONFIG.json  when its dumps were last read back
 //!     standing.json       what goes on now
 //!     runner.log          the runner's own words
-//! RUNTIME/locks/          the dump user's: runner, runs, tape
+//!     restores.log        what was read of which dumps, by whose key; restores.log.1 is the one before it
+//! RUNTIME/locks/          the dump user's: runner, runs, tape, readers
 //! RUNTIME/hosts/          the shim's account's; set-gid to the dump user's group, who may connect
 //!     HOST/mux            the control socket of the host's newest session
+//!     HOST/reader.ID      a session's socket for its reader of dumps
 //! ```
 
 use std::path::{Path, PathBuf};
 
-use wire::HostName;
+use wire::{ConfigName, HostName};
 
 use crate::queue::ticket::{Ticket, TicketId};
 
 /// What the name of a request for a check begins with.
 pub const CHECK: &str = ".check-";
+
+/// What the name of a request for a reader of dumps begins with.
+pub const RESTORE: &str = ".restore-";
 
 /// The paths of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +74,22 @@ impl Layout {
     pub fn check_request(&self, ticket: &Ticket) -> PathBuf {
         self.queue().join(format!("{CHECK}{}", ticket.file_name()))
     }
+    /// One session's request for a reader, likewise.
+    pub fn restore_request(&self, ticket: &Ticket) -> PathBuf {
+        self.queue().join(format!("{RESTORE}{}", ticket.file_name()))
+    }
+    /// What was read of dumps.
+    pub fn restores_log(&self) -> PathBuf {
+        self.runner().join("restores.log")
+    }
+    /// Held while Amanda's own program reads the volumes of a config for a restore.
+    pub fn fetch_lock(&self, config: &str) -> PathBuf {
+        self.locks().join(format!("fetch.{config}.lock"))
+    }
+    /// A place for one reader of a host; of all hosts when the name is empty.
+    pub fn reader_lock(&self, host: &str, number: u32) -> PathBuf {
+        self.locks().join(format!("reader.{host}.{number}.lock"))
+    }
     /// Receipts by ticket.
     pub fn results(&self) -> PathBuf {
         self.runner().join("results")
@@ -90,6 +113,14 @@ impl Layout {
     /// Held for one change of the last receipts.
     pub fn latest_lock(&self) -> PathBuf {
         self.latest().join(".lock")
+    }
+    /// When the dumps of a config were last read back.
+    pub fn verified_of(&self, config: &ConfigName) -> PathBuf {
+        self.runner().join("verified").join(format!("{config}.json"))
+    }
+    /// Held for one change of that.
+    pub fn verified_lock(&self) -> PathBuf {
+        self.runner().join("verified").join(".lock")
     }
     /// What an administrator asked for.
     pub fn orders(&self) -> PathBuf {

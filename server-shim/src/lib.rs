@@ -38,6 +38,7 @@ pub mod status_words;
 pub mod sys;
 pub mod tunnel;
 pub mod vault;
+pub mod verified;
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -45,6 +46,7 @@ use std::path::Path;
 use cli::{Cli, Command, DumperCommand, TunnelCommand};
 use config::Config;
 use engine::dumper;
+use engine::embedded::verify::Turn;
 use report::Words;
 use runner::order::What;
 use wire::Exit;
@@ -80,8 +82,9 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
             vault::make::vault(&config, &name, &order.into())?.iter().for_each(|line| say(line));
             Ok(Exit::Done)
         }
-        Command::Verify { name } => {
-            let (exit, lines) = vault::verify::command(&config, &name)?;
+        Command::Verify { name, older_than, budget } => {
+            let turn = Turn { older_than, budget };
+            let (exit, lines) = vault::verify::command(&config, &name, &turn)?;
             lines.iter().for_each(|line| say(line));
             Ok(exit)
         }
@@ -110,6 +113,7 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
             looked.lines.iter().for_each(|line| say(line));
             Ok(looked.exit)
         }
+        Command::Reader { request } => restore::reader::work(&config, &request),
         Command::Tunnel { command: TunnelCommand::Knows { host } } => {
             Ok(if tunnel::ask::knows(&config, &host) { Exit::Done } else { Exit::Failed })
         }

@@ -20,6 +20,7 @@ use crate::queue::spool::Spool;
 use crate::runner::admit::foreign_run;
 use crate::runner::record::RunRecord;
 use crate::standing::{LiveRun, Standing};
+use crate::verified::OfDisk;
 
 /// Everything that `asyncamanda-shim status` knows; its JSON form is stable.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +33,8 @@ pub struct Status {
     pub queue: Vec<Waiting>,
     /// All locks.
     pub locks: Vec<Lock>,
+    /// When dumps were last read back, by disk; none of a config that was never verified.
+    pub verified: Vec<OfDisk>,
     /// Files in the queue that are no tickets, with the reason.
     pub strange: Vec<(String, String)>,
     /// What could not be looked at, with the reason.
@@ -156,7 +159,16 @@ pub fn look(config: &Config) -> Status {
             waits_for: standing.waits.iter().find(|(id, _)| *id == ticket.id).map(|(_, words)| words.clone()).unwrap_or_default(),
         })
         .collect();
-    Status { runner, runs: standing.runs.iter().map(run).collect(), queue, locks, strange: tickets.1, unreadable }
+    let configs: BTreeSet<&ConfigName> =
+        config.hosts.values().map(|rule| &rule.config).chain(config.flush.as_ref().map(|flush| &flush.config)).collect();
+    let mut verified = Vec::new();
+    for name in configs {
+        match crate::verified::load(&layout, name) {
+            Ok(dumps) => verified.extend(OfDisk::all(name, dumps)),
+            Err(error) => note(&layout.verified_of(name).display().to_string(), error),
+        }
+    }
+    Status { runner, runs: standing.runs.iter().map(run).collect(), queue, locks, verified, strange: tickets.1, unreadable }
 }
 
 fn run(live: &LiveRun) -> Run {

@@ -95,6 +95,23 @@ pub fn words(status: &Status, now: i64) -> String {
         }
         let _ = writeln!(text, "{locks}");
     }
+    if !status.verified.is_empty() {
+        let _ = writeln!(text, "\nRead back");
+        let mut verified = table(&["config", "host", "disk", "dumps", "longest not for", "never", "damaged"]);
+        for disk in &status.verified {
+            let (never, damaged) = disk.missing();
+            verified.add_row([
+                disk.config.to_string(),
+                printable(disk.host.as_bytes()),
+                printable(disk.disk.as_bytes()),
+                disk.dumps.len().to_string(),
+                disk.oldest().map_or_else(|| "-".to_owned(), |oldest| ago(now, oldest)),
+                never.to_string(),
+                damaged.to_string(),
+            ]);
+        }
+        let _ = writeln!(text, "{verified}");
+    }
     for (name, why) in &status.strange {
         let _ = writeln!(text, "Not a ticket: {} ({}).", printable(name.as_bytes()), printable(why.as_bytes()));
     }

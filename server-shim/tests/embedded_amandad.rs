@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use amanda::conf::disklist::{self, Disk};
 use amanda::conf::{Config, Source};
+use amanda::crc::Crc;
 use amanda::header::{HEADER_BYTES, Header};
 use amanda::index;
 use asyncamanda_shim::engine::embedded::Connection;
@@ -144,6 +145,16 @@ impl World {
         assert!(status.success());
     }
 
+    /// What comes out of a dump.
+    fn unpacked(&self, made: &Made) -> Crc {
+        let mut file = fs::File::open(&made.file).expect("there");
+        file.seek(SeekFrom::Start(HEADER_BYTES as u64)).expect("a file");
+        let filter = if made.header.compression.is_some() { "gzip" } else { "cat" };
+        let args: &[&str] = if filter == "gzip" { &["-dc"] } else { &[] };
+        let plain = Command::new(filter).args(args).stdin(file).output().expect("a filter").stdout;
+        Crc { crc: crc32c::crc32c(&plain), bytes: plain.len() as u64 }
+    }
+
     fn same(&self) {
         let output = Command::new("diff").args(["-r", "--no-dereference"]).arg(self.path("source")).arg(self.path("target")).output();
         let output = output.expect("diff");
@@ -218,6 +229,7 @@ fn debians_amandad_dumps_a_tree_at_two_levels_and_tar_restores_it() {
         assert_eq!(header.compression.as_deref(), compression);
         assert_eq!((header.client, header.orig_kb.is_some_and(|kb| kb > 10_000)), (header.server, true), "{dumptype}");
         assert!(header.native.is_some_and(|native| native.bytes > 12_000_000));
+        assert_eq!(header.native, Some(world.unpacked(&full)), "what verify compares");
         assert_eq!(fs::metadata(&full.file).expect("there").permissions().mode() & 0o777, 0o600);
         world.restore(&full);
         for name in ["x.iso", "left out"] {

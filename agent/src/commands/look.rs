@@ -44,6 +44,7 @@ pub fn status(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
     if let Some(vault) = vault {
         out(&format!("{}; a backup stays fresh for {}.", vault.words, verdict.interval));
         out(&tables::status(&history.records, &verdict));
+        tables::read_back(&vault.read_back, verdict.now).iter().for_each(|line| out(line));
         if voice.verbose
             && let Place::Vault(way) = &job.place
         {
@@ -65,6 +66,7 @@ pub fn status(job: &Job, voice: &Voice) -> Result<Exit, Problem> {
 struct Standing {
     words: String,
     json: serde_json::Value,
+    read_back: Vec<vault::ReadBack>,
 }
 
 fn standing(job: &Job, way: &vault::Way) -> Standing {
@@ -72,6 +74,9 @@ fn standing(job: &Job, way: &vault::Way) -> Standing {
     let before = job.store.peer().map(|peer| peer.config);
     match (&job.vault, &vault::room(&way.directory)) {
         (Some(Ok(look)), Ok(room)) => {
+            // Without it there is still all the rest to say.
+            let read_back = vault::verified(&way.directory, &way.host).unwrap_or_default();
+            let verified: Vec<_> = read_back.iter().map(verified).collect();
             let another = before.filter(|before| *before != look.name);
             let another = another.map_or_else(String::new, |before| format!(", another one than the last backup went to, {before}"));
             Standing {
@@ -84,8 +89,9 @@ fn standing(job: &Job, way: &vault::Way) -> Standing {
                 ),
                 json: json!({
                     "path": path, "name": look.name, "host": way.host, "present": true, "volumes": room.volumes, "used": room.used,
-                    "free": room.free, "retention_days": look.retention_days,
+                    "free": room.free, "retention_days": look.retention_days, "read_back": verified,
                 }),
+                read_back,
             }
         }
         (Some(Err(error)), _) | (_, Err(error)) => {
@@ -94,10 +100,16 @@ fn standing(job: &Job, way: &vault::Way) -> Standing {
             Standing {
                 words: format!("Vault {path} ({what})"),
                 json: json!({ "path": path, "name": before, "host": way.host, "present": false, "problem": problem }),
+                read_back: Vec::new(),
             }
         }
-        (None, Ok(_)) => Standing { words: format!("Vault {path}"), json: json!({ "path": path }) },
+        (None, Ok(_)) => Standing { words: format!("Vault {path}"), json: json!({ "path": path }), read_back: Vec::new() },
     }
+}
+
+fn verified(disk: &vault::ReadBack) -> serde_json::Value {
+    let vault::ReadBack { disk, dumps, never, damaged, oldest } = disk;
+    json!({ "disk": disk, "dumps": dumps, "never": never, "damaged": damaged, "oldest": oldest })
 }
 
 fn known(known: &due::Known) -> serde_json::Value {

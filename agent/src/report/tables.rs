@@ -6,6 +6,7 @@ use wire::{DiskName, Outcome, Receipt};
 use super::when::{ago, local};
 use super::{show, verdicts};
 use crate::due::{DiskRecord, Known, Reason, Verdict};
+use crate::session::vault::ReadBack;
 
 /// One disk that was asked for, and the receipt that came; none came for a disk that the server does not have.
 pub type Answered<'a> = (&'a DiskName, Option<&'a Receipt>);
@@ -127,10 +128,41 @@ pub fn status(records: &[DiskRecord], verdict: &Verdict) -> String {
     text
 }
 
+/// Returns a sentence for each disk: when its dumps in a vault were last read back.
+pub fn read_back(disks: &[ReadBack], now: i64) -> Vec<String> {
+    let sentence = |disk: &ReadBack| {
+        let ReadBack { disk: name, dumps, never, damaged, oldest } = disk;
+        let all = if *dumps == 1 { "its one dump was".to_owned() } else { format!("all of its {dumps} dumps were") };
+        let is = |count: usize| if count == 1 { "is" } else { "are" };
+        let was = |count: usize| if count == 1 { "was" } else { "were" };
+        let what = match (never, damaged, oldest) {
+            (_, 1.., _) => format!("{damaged} of {dumps} dumps {} damaged", is(*damaged)),
+            (0, 0, Some(oldest)) if *dumps == 1 => format!("{all} read back {}", ago(now, *oldest)),
+            (0, 0, Some(oldest)) => format!("{all} read back, the first of them {}", ago(now, *oldest)),
+            (never, ..) => format!("{never} of {dumps} dumps {} never read back", was(*never)),
+        };
+        format!("{}: {what}.", show(name.as_bytes()))
+    };
+    disks.iter().map(sentence).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::history::tests::receipt;
+
+    #[test]
+    fn what_was_read_back_is_one_sentence_for_a_disk() {
+        for ((dumps, never, damaged, oldest), words) in [
+            ((1, 0, 0, Some(40)), "/: its one dump was read back 1 min ago."),
+            ((3, 0, 0, Some(40)), "/: all of its 3 dumps were read back, the first of them 1 min ago."),
+            ((3, 1, 0, None), "/: 1 of 3 dumps was never read back."),
+            ((3, 2, 1, None), "/: 1 of 3 dumps is damaged."),
+        ] {
+            let disk = ReadBack { disk: DiskName::new("/").expect("a name"), dumps, never, damaged, oldest };
+            assert_eq!(read_back(&[disk], 100), [words]);
+        }
+    }
 
     #[test]
     fn a_table_names_every_disk_and_nothing_a_terminal_would_act_upon() {

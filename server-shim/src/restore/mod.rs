@@ -6,20 +6,28 @@
 //! of      and its ├── fetch         a dump as it is stored, or
 //! wire    limits  └── members, cut  members of it: only the frames that hold them, where there are any
 //!                        │
-//!                      source       embedded: a config's own files
+//!                      source       embedded: a config's own files · installed: what Amanda has
 //! ```
+//!
+//! On a server: [`requests`] of sessions, the [`reader`] that is started for each, [`grants`] and `bounded` (whose dumps, of which disks), [`audit`].
 //!
 //! Whoever asks may be hostile, and so may the dumps be: a [`Library`] says for each ask anew whose dumps may be read, paths and datestamps have a
 //! grammar, and memory is taken for no more than a frame or a block. How a dump is packed is found from its first bytes, and it is unpacked here,
 //! by libraries ([`packing`]): nothing that a dump says ever names a program.
 
+pub mod audit;
+mod bounded;
 mod cut;
 mod directories;
 mod fetch;
-pub mod loose;
+pub mod grants;
+pub mod leash;
 mod members;
 mod names;
 pub mod packing;
+pub mod reader;
+pub mod requests;
+pub mod loose;
 pub mod reindex;
 mod runs;
 pub mod serve;

@@ -1,6 +1,6 @@
 //! How a dump is packed, by its first bytes.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom};
 
 use amanda::frames::{FramesError, Table};
 use wire::restore::Packing;
@@ -9,7 +9,7 @@ use super::source::{Data, Stored};
 use crate::engine::Trouble;
 
 /// As much is looked at: the first header of an archive.
-const BLOCK: usize = 512;
+pub const BLOCK: usize = 512;
 
 /// A dump, and how it is packed.
 pub enum Packed {
@@ -23,7 +23,7 @@ pub enum Packed {
 #[must_use]
 pub fn of(first: &[u8]) -> Option<Packing> {
     match first {
-        [0x1f, 0x8b, ..] => Some(Packing::Gzip),
+        [0x1f, 0x8b, 8, ..] => Some(Packing::Gzip),
         // A frame, or one that is to be passed over.
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Packing::Zstd),
         // An archive's header has a checksum; one without members begins with the blocks of zeros at its end.

@@ -51,7 +51,7 @@ impl<R: Read + Seek> Runs<R> {
 
     /// Reads all of it.
     pub fn whole(table: Table, dump: R) -> Self {
-        let all = Ranges(vec![0..table.raw()]);
+        let all = Ranges(std::iter::once(0..table.raw()).collect());
         Self::new(table, dump, all)
     }
 

@@ -39,6 +39,7 @@ use crate::processes::{Foreign, Identity};
 use crate::queue::order::{Hold, Kind, Turn, Waiting, turn_of_those_here};
 use crate::queue::spool::Spool;
 use crate::queue::ticket::TicketId;
+use crate::restore::requests;
 use crate::standing::Standing;
 use crate::tunnel;
 use admit::{Admission, Surveys};
@@ -139,6 +140,7 @@ impl<'a> Runner<'a> {
             }
             self.guard(&surveys, &[]);
             self.step_live(&surveys)?;
+            requests::start_all(self.config)?;
             let checking = self.checks.step(&self.layout, &surveys, self.engine)?;
             let now = clock();
             let mut admission = admit::admit(self.config, &self.spool, &self.layout, &surveys, &self.live)?;
@@ -327,6 +329,7 @@ impl<'a> Runner<'a> {
         let waits = tickets.iter().any(|ticket| !self.layout.result(ticket).exists() && !self.passed_over.contains(&ticket.file_name()));
         Ok(waits
             || checks::any(&self.layout)
+            || requests::any(&self.layout)
             || order::list(&self.layout)?.iter().any(|order| !self.layout.order_result(&order.id).exists()))
     }
 

@@ -3,7 +3,8 @@
 //!
 //! [`session`] is the conversation with an agent, [`plain`] the answer for an old client that reads text, [`follow`] what
 //! both know of a ticket and [`place`] how they get one, [`peer`] the laptop at the other end of the pipe and Amanda beside it, [`output`] what waits to be
-//! read by the laptop, [`allowance`] how much it may say.
+//! read by the laptop, [`allowance`] how much it may say. When it restores, a reader of dumps comes to a socket of this session ([`private`]), and
+//! [`relay`] passes on what the two say.
 
 pub mod allowance;
 pub mod follow;
@@ -11,6 +12,8 @@ pub mod output;
 pub mod peer;
 pub mod place;
 pub mod plain;
+pub mod private;
+pub mod relay;
 pub mod session;
 
 use std::io;

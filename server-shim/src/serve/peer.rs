@@ -15,6 +15,7 @@ use wire::{Decoder, FromAgent, FromShim};
 
 use super::allowance::Allowance;
 use super::output::Output;
+use super::relay::{self, Relay};
 use crate::tunnel::filter::Caught;
 use crate::tunnel::stream::StreamError;
 use crate::tunnel::{Source, Tunnel};
@@ -24,6 +25,9 @@ const SILENCE: Duration = Duration::from_secs(SILENCE_SECONDS);
 
 /// As much is read at a time; the pipe from sshd is made as large, where it is one.
 const READ: usize = 256 * 1024;
+
+/// Credit for so many bytes is not counted as a message. What our agent gives at a time is four times that.
+const PAYS: u32 = 64 * 1024;
 
 /// How often the tunnel looks after what changes with time, while it is busy.
 const TICK: Duration = Duration::from_millis(200);
@@ -44,6 +48,8 @@ pub enum Event {
     Nonsense(String),
     /// It said something on a stream that Amanda must not read; the stream was ended.
     Caught(Caught),
+    /// Both ends of what was relayed have been closed.
+    Closed,
 }
 
 /// What is waited for.
@@ -53,6 +59,7 @@ enum Waits {
     Output,
     Watch,
     Tunnel(Source),
+    Relay(relay::Ready),
 }
 
 /// The laptop at the other end of standard input and output.
@@ -68,6 +75,7 @@ pub struct Peer {
     allowance: Allowance,
     watch: Option<Inotify>,
     tunnel: Option<Tunnel>,
+    relay: Option<Relay>,
 }
 
 impl Peer {
@@ -95,6 +103,7 @@ impl Peer {
             allowance: Allowance::new(now),
             watch: None,
             tunnel: None,
+            relay: None,
         }
     }
 
@@ -118,6 +127,28 @@ impl Peer {
         self.tunnel.is_some()
     }
 
+    /// Passes on a stream from now on.
+    pub fn relay(&mut self, relay: Relay) {
+        self.relay = Some(relay);
+        // Answers come, and what is said for them is short.
+        self.most = self.most.max(32 * 1024);
+    }
+
+    /// Gives up what is relayed.
+    pub fn end_relay(&mut self) {
+        self.relay = None;
+    }
+
+    /// Tells whether a reader has come for what is relayed.
+    pub fn is_relaying(&self) -> bool {
+        self.relay.as_ref().is_some_and(Relay::is_open)
+    }
+
+    /// Tells whether what is relayed has ended here.
+    pub fn has_closed_relay(&self) -> bool {
+        self.relay.as_ref().is_some_and(Relay::has_closed)
+    }
+
     /// Says something, before whatever streams have to say. It waits only for a laptop that has let very much come together.
     pub fn say(&mut self, message: &FromShim) -> io::Result<()> {
         self.output.say(message)?;
@@ -134,6 +165,7 @@ impl Peer {
         if let Some(mut tunnel) = self.tunnel.take() {
             tunnel.end(why);
         }
+        self.relay = None;
         while self.output.is_waiting() && self.wait_for_room().is_ok() {}
     }
 
@@ -156,6 +188,10 @@ impl Peer {
                 return Ok(event);
             }
             self.output.flush()?;
+            if self.relay.as_ref().is_some_and(Relay::is_over) {
+                self.relay = None;
+                return Ok(Event::Closed);
+            }
             let now = Instant::now();
             if now >= look_at {
                 return Ok(Event::Look);
@@ -192,10 +228,11 @@ impl Peer {
                 Err(error) => return Ok(Some(Event::Nonsense(error.to_string()))),
             };
             let done = if frame.channel == CONTROL {
-                if !self.allowance.take(Instant::now()) {
+                let message = unpack::<FromAgent>(frame);
+                if !message.as_ref().is_ok_and(is_paid_for) && !self.allowance.take(Instant::now()) {
                     return Ok(Some(Event::Nonsense("it says too much at a time".to_owned())));
                 }
-                match unpack::<FromAgent>(frame) {
+                match message {
                     Err(error) => return Ok(Some(Event::Nonsense(error.to_string()))),
                     Ok(FromAgent::Heartbeat) => Ok(()),
                     Ok(FromAgent::Window { stream, bytes }) if self.tunnel.is_some() => {
@@ -204,8 +241,16 @@ impl Peer {
                     Ok(FromAgent::Close { stream }) if self.tunnel.is_some() => {
                         self.tunnel.as_mut().map_or(Ok(()), |tunnel| tunnel.heard_close(stream, &mut self.output))
                     }
+                    Ok(FromAgent::Window { stream, bytes }) if self.is_relaying() => {
+                        self.relay.as_mut().map_or(Ok(()), |relay| relay.credited(stream, bytes))
+                    }
+                    Ok(FromAgent::Close { stream }) if self.is_relaying() => {
+                        self.relay.as_mut().map_or(Ok(()), |relay| relay.heard_close(stream, &mut self.output))
+                    }
                     Ok(message) => return Ok(Some(Event::Said(message))),
                 }
+            } else if let Some(relay) = &mut self.relay {
+                relay.from_laptop(frame.channel, frame.payload, &mut self.output)
             } else if let Some(tunnel) = &mut self.tunnel {
                 tunnel.from_laptop(frame.channel, frame.payload, &mut self.output)
             } else {
@@ -244,6 +289,11 @@ impl Peer {
                     }
                 }
                 Waits::Tunnel(source) => tunnel.push((source, flags)),
+                Waits::Relay(ready) => {
+                    if let Some(relay) = &mut self.relay {
+                        relay.ready(ready, &mut self.output)?;
+                    }
+                }
             }
         }
         if let Some(serving) = self.tunnel.as_mut().filter(|_| !tunnel.is_empty()) {
@@ -266,6 +316,9 @@ impl Peer {
             tunnel.interests(self.output.has_room(), &mut interests);
             waits.extend(interests.into_iter().map(|(source, descriptor)| (Waits::Tunnel(source), descriptor)));
         }
+        if let Some(relay) = &self.relay {
+            waits.extend(relay.interests(self.output.has_room()).into_iter().map(|(ready, descriptor)| (Waits::Relay(ready), descriptor)));
+        }
         let (names, mut descriptors): (Vec<Waits>, Vec<PollFd<'_>>) = waits.into_iter().unzip();
         // Rounded up: a wait of less than a millisecond would be none, again and again.
         let timeout = PollTimeout::try_from(patience + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
@@ -287,4 +340,9 @@ impl Peer {
         self.heard = Instant::now();
         Ok(read > 0)
     }
+}
+
+/// Says whether a message may come as often as it does: credit for so many bytes comes after so many bytes, and no more is taken.
+fn is_paid_for(message: &FromAgent) -> bool {
+    matches!(message, FromAgent::Window { bytes, .. } if *bytes >= PAYS)
 }

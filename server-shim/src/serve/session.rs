@@ -1,6 +1,8 @@
-//! The conversation with an agent: hello, what do you have of mine, back these up, the receipts. `check` is the one about a check.
+//! The conversation with an agent: hello, what do you have of mine, back these up, the receipts. `check` is the one about a check, `restore` the one
+//! about dumps.
 
 mod check;
+mod restore;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -121,7 +123,7 @@ impl Session<'_> {
                 FromAgent::Measure { last: true, .. } => self.peer.say(&FromShim::Measured)?,
                 FromAgent::Measure { .. } => {}
                 FromAgent::Check => self.answer_check()?,
-                FromAgent::Restore => return Err(protocol("it asks for what this release does not give").into()),
+                FromAgent::Restore => self.answer_restore()?,
                 FromAgent::Window { .. } | FromAgent::Close { .. } => {
                     return Err(protocol("it speaks of streams and serves none").into());
                 }
@@ -150,8 +152,8 @@ impl Session<'_> {
             match self.peer.next(until.saturating_duration_since(Instant::now()))? {
                 Event::Said(message) => return Ok(message),
                 // Something happened to somebody else's ticket.
-                Event::Look if Instant::now() < until => {}
-                Event::Look => return Err(protocol("nothing was asked for").into()),
+                Event::Look | Event::Closed if Instant::now() < until => {}
+                Event::Look | Event::Closed => return Err(protocol("nothing was asked for").into()),
                 Event::Gone(why) => return Err(Stop::Gone(why)),
                 Event::Nonsense(error) => return Err(protocol(&error).into()),
                 Event::Caught(caught) => tell_caught(self.host, &caught),
@@ -229,7 +231,7 @@ impl Session<'_> {
                 }
             }
             match self.peer.next(LOOK)? {
-                Event::Look => follow.mind_the_runner(self.config),
+                Event::Look | Event::Closed => follow.mind_the_runner(self.config),
                 Event::Gone(why) => return Err(Stop::Gone(why)),
                 Event::Nonsense(error) => return Err(protocol(&error).into()),
                 Event::Caught(caught) => tell_caught(self.host, &caught),

@@ -28,9 +28,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The account that connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Account {
-    uid: u32,
-    gid: u32,
+pub struct Account {
+    /// Its number.
+    pub uid: u32,
+    /// Its group's.
+    pub gid: u32,
 }
 
 /// A socket at the path, as long as it is ours.
@@ -169,7 +171,7 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// Makes the host's directory: its group is inherited from the one above, which is set-gid.
-fn make_directory(path: &Path) -> io::Result<()> {
+pub fn make_directory(path: &Path) -> io::Result<()> {
     // A later chmod by somebody who is not in the group would take the set-gid bit away.
     let before = umask(Mode::from_bits_truncate(0o027));
     let made = DirBuilder::new().recursive(true).mode(0o750).create(path);
@@ -203,7 +205,8 @@ fn bind(directory: &File, dump: Account) -> io::Result<Bound> {
     Ok(Bound { socket, inode: ready? })
 }
 
-fn prepare(socket: &UnixListener, name: &Path, dump: Account) -> io::Result<(u64, u64)> {
+/// Lets the dump user connect to a socket that was just made.
+pub fn prepare(socket: &UnixListener, name: &Path, dump: Account) -> io::Result<(u64, u64)> {
     socket.set_nonblocking(true)?;
     fs::set_permissions(name, fs::Permissions::from_mode(0o660))?;
     let data = fs::symlink_metadata(name)?;

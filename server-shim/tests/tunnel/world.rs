@@ -1,6 +1,8 @@
 //! A closed world for the tunnel: a shim with a directory of its own, the laptop's end of its session, and ssh as Amanda
 //! starts it.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -21,20 +23,41 @@ const SHIM: &str = env!("CARGO_BIN_EXE_asyncamanda-shim");
 /// One installation.
 pub struct World {
     directory: tempfile::TempDir,
+    dump_user: String,
 }
 
 impl World {
     pub fn new() -> Self {
-        let directory = tempfile::tempdir().expect("temporary directory");
+        Self::with(
+            "[runner]\ndoor = \"systemd\"\n[host.laptop1]\nconfig = \"daily\"\n[host.desk1]\nconfig = \"daily\"\nreach = \"network\"\n",
+        )
+    }
+
+    /// One whose shim.toml has this behind its paths.
+    pub fn with(text: &str) -> Self {
         let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users").expect("an account").name;
-        let path = directory.path().display();
-        let text = format!(
-            "state = \"{path}/state\"\nruntime = \"{path}/run\"\ndump_user = \"{user}\"\n[runner]\ndoor = \"systemd\"\n\
-             [host.laptop1]\nconfig = \"daily\"\n[host.desk1]\nconfig = \"daily\"\nreach = \"network\"\n"
-        );
-        std::fs::write(directory.path().join("shim.toml"), text).expect("write");
+        Self::of(&user, text)
+    }
+
+    /// One whose dumps belong to this account.
+    pub fn of(dump_user: &str, text: &str) -> Self {
+        let directory = tempfile::tempdir().expect("temporary directory");
         std::fs::create_dir_all(directory.path().join("state/queue")).expect("directory");
-        Self { directory }
+        let world = Self { directory, dump_user: dump_user.to_owned() };
+        world.configure(text);
+        world
+    }
+
+    /// Writes shim.toml anew.
+    pub fn configure(&self, text: &str) {
+        let (path, user) = (self.directory.path().display(), &self.dump_user);
+        let text =
+            format!("state = \"{path}/state\"\nruntime = \"{path}/run\"\nconfig_dir = \"{path}/etc\"\ndump_user = \"{user}\"\n{text}");
+        std::fs::write(self.config(), text).expect("write");
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     pub fn config(&self) -> PathBuf {

@@ -56,6 +56,8 @@ impl Watch for Ears {
 pub enum Next {
     /// So many bytes.
     Bytes(usize),
+    /// These bytes are stored, and this is what the client says that it has packed.
+    Packed(Vec<u8>, Crc),
     /// The client has something to say.
     Strange(usize, String),
     /// There is none, for this reason.
@@ -90,7 +92,7 @@ impl Fake {
         self.next.lock().expect("lock").insert((dle.host.clone(), dle.disk.clone().into()), next);
     }
 
-    fn write(&self, task: &Task<'_>, indexdir: &Path, bytes: &[u8]) -> Header {
+    fn write(&self, task: &Task<'_>, indexdir: &Path, bytes: &[u8], native: Option<Crc>) -> Header {
         let dle = &task.disk.dle;
         let mut header = Header::new(dle.clone(), task.stamp, task.level).compressed(Compression::ClientCustom(b"/usr/bin/zstd"));
         let name = holding::file_name(dle, task.level);
@@ -100,7 +102,8 @@ impl Fake {
         file.write_all(bytes).expect("written");
         let crc = Crc { crc: crc32c::crc32c(bytes), bytes: bytes.len() as u64 };
         header.orig_kb = Some(bytes.len() as u64 / 256 + 1);
-        (header.native, header.client, header.server) = (Some(Crc { crc: !crc.crc, bytes: crc.bytes * 4 }), Some(crc), Some(crc));
+        let native = native.unwrap_or(Crc { crc: !crc.crc, bytes: crc.bytes * 4 });
+        (header.native, header.client, header.server) = (Some(native), Some(crc), Some(crc));
         std::os::unix::fs::FileExt::write_all_at(&file, &header.print().expect("a header"), 0).expect("written");
         let directory = indexdir.join(index::directory(dle));
         fs::create_dir_all(&directory).expect("made");
@@ -128,11 +131,14 @@ impl Dumper for FakeAt<'_> {
         let next = self.0.next.lock().expect("lock").get(&key).cloned().unwrap_or(Next::Bytes(10_000));
         let made = |length: usize, strange: Vec<String>| {
             moved(length as u64);
-            let header = self.0.write(task, &self.1, &body(dle, task.stamp, task.level, length));
+            let header = self.0.write(task, &self.1, &body(dle, task.stamp, task.level, length), None);
             Ok(Done { header, strange, secs: 2.0 })
         };
         match next {
             Next::Bytes(length) => made(length, Vec::new()),
+            Next::Packed(bytes, native) => {
+                Ok(Done { header: self.0.write(task, &self.1, &bytes, Some(native)), strange: Vec::new(), secs: 2.0 })
+            }
             Next::Strange(length, said) => made(length, vec![said]),
             Next::Fails(why) => Err(NoDump { why, full: false }),
             Next::Full(length, 0) => made(length, Vec::new()),

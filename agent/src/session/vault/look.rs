@@ -1,18 +1,19 @@
 //! Looks into a vault, without a place in its queue and without changing anything.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use amanda::conf::disklist::Disk;
 use asyncamanda_shim::engine::embedded::dialogue::Patience;
 use asyncamanda_shim::engine::embedded::site::Site;
-use asyncamanda_shim::engine::embedded::{Link as _, restate, selfcheck};
+use asyncamanda_shim::engine::embedded::{Link as _, catalog, restate, selfcheck};
 use wire::{AbortCode, DiskName, HostName, Receipt};
 
 use super::call::is_half_made;
 use super::link::InProcess;
 use super::standing::{self, Act, May};
-use super::{Look, Room, VaultError, Way};
+use super::{Look, ReadBack, Room, VaultError, Way};
 use crate::report::show;
 use crate::session::{Caller, News, SessionError};
 
@@ -69,6 +70,25 @@ pub fn may_write(directory: &Path) -> Result<(), VaultError> {
 /// Says what it has of a host: the last dump of each disk with its chain as it is there now.
 pub fn restated(directory: &Path, host: &HostName) -> Result<Vec<Receipt>, VaultError> {
     Ok(restate::restate(&open(directory, false)?, host, crate::clock::now())?)
+}
+
+/// Says when the dumps of a host's disks were last read back.
+pub fn verified(directory: &Path, host: &HostName) -> Result<Vec<ReadBack>, VaultError> {
+    let site = open(directory, false)?;
+    let mut disks: BTreeMap<DiskName, ReadBack> = BTreeMap::new();
+    for ((dle, ..), dump) in &catalog::load(&site)?.dumps {
+        let Some(disk) = DiskName::new(&*dle.disk).ok().filter(|_| dle.host == host.as_str()) else { continue };
+        let good = dump.verified.filter(|_| dump.damage.is_none());
+        let entry = disks.entry(disk.clone()).or_insert(ReadBack { disk, dumps: 0, never: 0, damaged: 0, oldest: Some(i64::MAX) });
+        entry.dumps += 1;
+        match (good, &dump.damage) {
+            (_, Some(_)) => entry.damaged += 1,
+            (None, None) => entry.never += 1,
+            (Some(_), None) => {}
+        }
+        entry.oldest = entry.oldest.zip(good).map(|(oldest, good)| oldest.min(good));
+    }
+    Ok(disks.into_values().collect())
 }
 
 /// Returns the disklist, and the line in it that has a disk.

@@ -27,7 +27,7 @@ use wire::{AbortCode, ConfigName, DiskName, Exit, HostName};
 #[cfg(feature = "embedded")]
 pub use call::call;
 #[cfg(feature = "embedded")]
-pub use look::{file_of, line_of, look, may_write, restated, room};
+pub use look::{file_of, line_of, look, may_write, restated, room, verified};
 #[cfg(feature = "embedded")]
 pub use reader::reader;
 pub use standing::May;
@@ -77,6 +77,21 @@ pub struct Room {
     pub used: u64,
     /// Bytes that are free on its file system.
     pub free: u64,
+}
+
+/// When a disk's dumps in a vault were last read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBack {
+    /// The disk.
+    pub disk: DiskName,
+    /// Its dumps.
+    pub dumps: usize,
+    /// Of these, so many were never read back.
+    pub never: usize,
+    /// So many are damaged.
+    pub damaged: usize,
+    /// When the one was that was so longest ago, seconds since 1970; none when one never was, or is damaged.
+    pub oldest: Option<i64>,
 }
 
 /// Why there is no backup into a vault.
@@ -176,7 +191,7 @@ mod without {
 
     use wire::{DiskName, HostName, Receipt};
 
-    use super::{Look, Room, VaultError, Way};
+    use super::{Look, ReadBack, Room, VaultError, Way};
     use crate::session::{Caller, SessionError};
 
     fn none(directory: &Path) -> VaultError {
@@ -212,6 +227,11 @@ mod without {
         Err(none(directory))
     }
 
+    /// Knows no vault.
+    pub fn verified(directory: &Path, _: &HostName) -> Result<Vec<ReadBack>, VaultError> {
+        Err(none(directory))
+    }
+
     /// Reads no dump.
     pub fn reader(directory: &Path, _: bool, _: &HostName) -> Result<impl FnOnce(UnixStream) + Send + use<>, VaultError> {
         Err::<fn(UnixStream), _>(none(directory))
@@ -228,4 +248,4 @@ mod without {
     }
 }
 #[cfg(not(feature = "embedded"))]
-pub use without::{call, file_of, line_of, look, may_write, reader, restated, room};
+pub use without::{call, file_of, line_of, look, may_write, reader, restated, room, verified};

@@ -96,6 +96,8 @@ pub struct Dump {
     pub files: Vec<PathBuf>,
     /// What a verification found wrong with it.
     pub damage: Option<String>,
+    /// When it was last read back and found to be what was dumped, seconds since 1970.
+    pub verified: Option<i64>,
 }
 
 /// What there is.

@@ -38,6 +38,7 @@ pub mod selfcheck;
 pub mod site;
 pub mod stamp;
 pub mod taper;
+mod verified;
 pub mod verify;
 pub mod volumes;
 

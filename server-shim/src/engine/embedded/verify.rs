@@ -1,24 +1,27 @@
 //! Reads dumps back.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
+mod read;
+mod turn;
 
-use amanda::crc::Crc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use amanda::dle::Dle;
-use amanda::header::{HEADER_BYTES, Header};
 use wire::{DiskName, HostName};
 
-use super::catalog::{Dump, Gone};
+use super::catalog::{Catalog, Dump, Gone};
 use super::damaged::{self, Mark};
 use super::site::{Site, failed};
 use super::volumes::Key;
-use super::{Watch, catalog, mend};
+use super::{Watch, catalog, mend, verified};
 use crate::engine::Trouble;
+use read::Read;
 
-/// So much is read at once.
-const PIECE: usize = 1024 * 1024;
+/// After so many bytes it is noted what was found, so that the work of hours is not lost with the process.
+const NOTED: u64 = 16 << 30;
+
+pub use turn::{Candidate, Chosen, Turn, choose};
 
 /// A dump that was read back and is not what was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub struct Verified {
     pub findings: Vec<Finding>,
     /// Volumes that are not there.
     pub gone: Vec<Gone>,
+    /// What was not read.
+    pub passed_over: Chosen,
 }
 
 impl Verified {
@@ -70,15 +75,15 @@ impl Verified {
 /// # Errors
 /// When the catalog cannot be read, or what was found cannot be written down.
 pub fn verify(site: &Site, watch: &dyn Watch) -> Result<Vec<Finding>, Trouble> {
-    Ok(read_all(site, &|_, _, _| true, watch)?.all(site))
+    Ok(read_all(site, &|_, _, _| true, &Turn::default(), watch)?.all(site))
 }
 
-/// The same, and says how much was read.
+/// The same for those whose turn it is, and says how much was read.
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_all(site: &Site, watch: &dyn Watch) -> Result<Verified, Trouble> {
-    read_all(site, &|_, _, _| true, watch)
+pub fn verify_in_turn(site: &Site, turn: &Turn, watch: &dyn Watch) -> Result<Verified, Trouble> {
+    read_all(site, &|_, _, _| true, turn, watch)
 }
 
 /// The same for some dumps: `which` is given each one's disk, datestamp and level. What is remembered of the others stays.
@@ -86,10 +91,10 @@ pub fn verify_all(site: &Site, watch: &dyn Watch) -> Result<Verified, Trouble> {
 /// # Errors
 /// As [`verify`].
 pub fn verify_some(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, watch: &dyn Watch) -> Result<Vec<Finding>, Trouble> {
-    Ok(read_all(site, which, watch)?.all(site))
+    Ok(read_all(site, which, &Turn::default(), watch)?.all(site))
 }
 
-fn read_all(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, watch: &dyn Watch) -> Result<Verified, Trouble> {
+fn read_all(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, turn: &Turn, watch: &dyn Watch) -> Result<Verified, Trouble> {
     site.for_writing()?;
     let mut catalog = catalog::load(site)?;
     let mut verified = Verified::default();
@@ -107,9 +112,10 @@ fn read_all(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, watch: &dyn Wat
             findings.push(Finding { dle, datestamp, level, path: lost.path.clone(), what: lost.what.clone() });
         }
     }
-    let mut sound: BTreeSet<Key> = BTreeSet::new();
-    let keys: Vec<Key> = catalog.dumps.keys().filter(|key| which(&key.0, &key.1, key.2)).cloned().collect();
-    for key in keys {
+    let (mut sound, mut noted): (BTreeSet<Key>, u64) = (BTreeSet::new(), 0);
+    let candidates = catalog.dumps.iter().filter(|(key, _)| which(&key.0, &key.1, key.2)).map(candidate).collect();
+    let mut chosen = choose(candidates, turn, now());
+    for key in std::mem::take(&mut chosen.keys) {
         let Some(dump) = catalog.dumps.get(&key) else { continue };
         let mut read = read_back(&key, dump, watch);
         if matches!(read, Read::Gone) {
@@ -126,6 +132,10 @@ fn read_all(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, watch: &dyn Wat
                 verified.dumps += 1;
                 verified.bytes = verified.bytes.saturating_add(bytes);
                 sound.insert(key);
+                if verified.bytes - noted >= NOTED {
+                    noted = verified.bytes;
+                    remember(site, &findings, &sound)?;
+                }
             }
             Read::Gone => {}
             Read::Damaged(path, what) | Read::Unreadable(path, what) => {
@@ -136,17 +146,15 @@ fn read_all(site: &Site, which: &dyn Fn(&Dle, &str, u8) -> bool, watch: &dyn Wat
         }
     }
     remember(site, &findings, &sound)?;
-    Ok(Verified { findings, ..verified })
+    Ok(Verified { findings, passed_over: chosen, ..verified })
 }
 
-enum Read {
-    /// So many bytes.
-    Sound(u64),
-    /// Its file is not there any more.
-    Gone,
-    Damaged(PathBuf, String),
-    /// The system says that it cannot be read.
-    Unreadable(PathBuf, String),
+fn candidate((key, dump): (&Key, &Dump)) -> Candidate {
+    Candidate { key: key.clone(), bytes: dump.bytes, verified: dump.verified, is_damaged: dump.damage.is_some() }
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn read_back(key: &Key, dump: &Dump, watch: &dyn Watch) -> Read {
@@ -157,65 +165,7 @@ fn read_back(key: &Key, dump: &Dump, watch: &dyn Watch) -> Read {
             watch.moved(host, disk, bytes);
         }
     };
-    let (mut crc, mut bytes, mut left) = (0, 0, dump.sums.server.map(|crc| crc.bytes));
-    let mut said = dump.sums.server;
-    for path in &dump.files {
-        match file(path, key, &mut crc, &mut bytes, &mut left, &moved) {
-            Ok(Ok(header)) => said = said.or(header.server),
-            Ok(Err(what)) => return Read::Damaged(path.clone(), what.to_owned()),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Read::Gone,
-            Err(error) => return Read::Unreadable(path.clone(), format!("it cannot be read: {error}")),
-        }
-    }
-    let path = dump.files.last().cloned().unwrap_or_default();
-    let found = Crc { crc, bytes };
-    match said.filter(Crc::is_known) {
-        // Amanda does not count what goes straight to a volume.
-        None => Read::Sound(bytes),
-        Some(said) if said == found => Read::Sound(bytes),
-        Some(said) => Read::Damaged(path, format!("{said} was stored and {found} is there (CRC-32C and bytes)")),
-    }
-}
-
-/// Adds a file's bytes to a checksum. The inner error says what is wrong with the file.
-fn file(
-    path: &Path,
-    key: &Key,
-    crc: &mut u32,
-    bytes: &mut u64,
-    left: &mut Option<u64>,
-    moved: &dyn Fn(u64),
-) -> io::Result<Result<Header, &'static str>> {
-    let mut file = File::open(path)?;
-    // From the disk, and not from what the system still remembers of it; what is not written yet has to be, before it is forgotten.
-    file.sync_data()?;
-    let _read_anyway = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-    let mut block = Vec::with_capacity(HEADER_BYTES);
-    (&mut file).take(HEADER_BYTES as u64).read_to_end(&mut block)?;
-    let header = match Header::parse(&block) {
-        Ok(header) if block.len() == HEADER_BYTES => header,
-        _ => return Ok(Err("its header cannot be read")),
-    };
-    if (&header.dle, header.datestamp.as_str(), header.level) != (&key.0, key.1.as_str(), key.2) {
-        return Ok(Err("its header is that of another dump"));
-    }
-    let mut piece = vec![0; PIECE];
-    loop {
-        let most = left.map_or(PIECE, |left| usize::try_from(left).unwrap_or(PIECE).min(PIECE));
-        let read = match file.read(&mut piece[..most]) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read?,
-        };
-        if read == 0 {
-            return Ok(Ok(header));
-        }
-        *crc = crc32c::crc32c_append(*crc, &piece[..read]);
-        *bytes += read as u64;
-        if let Some(left) = left {
-            *left -= read as u64;
-        }
-        moved(*bytes);
-    }
+    read::read_back(key, dump, &moved)
 }
 
 /// Marks what was found; takes the marks off what is sound, and off what is not there any more.
@@ -238,5 +188,18 @@ fn remember(site: &Site, findings: &[Finding], sound: &BTreeSet<Key>) -> Result<
         }
     }
     let marks: Vec<Mark> = marks.into_values().collect();
-    if is_readable && marks == old { Ok(()) } else { damaged::store(site, &marks).map_err(error) }
+    if !is_readable || marks != old {
+        damaged::store(site, &marks).map_err(error)?;
+    }
+    note(site, &catalog, &marks, sound)
+}
+
+/// Notes when what is sound was verified.
+fn note(site: &Site, catalog: &Catalog, marks: &[Mark], sound: &BTreeSet<Key>) -> Result<(), Trouble> {
+    // What cannot be read is known again when all has been verified.
+    let mut times = verified::load(site).unwrap_or_default();
+    times.extend(sound.iter().map(|key| (key.clone(), now())));
+    let damaged: BTreeSet<Key> = marks.iter().map(Mark::key).collect();
+    times.retain(|key, _| catalog.dumps.contains_key(key) && !damaged.contains(key));
+    verified::store(site, &times).map_err(|error| failed("cannot note which dumps were verified of", site.directory(), &error))
 }

@@ -43,7 +43,7 @@ impl Session<'_> {
                 return Ok(());
             }
             match self.peer.next(LOOK)? {
-                Event::Look => follow.mind_the_runner(self.config),
+                Event::Look | Event::Closed => follow.mind_the_runner(self.config),
                 Event::Gone(why) => return Err(Stop::Gone(why)),
                 Event::Nonsense(error) => return Err(protocol(&error).into()),
                 Event::Caught(caught) => tell_caught(self.host, &caught),

@@ -18,7 +18,7 @@ use crate::engine::Trouble;
 use crate::engine::embedded::holding::Held;
 use crate::engine::embedded::site::{CONF, Site, failed};
 use crate::engine::embedded::volumes::Key;
-use crate::engine::embedded::{bases, damaged, files, holding};
+use crate::engine::embedded::{bases, damaged, files, holding, verified};
 
 /// The longest log that is read, in bytes.
 pub(crate) const LONGEST_LOG: u64 = 256 * 1024 * 1024;
@@ -51,6 +51,13 @@ pub fn load(site: &Site) -> Result<Catalog, Trouble> {
         Ok(marks) => marks.iter().for_each(|mark| shelf.mark(&mark.key(), &mark.what)),
         Err(error) => catalog.notes.push(format!(
             "which dumps of {} are damaged cannot be read, and is known again when they have been verified: {error}",
+            site.directory().display()
+        )),
+    }
+    match verified::load(site) {
+        Ok(times) => shelf.verified(&times),
+        Err(error) => catalog.notes.push(format!(
+            "when the dumps of {} were verified cannot be read, and is known again when they are: {error}",
             site.directory().display()
         )),
     }
@@ -307,6 +314,12 @@ impl Shelf {
             parts: -1,
             status: "GONE".to_owned(),
         });
+    }
+
+    fn verified(&mut self, times: &BTreeMap<Key, i64>) {
+        for (key, dump) in &mut self.dumps {
+            dump.verified = times.get(key).copied();
+        }
     }
 
     fn mark(&mut self, key: &Key, what: &str) {
