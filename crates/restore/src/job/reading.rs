@@ -21,9 +21,7 @@ use crate::resolve::path::{below, cover};
 use crate::resolve::plan::{Goes, Part, Plan};
 use crate::unpack::{Stored, unpack};
 
-const NOT_IN_IT: &str = "the dump's index has it, and the dump does not";
-const DAMAGED: &str = "it is in a part of the dump that is damaged";
-pub(super) const NOT_IN_IT: &str = "the dump that should have it does not: it could not be read when the dump was made";
+pub(super) const NOT_IN_IT: &str = "the dump that should have it does not";
 pub(super) const DAMAGED: &str = "it is in a part of the dump that is damaged";
 
 /// One dump, and everything that is needed to restore from it.
