@@ -33,7 +33,7 @@ complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "r
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "flush" -d 'Write what lies on the holding disks to the config\'s tapes'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "check" -d 'Find what would make a backup fail or wait, and how to mend it'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "vault" -d 'Make a config with volumes for engine = "embedded", or add disks to one'
-complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "verify" -d 'Read every dump back and compare it with what was stored'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "verify" -d 'Read dumps back and compare them with what was stored and what was dumped'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "adopt" -d 'Hand a vault to the installed Amanda, whose config it then is'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "runner" -d 'Start runs for the tickets that wait: the door\'s other side'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "tunnel" -d 'Answer ssh\'s questions: for ssh_config on this server'
@@ -57,8 +57,10 @@ complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault"
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -l exclude -d 'A pattern of what is left out, in a new one; may be given several times' -r
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -l config -d 'Read this configuration' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify" -l older-than -d 'Only what was not verified for so long: "30 days"' -r
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify" -l budget -d 'Not more than this at once, but one dump at least: "50 GiB"' -r
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify" -l config -d 'Read this configuration' -r -F
-complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand adopt" -l state -d 'Where the agent keeps what its incremental dumps build on; found by itself when it is where it usually is' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand adopt" -l config -d 'Read this configuration' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'

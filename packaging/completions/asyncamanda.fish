@@ -41,6 +41,9 @@ complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -f -a "now" -d 'Ba
 complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -f -a "status" -d 'Show what this laptop has receipts for'
 complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -f -a "why" -d 'Explain whether a backup is due, since when and what would happen'
 complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -f -a "check" -d 'Try everything up to the backup itself, and do nothing else'
+complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -f -a "ls" -d 'List the dumps of each disk, or what was in a directory'
+complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -f -a "restore" -d 'Get files and directories back; those that are there are kept'
+complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -f -a "recover" -d 'Find and get files back in a shell with amrecover\'s commands; standard input may be a script'
 complete -c asyncamanda -n "__fish_asyncamanda_needs_command" -f -a "show-config" -d 'Print each setting and where it came from'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -l config -d 'Read this configuration file' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand run" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
@@ -83,6 +86,42 @@ complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -l destin
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -l json -d 'Print JSON on standard output, for programs'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -s v -l verbose -d 'Say more on standard error'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand check" -l help -d 'Print help'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -l at -d 'As it was then: 2026-11-20 (the end of that day), "2026-11-20 14:00", yesterday, "3 days ago", or a datestamp' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -l from -d 'Look into this directory, a vault' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -l host -d 'Look for the dumps of this host; on a server the operator must have allowed it' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -l config -d 'Read this configuration file' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -l state -d 'Keep receipts in this directory' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -l destination -d 'Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -l json -d 'Print JSON on standard output, for programs'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -s v -l verbose -d 'Say more on standard error'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand ls" -l help -d 'Print help'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -l to -d 'Write below this directory, and not where they came from' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -l at -d 'As it was then: 2026-11-20 (the end of that day), "2026-11-20 14:00", yesterday, "3 days ago", or a datestamp' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -l from -d 'Look into this directory, a vault' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -l host -d 'Look for the dumps of this host; on a server the operator must have allowed it' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -l config -d 'Read this configuration file' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -l state -d 'Keep receipts in this directory' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -l destination -d 'Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -l overwrite -d 'Replace files that are there'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -l json -d 'Print JSON on standard output, for programs'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -s v -l verbose -d 'Say more on standard error'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand restore" -l help -d 'Print help'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -l at -d 'As it was then: 2026-11-20 (the end of that day), "2026-11-20 14:00", yesterday, "3 days ago", or a datestamp' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -l from -d 'Look into this directory, a vault' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -l host -d 'Look for the dumps of this host; on a server the operator must have allowed it' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -l config -d 'Read this configuration file' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -l state -d 'Keep receipts in this directory' -r -F
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -l destination -d 'Call this server, `[user@]host[:port]`, or take this directory as the vault: `/path`, `./path`, `~/path`' -r
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -l overwrite -d 'Let extract replace files that are there'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -l json -d 'Print JSON on standard output, for programs'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -s v -l verbose -d 'Say more on standard error'
+complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand recover" -l help -d 'Print help'
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -l config -d 'Read this configuration file' -r -F
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -s i -l interval -d 'Consider a backup due after this long: "24" (hours), "36h", "1 day", "2 weeks"' -r
 complete -c asyncamanda -n "__fish_asyncamanda_using_subcommand show-config" -s a -l amandates -d 'Take dates of backups that have no receipt from this file of Amanda\'s client' -r -F

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wire::restore::{DumpId, MAX_PATHS, PathBytes, What};
 
+use super::absent;
 use super::expect::Expect;
 use super::meter::{Count, Halting, Meter};
 use super::names::OtherNames;
@@ -20,7 +21,7 @@ use crate::resolve::path::{below, cover};
 use crate::resolve::plan::{Goes, Part, Plan};
 use crate::unpack::{Stored, unpack};
 
-pub(super) const NOT_IN_IT: &str = "the dump that should have it does not: it could not be read when the dump was made";
+pub(super) const NOT_IN_IT: &str = "the dump that should have it does not";
 pub(super) const DAMAGED: &str = "it is in a part of the dump that is damaged";
 
 /// One dump, and everything that is needed to restore from it.
@@ -62,6 +63,14 @@ impl Reading<'_> {
                 self.read(fetch, &mut seen, is_whole)?;
             }
             Err(error) => self.refused(error, &mut seen)?,
+        }
+        let missed = self.miss(&seen);
+        for (path, is_indexed) in absent::look_up(depot, self.dump, missed)? {
+            if is_indexed {
+                self.outcome.missing(path, NOT_IN_IT);
+            } else {
+                self.outcome.absent.add(path);
+            }
         }
         self.leave_out(depot, &seen)?;
         self.miss(&seen);
@@ -259,22 +268,20 @@ impl Reading<'_> {
         }
     }
 
-    /// Says what was wanted and did not come.
-    fn miss(&mut self, seen: &Seen) {
-        let why = if seen.is_damaged { DAMAGED } else { NOT_IN_IT };
+    /// Says what was wanted and did not come. Returns what a directory's list has and the dump, which is whole, has not.
+    fn miss(&mut self, seen: &Seen) -> Vec<PathBytes> {
         for (path, whole) in &self.part.whole {
             if !whole.is_met && !self.plan.places[whole.to].is_filled {
                 let why = if seen.is_damaged { DAMAGED.to_owned() } else { format!("it is not in {}", name(self.dump)) };
                 self.outcome.missing(path.clone(), why);
             }
         }
-        for (path, dir) in &self.part.dirs {
-            for name in dir.names.missing() {
-                self.outcome.missing(below(path, name), why);
-            }
+        let of_dirs = self.part.dirs.iter().flat_map(|(path, dir)| dir.names.missing().map(|name| below(path, name)));
+        let missed = of_dirs.chain(seen.expect.missing()).chain(seen.expect.missing_directories());
+        if !seen.is_damaged {
+            return missed.collect();
         }
-        for path in seen.expect.missing().chain(seen.expect.missing_directories()) {
-            self.outcome.missing(path, why);
-        }
+        missed.for_each(|path| self.outcome.missing(path, DAMAGED));
+        Vec::new()
     }
 }
