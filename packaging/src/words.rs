@@ -163,7 +163,8 @@ pub fn shim() -> Words {
              configuration asks.",
             "With engine = \"embedded\" no Amanda is needed: vault makes a config of Amanda's kind with volumes in directories, and each run is a process \
              of this program that dumps the laptops through their sessions. There is no nightly run and no flush then. verify reads back what there \
-             is. adopt hands a vault, this server's or a person's, to the installed Amanda, which goes on with the next level; it refuses what \
+             is: the stored bytes against the checksum of what was stored, and what comes out of them against the checksum of what was dumped. It \
+             remembers when each dump was last found sound, which status shows. adopt hands a vault, this server's or a person's, to the installed Amanda, which goes on with the next level; it refuses what \
              it does not know, and changes nothing before everything has been looked at.",
         ],
         exit_status: statuses(&[
@@ -193,6 +194,7 @@ pub fn shim() -> Words {
             ("/var/lib/asyncamanda-shim/queue/", "Tickets, written by the account that laptops log in to."),
             ("/var/lib/asyncamanda-shim/runner/", "Runs, receipts and what goes on now, written by the dump user."),
             ("/var/lib/asyncamanda-shim/runner/runner.log", "What the runner did."),
+            ("/var/lib/asyncamanda-shim/runner/verified/CONFIG.json", "When each dump of a config was last read back."),
             ("/run/asyncamanda/hosts/HOST/mux", "The control socket through which Amanda's ssh reaches a laptop that is connected."),
             ("/etc/ssh/ssh_config.d/asyncamanda.conf", "Tells Amanda's ssh where that socket is, and what to say when nobody is there."),
             (
@@ -210,6 +212,10 @@ pub fn shim() -> Words {
             ),
             ("A server without an Amanda, for two laptops:", "asyncamanda-shim vault laptops --disk laptop1:/home --disk laptop2:/home"),
             ("Read back every dump that it has:", "asyncamanda-shim verify laptops"),
+            (
+                "Every night some of them, in the crontab of root: what was not verified for 30 days, 100 GiB at a time:",
+                "17 5 * * *  /usr/bin/asyncamanda-shim verify laptops --older-than \"30 days\" --budget \"100 GiB\"",
+            ),
             ("Hand a person's vault to the installed Amanda:", "asyncamanda-shim adopt /media/ada/usb/vault documents"),
             ("Ask a laptop that is connected, as the dump user:", "amcheck -c daily laptop1"),
             (

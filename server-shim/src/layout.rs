@@ -82,6 +82,10 @@ impl Layout {
     pub fn restores_log(&self) -> PathBuf {
         self.runner().join("restores.log")
     }
+    /// Held while Amanda's own program reads the volumes of a config for a restore.
+    pub fn fetch_lock(&self, config: &str) -> PathBuf {
+        self.locks().join(format!("fetch.{config}.lock"))
+    }
     /// A place for one reader of a host; of all hosts when the name is empty.
     pub fn reader_lock(&self, host: &str, number: u32) -> PathBuf {
         self.locks().join(format!("reader.{host}.{number}.lock"))
@@ -113,6 +117,10 @@ impl Layout {
     /// When the dumps of a config were last read back.
     pub fn verified_of(&self, config: &ConfigName) -> PathBuf {
         self.runner().join("verified").join(format!("{config}.json"))
+    }
+    /// Held for one change of that.
+    pub fn verified_lock(&self) -> PathBuf {
+        self.runner().join("verified").join(".lock")
     }
     /// What an administrator asked for.
     pub fn orders(&self) -> PathBuf {

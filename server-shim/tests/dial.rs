@@ -2,7 +2,6 @@
 //! here wrote.
 
 #[path = "tunnel/world.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod world;
 
 use std::io::{Read as _, Write as _};

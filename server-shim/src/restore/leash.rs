@@ -27,6 +27,18 @@ impl Leash {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = None;
     }
 
+    /// Ends the process that is held.
+    pub fn end(&self) {
+        if let Some(process) = self.state.lock().unwrap_or_else(PoisonError::into_inner).0 {
+            end(process);
+        }
+    }
+
+    /// Tells whether nothing more is wanted.
+    pub fn is_pulled(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
     /// Ends the process that is held, and every later one.
     pub fn pull(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

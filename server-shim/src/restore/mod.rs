@@ -6,7 +6,7 @@
 //! of      and its ├── fetch         a dump as it is stored, or
 //! wire    limits  └── members, cut  members of it: only the frames that hold them, where there are any
 //!                        │
-//!                      source       embedded: a config's own files
+//!                      source       embedded: a config's own files · installed: what Amanda has
 //! ```
 //!
 //! On a server: [`requests`] of sessions, the [`reader`] that is started for each, [`grants`] and `bounded` (whose dumps, of which disks), [`audit`].
@@ -22,10 +22,12 @@ mod directories;
 mod fetch;
 pub mod grants;
 pub mod leash;
+pub mod loose;
 mod members;
 mod names;
 pub mod packing;
 pub mod reader;
+pub mod reindex;
 pub mod requests;
 mod runs;
 pub mod serve;

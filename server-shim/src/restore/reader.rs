@@ -23,6 +23,7 @@ use super::leash::Leash;
 use super::serve::{Asked, Library, serve};
 use super::source::Source;
 use super::source::embedded::Embedded;
+use super::source::installed::Installed;
 use crate::config::{Config, EngineKind};
 use crate::durable;
 use crate::engine::{Trouble, dumper};
@@ -137,8 +138,8 @@ impl Library for Permitted<'_> {
         if !self.sources.contains_key(host) {
             let source: Box<dyn Source> = match self.config.engine {
                 EngineKind::Embedded => Box::new(Embedded::new(dumper::survey::open(self.config, &may.config)?)),
-                EngineKind::Amanda | EngineKind::None => {
-                    let _ = &self.leash;
+                EngineKind::Amanda => Box::new(Installed::open(self.config, &may.config, Arc::clone(&self.leash))?),
+                EngineKind::None => {
                     return Err(Trouble::config(
                         "this server's engine makes no dumps, so there is nothing to restore",
                         "set engine in shim.toml",

@@ -23,6 +23,7 @@ const SHIM: &str = env!("CARGO_BIN_EXE_asyncamanda-shim");
 /// One installation.
 pub struct World {
     directory: tempfile::TempDir,
+    dump_user: String,
 }
 
 impl World {
@@ -34,17 +35,22 @@ impl World {
 
     /// One whose shim.toml has this behind its paths.
     pub fn with(text: &str) -> Self {
+        let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users").expect("an account").name;
+        Self::of(&user, text)
+    }
+
+    /// One whose dumps belong to this account.
+    pub fn of(dump_user: &str, text: &str) -> Self {
         let directory = tempfile::tempdir().expect("temporary directory");
         std::fs::create_dir_all(directory.path().join("state/queue")).expect("directory");
-        let world = Self { directory };
+        let world = Self { directory, dump_user: dump_user.to_owned() };
         world.configure(text);
         world
     }
 
     /// Writes shim.toml anew.
     pub fn configure(&self, text: &str) {
-        let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users").expect("an account").name;
-        let path = self.directory.path().display();
+        let (path, user) = (self.directory.path().display(), &self.dump_user);
         let text =
             format!("state = \"{path}/state\"\nruntime = \"{path}/run\"\nconfig_dir = \"{path}/etc\"\ndump_user = \"{user}\"\n{text}");
         std::fs::write(self.config(), text).expect("write");

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use amanda::dle::Dle;
 use nix::unistd::{User, geteuid};
 
 use wire::{ConfigName, HostName};
@@ -53,6 +54,21 @@ impl Programs {
     pub fn amcheck(&self, config: &ConfigName, host: &HostName) -> Command {
         let mut command = self.command("amcheck");
         command.args(["-c", "--exact-match", config.as_str(), host.as_str()]);
+        command
+    }
+
+    /// Runs `amgetconf` for one value.
+    pub fn amgetconf(&self, config: &ConfigName, value: &str) -> Result<Vec<u8>, Trouble> {
+        self.run("amgetconf", &[config.as_str().into(), value.into()])
+    }
+
+    /// Returns the command that writes a dump to its standard output as it is stored, and asks nothing.
+    pub fn amfetchdump(&self, config: &ConfigName, dle: &Dle, stamp: &str, level: u8) -> Command {
+        let mut command = self.command("amfetchdump");
+        command
+            .args(["-l", "-p", "-a", "--exact-match", "--", config.as_str(), &dle.host])
+            .arg(&dle.disk)
+            .args([stamp, &level.to_string()]);
         command
     }
 

@@ -29,7 +29,7 @@ use crate::engine::embedded::site::Site;
 use crate::engine::embedded::stamp;
 
 /// A dump, as the catalog names it.
-type Key = (Dle, String, u8);
+pub(super) type Key = (Dle, String, u8);
 
 /// The dumps of one config.
 pub struct Embedded<S> {
@@ -73,10 +73,10 @@ impl<S: Borrow<Site>> Embedded<S> {
                 Err(changed) => return Ok(Some(Err(changed))),
             }
         }
-        let bytes = dump.bytes;
+        let (bytes, native) = (dump.bytes, dump.sums.native);
         let parts = Parts::new(parts).map_err(|error| unreadable(&error.to_string()))?;
         let is_plain = self.is_plain(&key.0);
-        Ok(Some(Ok(Stored { data: Data::Files(parts), sum, bytes, is_plain })))
+        Ok(Some(Ok(Stored { data: Data::Files(parts), sum, native, bytes, is_plain })))
     }
 
     /// Says whether the dumptype packs nothing.
@@ -144,11 +144,11 @@ impl<S: Borrow<Site>> Source for Embedded<S> {
     }
 }
 
-fn key(dump: &DumpId) -> Key {
+pub(super) fn key(dump: &DumpId) -> Key {
     (Dle::new(dump.host.as_str(), dump.disk.as_os_str()), dump.datestamp.clone(), dump.level)
 }
 
-fn unreadable(why: &str) -> Trouble {
+pub(super) fn unreadable(why: &str) -> Trouble {
     Trouble {
         code: AbortCode::Failed,
         message: why.to_owned(),
