@@ -101,7 +101,7 @@ pub fn stored(dump: &LooseDump) -> Result<Stored, Trouble> {
         State::Whole(sum) => Some(sum),
         _ => None,
     };
-    Ok(Stored { data: Data::Files(parts), sum, bytes: dump.bytes, is_plain: false })
+    Ok(Stored { data: Data::Files(parts), sum, native: None, bytes: dump.bytes, is_plain: false })
 }
 
 /// What a restore of a dump reads, and why it cannot be restored.
