@@ -118,6 +118,10 @@ impl Layout {
     pub fn verified_of(&self, config: &ConfigName) -> PathBuf {
         self.runner().join("verified").join(format!("{config}.json"))
     }
+    /// Held for one change of that.
+    pub fn verified_lock(&self) -> PathBuf {
+        self.runner().join("verified").join(".lock")
+    }
     /// What an administrator asked for.
     pub fn orders(&self) -> PathBuf {
         self.runner().join("orders")

@@ -3,6 +3,8 @@
 //! For engine = "embedded" it is a copy of what the config's own directory has, for those who may not look there. For the installed Amanda, whose
 //! files have no place for it, it is all that is known.
 
+pub mod sums;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -12,6 +14,7 @@ use wire::{ConfigName, DiskName};
 
 use crate::durable;
 use crate::layout::Layout;
+use crate::lock;
 
 /// At most so many dumps are listed, the newest: the file stays below what is read of a small file.
 const MAX_DUMPS: usize = 16_384;
@@ -54,6 +57,19 @@ pub fn store(layout: &Layout, config: &ConfigName, mut dumps: Vec<Verified>) -> 
         dump.damage = dump.damage.as_ref().map(|what| what.chars().take(MAX_WORDS).collect());
     }
     durable::write_json(&path, &dumps, 0o640)
+}
+
+/// Changes it; whoever else does so meanwhile waits.
+pub fn change(layout: &Layout, config: &ConfigName, change: impl FnOnce(&mut Vec<Verified>)) -> io::Result<()> {
+    let path = layout.verified_lock();
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let _held = lock::take(&path)?;
+    // What cannot be read is known again when all has been read back.
+    let mut dumps = load(layout, config).unwrap_or_default();
+    change(&mut dumps);
+    store(layout, config, dumps)
 }
 
 /// What is known of a disk's dumps.

@@ -190,7 +190,7 @@ impl Source for One<'_> {
             let open = || fs::File::open(&path).expect("there");
             Data::Files(Parts::new([(open(), 0..first), (open(), first..length)]).expect("short"))
         };
-        Ok(Stored { data, sum, bytes: self.dump.len() as u64, is_plain: false })
+        Ok(Stored { data, sum, native: None, bytes: self.dump.len() as u64, is_plain: false })
     }
 }
 

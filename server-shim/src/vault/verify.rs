@@ -3,22 +3,22 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use amanda::escape::printable;
+use ::amanda::escape::printable;
 use wire::{ConfigName, DiskName, Exit, HostName, Receipt};
 
-use crate::config::Config;
-use crate::engine::Trouble;
+use crate::config::{Config, EngineKind};
 use crate::engine::dumper::DumperEngine;
 use crate::engine::embedded::catalog::{self, Dump, Gone};
 use crate::engine::embedded::site::{Site, failed};
 use crate::engine::embedded::verify::{Chosen, Finding, Turn, Verified, verify_in_turn};
 use crate::engine::embedded::volumes::Key;
 use crate::engine::embedded::{Silent, restate};
+use crate::engine::{Trouble, amanda};
 use crate::report::Words;
 use crate::runner::{clock, settle, start};
 use crate::verified;
 
-/// Reads back every dump of a config in `config_dir`, or of a vault that is named by its path.
+/// Reads dumps of a config back, the installed Amanda's or one in `config_dir`, or those of a vault that is named by its path.
 ///
 /// # Errors
 /// When it cannot be read, or what was found cannot be remembered.
@@ -38,6 +38,10 @@ pub fn command(config: &Config, named: &str, turn: &Turn) -> Result<(Exit, Vec<S
             .hint("a path needs a slash: ./vault")
     })?;
     start::become_dump_user(config)?;
+    if config.engine == EngineKind::Amanda {
+        let found = amanda::verify::verify(config, &name, turn)?;
+        return Ok(amanda::verify_words(&found, &name, turn));
+    }
     let site = crate::engine::dumper::survey::open(config, &name)?;
     let told = tell(&site, named, turn)?;
     if config.layout().runner().is_dir() {
@@ -86,7 +90,7 @@ fn publish(config: &Config, site: &Site, name: &ConfigName) -> Result<(), Troubl
 }
 
 /// Says what was not read.
-fn passed_over(chosen: &Chosen, turn: &Turn) -> Option<String> {
+pub(crate) fn passed_over(chosen: &Chosen, turn: &Turn) -> Option<String> {
     let within = turn.older_than.map(|age| humantime::format_duration(age).to_string()).unwrap_or_default();
     let counts = [
         (chosen.fresh, format!("{} verified within {within}", was(chosen.fresh, "was", "were"))),
@@ -100,11 +104,11 @@ fn passed_over(chosen: &Chosen, turn: &Turn) -> Option<String> {
     (!parts.is_empty()).then(|| format!("Of the others, {}.", parts.join("; ")))
 }
 
-fn dumps(count: usize) -> String {
+pub(crate) fn dumps(count: usize) -> String {
     format!("{count} {}", was(count, "dump", "dumps"))
 }
 
-fn was<'w>(count: usize, one: &'w str, more: &'w str) -> &'w str {
+pub(crate) fn was<'w>(count: usize, one: &'w str, more: &'w str) -> &'w str {
     if count == 1 { one } else { more }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`programs`] starts Amanda's programs, [`survey`] reads what a config says, [`amdump`] builds the command line,
 //! [`follow`] watches a run, [`guard`] protects its unfinished dumps, [`mod@judge`] decides what it brought, [`stored`] looks
-//! at what lies on the holding disk, [`leftovers`] at what nobody will take up, [`check`] finds what would make a first dump fail.
+//! at what lies on the holding disk, [`leftovers`] at what nobody will take up, [`check`] finds what would make a first dump fail,
+//! [`verify`] reads dumps back.
 
 pub mod amdump;
 pub mod check;
@@ -13,6 +14,8 @@ pub mod leftovers;
 pub mod programs;
 pub mod stored;
 pub mod survey;
+pub mod verify;
+mod verify_words;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +24,7 @@ use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use amanda::admin::Place;
+use amanda::admin::{Found, Place};
 use amanda::chains::{Restorable, chains};
 use amanda::dle::Dle;
 use amanda::run_log::RunLog;
@@ -36,6 +39,9 @@ use crate::processes::{self, Identity};
 use crate::queue::order::Kind;
 use crate::runner::record::RunRecord;
 use crate::runner::{clock, log};
+use crate::verified;
+pub use verify_words::words as verify_words;
+
 use follow::Follower;
 use judge::{Evidence, judge};
 use programs::Programs;
@@ -48,6 +54,8 @@ const PRINTED: u64 = 16 * 1024;
 pub struct AmandaEngine {
     layout: Layout,
     programs: Programs,
+    /// The config whose tapes all others feed.
+    flush: Option<ConfigName>,
     /// Hosts that are reached through their own session.
     tunnelled: BTreeSet<HostName>,
     followers: RefCell<BTreeMap<String, Follower>>,
@@ -60,6 +68,7 @@ impl AmandaEngine {
         Self {
             layout: config.layout(),
             programs: Programs::new(&config.amanda_sbin),
+            flush: config.flush.as_ref().map(|flush| flush.config.clone()),
             tunnelled: config.hosts.iter().filter(|(_, rule)| rule.reach == Reach::Tunnel).map(|(host, _)| host.clone()).collect(),
             followers: RefCell::default(),
             guarded: RefCell::default(),
@@ -74,12 +83,25 @@ impl AmandaEngine {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Lists the whole dumps of some hosts.
+    /// Lists the whole dumps of some hosts. One that was read back and found damaged is not whole.
     fn dumps_of(&self, config: &ConfigName, hosts: &[HostName]) -> Result<BTreeMap<Dle, Vec<Restorable>>, Trouble> {
         let mut arguments = vec![config.as_str().into(), "--exact-match".into(), "find".into()];
         arguments.extend(hosts.iter().map(|host| host.as_str().into()));
         let listed = self.programs.amadmin(&arguments)?;
-        Ok(chains(&amanda::admin::find::parse(&listed)))
+        let mut rows = amanda::admin::find::parse(&listed);
+        let book = self.flush.as_ref().unwrap_or(config);
+        // A list that cannot be read names no damage; verify says so.
+        let known = verified::load(&self.layout, book).unwrap_or_default();
+        for dump in known.iter().filter(|dump| dump.damage.is_some()) {
+            let is_its = |row: &&mut Found| {
+                row.dle.host == dump.host
+                    && row.dle.disk == dump.disk.as_os_str()
+                    && row.datestamp == dump.datestamp
+                    && row.level == dump.level
+            };
+            rows.iter_mut().filter(is_its).for_each(|row| row.status = "DAMAGED".to_owned());
+        }
+        Ok(chains(&rows))
     }
 
     /// Makes the next dump of a disk a full one, so that it builds on nothing.

@@ -73,10 +73,10 @@ impl<S: Borrow<Site>> Embedded<S> {
                 Err(changed) => return Ok(Some(Err(changed))),
             }
         }
-        let bytes = dump.bytes;
+        let (bytes, native) = (dump.bytes, dump.sums.native);
         let parts = Parts::new(parts).map_err(|error| unreadable(&error.to_string()))?;
         let is_plain = self.is_plain(&key.0);
-        Ok(Some(Ok(Stored { data: Data::Files(parts), sum, bytes, is_plain })))
+        Ok(Some(Ok(Stored { data: Data::Files(parts), sum, native, bytes, is_plain })))
     }
 
     /// Says whether the dumptype packs nothing.

@@ -40,6 +40,8 @@ pub struct Stored {
     pub data: Data,
     /// Their checksum and number, when the catalog knows them.
     pub sum: Option<Crc>,
+    /// Those of what the client's backup program wrote, as the client has counted it.
+    pub native: Option<Crc>,
     /// Their number, about; 0 when it is not known.
     pub bytes: u64,
     /// The server's own configuration says that nothing packs it: for a dump whose first bytes cannot be read.

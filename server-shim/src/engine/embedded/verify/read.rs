@@ -1,7 +1,4 @@
-//! Reads one dump back: its stored bytes against the checksum of what was stored, and what comes out of them against the checksum of what the
-//! client's backup program wrote.
-//!
-//! The second one finds what the first cannot: a dump that was damaged before it was stored, in the client's memory or by its compression.
+//! Reads one dump back, and compares its checksums.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
@@ -9,13 +6,12 @@ use std::path::PathBuf;
 
 use amanda::crc::Crc;
 use amanda::header::{HEADER_BYTES, Header};
-use restore::member::{Piece, Pieces as _};
-use restore::unpack::{Event, Packed, unpack};
-use wire::restore::Packing;
+use restore::unpack::{Event, Packed};
 
 use super::Key;
 use crate::engine::embedded::catalog::Dump;
 use crate::restore::packing;
+use crate::verified::sums;
 
 /// So much is read at once.
 const PIECE: usize = 1024 * 1024;
@@ -36,64 +32,22 @@ pub(super) enum Read {
 pub(super) fn read_back(key: &Key, dump: &Dump, moved: &dyn Fn(u64)) -> Read {
     let mut stored = Stored::new(key, dump, moved);
     let mut native = dump.sums.native;
-    let mut unpacked = None;
-    let done = stored.more().and_then(|_| {
+    let read = stored.more().and_then(|_| {
         native = native.or(stored.native);
-        match native.filter(Crc::is_known).and(packing::of(stored.first())) {
-            Some(packing) => {
-                let (crc, whole) = uncompressed(packing, &mut stored)?;
-                unpacked = Some((crc, whole));
-            }
-            // Nobody has counted it, or it is packed in a way that only its client knows: encrypted.
-            None => while stored.next()?.is_some() {},
-        }
-        Ok(())
+        // Nobody has counted it, or it is packed in a way that only its client knows: encrypted.
+        let packing = native.filter(Crc::is_known).and(packing::of(stored.first()));
+        sums::read(&mut stored, packing)
     });
-    if let Some(wrong) = stored.wrong.take() {
-        return wrong;
-    }
     let path = dump.files.last().cloned().unwrap_or_default();
-    if let Err(error) = done {
-        return Read::Unreadable(path, format!("it cannot be read: {error}"));
+    match (stored.wrong.take(), read) {
+        (Some(wrong), _) => wrong,
+        (None, Err(error)) => Read::Unreadable(path, format!("it cannot be read: {error}")),
+        // Amanda does not count what goes straight to a volume.
+        (None, Ok(sums)) => match sums.fault(dump.sums.server.or(stored.server), native) {
+            Some(what) => Read::Damaged(path, what),
+            None => Read::Sound(sums.stored.bytes),
+        },
     }
-    let found = Crc { crc: stored.crc, bytes: stored.bytes };
-    // Amanda does not count what goes straight to a volume.
-    if let Some(said) = dump.sums.server.or(stored.server).filter(|said| said.is_known() && *said != found) {
-        return Read::Damaged(path, format!("{said} was stored and {found} is there (CRC-32C and bytes)"));
-    }
-    match (unpacked, native) {
-        // Whoever made it allowed zstd more memory than we do: then only the first checksum tells.
-        (Some((_, Err(why))), _) if why.contains("too much memory") => Read::Sound(found.bytes),
-        (Some((_, Err(why))), _) => Read::Damaged(path, format!("it is what was stored, and it cannot be uncompressed: {why}")),
-        (Some((found, Ok(()))), Some(native)) if found != native => Read::Damaged(
-            path,
-            format!("it is what was stored, and not what was dumped: {native} was dumped and {found} comes out of it (CRC-32C and bytes)"),
-        ),
-        _ => Read::Sound(found.bytes),
-    }
-}
-
-/// Uncompresses all of it. The inner error says what is damaged.
-fn uncompressed(packing: Packing, stored: &mut Stored<'_>) -> io::Result<(Crc, Result<(), String>)> {
-    let mut pieces = unpack(packing, &mut *stored)?;
-    let (mut crc, mut bytes, mut whole) = (0, 0, Ok(()));
-    loop {
-        let length = match pieces.fill()? {
-            Some(Piece::Bytes(piece)) => {
-                crc = crc32c::crc32c_append(crc, piece);
-                bytes += piece.len() as u64;
-                piece.len()
-            }
-            Some(Piece::Hole { why, .. }) => {
-                whole = whole.and(Err(why));
-                continue;
-            }
-            None => break,
-        };
-        pieces.consume(length);
-    }
-    pieces.finish()?;
-    Ok((Crc { crc, bytes }, whole))
 }
 
 /// A dump's stored bytes, file after file, without headers, and their checksum.
@@ -106,7 +60,6 @@ struct Stored<'a> {
     piece: Vec<u8>,
     /// The piece has been read and not given out.
     is_ahead: bool,
-    crc: u32,
     bytes: u64,
     server: Option<Crc>,
     native: Option<Crc>,
@@ -123,7 +76,6 @@ impl<'a> Stored<'a> {
             left: dump.sums.server.map(|crc| crc.bytes),
             piece: Vec::new(),
             is_ahead: false,
-            crc: 0,
             bytes: 0,
             server: None,
             native: None,
@@ -158,7 +110,6 @@ impl<'a> Stored<'a> {
             match file.take(most as u64).read_to_end(&mut self.piece) {
                 Ok(0) => self.open = None,
                 Ok(read) => {
-                    self.crc = crc32c::crc32c_append(self.crc, &self.piece);
                     self.bytes += read as u64;
                     self.left = self.left.map(|left| left - read as u64);
                     self.is_ahead = true;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use amanda::admin::Place;
 use amanda::crc::Crc;
+use amanda::escape::printable;
 use amanda::frames::Parts;
 use amanda::header::{HEADER_BYTES, Header, Kind};
 use amanda::vtape::changer::ChgDisk;
@@ -48,6 +49,20 @@ impl Files {
             }
         }
         Parts::new(parts).ok()
+    }
+
+    /// Says what is wrong with a copy on volumes that are directories and all there; nothing when that is not so, or nothing is.
+    pub fn fault(&self, copy: &[Place], key: &Key, sum: Option<Crc>) -> Option<String> {
+        let (mut length, mut fault) = (0, None);
+        for (place, number) in copy.iter().zip(1..) {
+            let Place::Volume { label, file } = place else { return None };
+            self.volumes.as_ref()?.find(std::str::from_utf8(label).ok()?).ok()??;
+            match self.part(place, number, key) {
+                Some((_, range)) => length += range.end - range.start,
+                None => fault = Some(format!("its file {file} on the volume {} is gone, or another one", printable(label))),
+            }
+        }
+        fault.or_else(|| sum.filter(|sum| length < sum.bytes).map(|sum| format!("{} bytes were stored and {length} are there", sum.bytes)))
     }
 
     /// Follows a dump on a holding disk from chunk to chunk. A header is data: it leads to no file outside.

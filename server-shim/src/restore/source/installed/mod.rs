@@ -8,7 +8,7 @@ mod fetch;
 mod files;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{BufRead, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -31,8 +31,10 @@ use crate::config::Config;
 use crate::engine::Trouble;
 use crate::engine::amanda::programs::Programs;
 use crate::engine::amanda::survey::{entries, settings};
+use crate::engine::amanda::verify;
 use crate::engine::embedded::stamp;
 use crate::restore::leash::Leash;
+use crate::verified::{self, Verified};
 
 /// The dumps of one config.
 pub struct Installed {
@@ -44,6 +46,8 @@ pub struct Installed {
     /// Applications, and whether they are GNU tar.
     applications: BTreeMap<String, bool>,
     found: Option<(HostName, BTreeMap<Dle, Vec<Restorable>>)>,
+    /// What was found when dumps were read back.
+    verified: BTreeMap<Key, Verified>,
     /// Held while a program of Amanda's reads volumes: one at a time.
     lock: PathBuf,
     leash: Arc<Leash>,
@@ -58,6 +62,8 @@ impl Installed {
         let programs = Programs::new(&config.amanda_sbin);
         let settings = settings(&programs, name)?;
         let disks = entries(&programs, name)?;
+        // A list that cannot be read keeps nobody from his files.
+        let verified = verified::load(&config.layout(), &verify::book(config, name)).unwrap_or_default();
         Ok(Self {
             indexdir: settings.get("INDEXDIR").into(),
             files: Files::new(settings.holding.clone(), settings.get("TPCHANGER")),
@@ -67,8 +73,53 @@ impl Installed {
             disks,
             applications: BTreeMap::new(),
             found: None,
+            verified: verified.into_iter().map(|dump| (verify::key_of(&dump), dump)).collect(),
             leash,
         })
+    }
+
+    /// Lists the hosts of the disklist that a laptop could have the name of.
+    pub fn hosts(&self) -> Vec<HostName> {
+        let hosts: BTreeSet<HostName> = self.disks.iter().filter_map(|entry| entry.dle.host.parse().ok()).collect();
+        hosts.into_iter().collect()
+    }
+
+    /// Opens a dump, whatever it is: nobody is going to unpack it.
+    ///
+    /// # Errors
+    /// When there is no such dump, or it cannot be opened.
+    pub fn as_it_is(&mut self, dump: &DumpId) -> Result<Stored, Trouble> {
+        let found = self.find(dump)?;
+        let key = key(dump);
+        let noted = self.noted(&key);
+        let sum = noted.as_ref().and_then(|header| header.server).filter(Crc::is_known);
+        let opened = found.places.iter().find_map(|copy| self.files.open(copy, &key, sum));
+        let data = match opened {
+            Some(parts) => Data::Files(parts),
+            None => Data::Stream(Box::new(fetch::start(&self.programs, &self.name, &key, &self.lock, &self.leash)?)),
+        };
+        Ok(Stored { data, sum, native: noted.and_then(|header| header.native), bytes: sum.map_or(0, |sum| sum.bytes), is_plain: false })
+    }
+
+    /// Says whether a dump is listed now.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn is_listed(&mut self, dump: &DumpId) -> Result<bool, Trouble> {
+        let all = self.look(&dump.host)?;
+        let fits = |other: &Restorable| other.datestamp == dump.datestamp && other.level == dump.level;
+        let is_listed = all.get(&key(dump).0).is_some_and(|all| all.iter().any(fits));
+        self.found = Some((dump.host.clone(), all));
+        Ok(is_listed)
+    }
+
+    /// Says what is wrong with the files of a dump, a sentence, where all its volumes are directories that are there.
+    pub fn fault(&mut self, dump: &DumpId) -> Option<String> {
+        let found = self.find(dump).ok()?;
+        let key = key(dump);
+        let sum = self.noted(&key).and_then(|header| header.server).filter(Crc::is_known);
+        let faults: Option<Vec<String>> = found.places.iter().map(|copy| self.files.fault(copy, &key, sum)).collect();
+        faults?.into_iter().next()
     }
 
     fn look(&self, host: &HostName) -> Result<BTreeMap<Dle, Vec<Restorable>>, Trouble> {
@@ -164,7 +215,13 @@ impl Source for Installed {
             let Ok(disk) = DiskName::new(dle.disk.clone()) else { continue };
             let unreadable = self.readable(dle).err().map(|trouble| trouble.message);
             dumps.extend(dumps_of.iter().map(|dump| {
-                let (chain, why_not) = chain(dump);
+                let (chain, mut why_not) = chain(dump);
+                for (level, stamp) in &chain {
+                    let damage = self.verified.get(&(dle.clone(), stamp.clone(), *level)).and_then(|dump| dump.damage.as_ref());
+                    if let Some(damage) = damage.filter(|_| why_not.is_empty()) {
+                        why_not = format!("the dump of level {level} of {stamp} is damaged: {damage}");
+                    }
+                }
                 let noted = self.noted(&(dle.clone(), dump.datestamp.clone(), dump.level));
                 Dump {
                     id: DumpId { host: host.clone(), disk: disk.clone(), datestamp: dump.datestamp.clone(), level: dump.level },
@@ -174,7 +231,7 @@ impl Source for Installed {
                     bytes: noted.as_ref().and_then(|header| header.server).filter(Crc::is_known).map_or(0, |sum| sum.bytes),
                     orig_kb: noted.and_then(|header| header.orig_kb).unwrap_or(0),
                     places: places(dump),
-                    verified: None,
+                    verified: self.verified.get(&(dle.clone(), dump.datestamp.clone(), dump.level)).and_then(|dump| dump.verified),
                 }
             }));
         }
@@ -188,16 +245,8 @@ impl Source for Installed {
     }
 
     fn stored(&mut self, dump: &DumpId) -> Result<Stored, Trouble> {
-        let found = self.find(dump)?;
-        let key = key(dump);
-        let is_plain = self.readable(&key.0)?;
-        let sum = self.noted(&key).and_then(|header| header.server).filter(Crc::is_known);
-        let bytes = sum.map_or(0, |sum| sum.bytes);
-        let opened = found.places.iter().find_map(|copy| self.files.open(copy, &key, sum));
-        let data = match opened {
-            Some(parts) => Data::Files(parts),
-            None => Data::Stream(Box::new(fetch::start(&self.programs, &self.name, &key, &self.lock, &self.leash)?)),
-        };
-        Ok(Stored { data, sum, bytes, is_plain })
+        self.find(dump)?;
+        let is_plain = self.readable(&key(dump).0)?;
+        Ok(Stored { is_plain, ..self.as_it_is(dump)? })
     }
 }
