@@ -62,7 +62,9 @@ fn what_is_gone_comes_back_where_it_was_and_what_is_there_is_kept() {
     // What this restore did not make stays, whatever it replaces.
     vaults.ran(&["restore", &docs, "--from", &vault, "--overwrite"]).says(0, &[]);
     assert_eq!(vaults.world.read("docs/unknown"), "mine\n");
+    // Directories get what they had, too.
     fs::remove_file(vaults.path("docs/unknown")).expect("removed");
+    vaults.ran(&["restore", &docs, "--from", &vault, "--overwrite"]).says(0, &[]);
     assert_eq!(vaults.tree("docs"), vaults.tree("saved"));
 }
 
@@ -214,7 +216,7 @@ fn what_cannot_be_asked_for_is_refused_with_a_reason() {
         (&["restore", &docs, "--from", &vault, "--destination", &vault], 2, &["cannot be used with"]),
         (&["restore", &picture, "--from", &vault], 1, &["lies on none of the disks", &docs]),
         (&["restore", "/etc/../etc/passwd", "--from", &vault], 1, &["lies on none of the disks"]),
-        (&["restore", &docs, "--from", &vault, "--to", &picture], 1, &["nothing can be written into", "--to DIR"]),
+        (&["restore", &docs, "--from", &vault, "--to", &picture], 1, &["nothing can be written into", "it is no directory"]),
         (&["restore", &docs], 78, &["restore PATH --from VAULT"]),
         (&["recover", "--json", "--from", &vault], 2, &["recover has no JSON"]),
     ] {
@@ -360,6 +362,30 @@ fn a_script_with_a_fault_in_it_goes_on_and_fails() {
     }
     assert_eq!((vaults.world.read("home/deep/three"), vaults.world.read("home/one")), ("three\n".to_owned(), "one\n".to_owned()));
     assert!(!ran.out.contains("asyncamanda> "), "a script sees no prompt");
+}
+
+#[test]
+fn a_signal_ends_a_shell_that_waits_and_one_that_works() {
+    let vaults = Vaults::new();
+    vaults.now("vault", &["docs"]);
+    let start = || {
+        let mut command = vaults.command(&["recover", "--from", &vaults.name("vault")]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(b"lpwd\n").expect("it reads");
+        let mut said = [0; 1];
+        let mut output = child.stdout.take().expect("piped");
+        output.read_exact(&mut said).expect("it answers");
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        (child, input)
+    };
+    for works in [false, true] {
+        let (mut child, mut input) = start();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), nix::sys::signal::Signal::SIGTERM).expect("it lives");
+        // One that works asks again and again, and hears that nobody answers any more.
+        while works && input.write_all(b"listhost\nsethost none\n").is_ok() {}
+        assert_eq!(child.wait().expect("it ends").code(), Some(75), "works: {works}");
+    }
 }
 
 #[test]

@@ -84,6 +84,25 @@ pub enum Command {
         #[arg(long, value_name = "SIZE", value_parser = size)]
         budget: Option<u64>,
     },
+    /// Make the catalog of a config that has lost it: index, logs, tapelist and history, from its volumes alone
+    ///
+    /// What is there stays as it is. Of a vault that has lost its amanda.conf, too, a new one is made.
+    Reindex {
+        /// A config in shim.toml's config_dir, or the directory of a vault
+        #[arg(value_name = "CONFIG|VAULT")]
+        name: String,
+    },
+    /// Get files out of dumps that no catalog knows: as they lie on volumes, on a holding disk or anywhere
+    ///
+    /// The headers of the dumps tell which belong together. Without --to what was found is listed.
+    Restore {
+        /// What has dumps: a file, a volume's directory, the directory of the slots, a vault, a holding disk; may be given several times
+        #[arg(long, value_name = "PATH", required = true)]
+        from: Vec<PathBuf>,
+        /// Which files
+        #[command(flatten)]
+        order: LooseOrder,
+    },
     /// Hand a vault to the installed Amanda, whose config it then is
     ///
     /// Its dumps and its history stay where they are. Nothing is changed before all of it is known to work; a call that was cut off is
@@ -143,6 +162,37 @@ pub struct VaultOrder {
     exclude: Vec<OsString>,
 }
 
+/// What is to be restored of loose dumps.
+#[derive(Debug, clap::Args)]
+pub struct LooseOrder {
+    /// Of this disk, when there are several
+    #[arg(long, value_name = "HOST:DISK")]
+    disk: Option<String>,
+    /// As it was then: 2026-11-20 (the end of that day), "2026-11-20 14:00", yesterday, "3 days ago", or a datestamp
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Take what is in the newest dump by itself, without those it builds on
+    #[arg(long)]
+    alone: bool,
+    /// Write below this directory
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    overwrite: bool,
+    /// Files and directories, as they were called on their machine or below the disk's directory; all of the disk when none is named
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+impl LooseOrder {
+    /// Completes what was typed.
+    pub fn from(self, from: Vec<PathBuf>) -> crate::restore::loose::from::Order {
+        let Self { disk, at, alone, to, overwrite, paths } = self;
+        crate::restore::loose::from::Order { from, disk, at, alone, paths, to, overwrite }
+    }
+}
+
 impl From<VaultOrder> for Order {
     fn from(typed: VaultOrder) -> Self {
         Self { disks: typed.disks, dumpcycle: typed.dumpcycle, retention: typed.retention, exclude: typed.exclude }
@@ -154,7 +204,12 @@ impl Command {
     pub fn needs_no_server(&self) -> bool {
         matches!(
             self,
-            Self::Adopt { .. } | Self::Vault { .. } | Self::Verify { .. } | Self::Dumper { command: DumperCommand::HandOver { .. } }
+            Self::Adopt { .. }
+                | Self::Vault { .. }
+                | Self::Verify { .. }
+                | Self::Reindex { .. }
+                | Self::Restore { .. }
+                | Self::Dumper { command: DumperCommand::HandOver { .. } }
         )
     }
 }

@@ -88,6 +88,16 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
             lines.iter().for_each(|line| say(line));
             Ok(exit)
         }
+        Command::Reindex { name } => {
+            let (exit, lines) = restore::reindex::command(&config, &name)?;
+            lines.iter().for_each(|line| say(line));
+            Ok(exit)
+        }
+        Command::Restore { from, order } => {
+            let (exit, lines) = restore::loose::from::command(&order.from(from))?;
+            lines.iter().for_each(|line| say(line));
+            Ok(exit)
+        }
         Command::Adopt { directory, name, state } => {
             vault::adopt::adopt(&config, &vault::adopt::Wish { directory, name, state })?.iter().for_each(|line| say(line));
             Ok(Exit::Done)

@@ -198,6 +198,19 @@ fn more_readers_than_a_host_may_have_are_for_later() {
 }
 
 #[test]
+fn a_dump_that_goes_while_it_is_looked_at_is_said_to_be_gone() {
+    let world = world();
+    let mut laptop = restoring(&world, "laptop1");
+    ask(&mut laptop, &Ask::Dumps { host: None });
+    let file = |host: &str| world.path("etc/daily/holding").join(STAMP).join(holding::file_name(&Dle::new(host, "/home"), 0));
+    // Another dump's bytes under its name, as on a volume that was written again.
+    fs::copy(file("laptop2"), file("laptop1")).expect("copied");
+    let (told, bytes) = ask(&mut laptop, &Ask::Fetch { dump: id("laptop1"), what: What::All });
+    assert!(matches!(&told[..], [Told::No { message, .. }] if message.contains("there is no dump")) && bytes.is_empty(), "{told:?}");
+    close(&mut laptop);
+}
+
+#[test]
 fn nothing_of_a_session_stays_behind() {
     let world = world();
     close(&mut restoring(&world, "laptop1"));

@@ -14,9 +14,10 @@ use std::process::Command;
 
 use dumps::{ask, close, restoring};
 use nix::unistd::User;
+use wire::frame::pack;
 use wire::restore::{Ask, Dump, DumpId, Packing, PathBytes, Told, What};
 use wire::{AbortCode, DiskName};
-use world::{Laptop, World};
+use world::{Laptop, World, until};
 
 const DUMP_USER: &str = "backup";
 
@@ -56,6 +57,8 @@ impl Office {
             "amanda/disks",
         ];
         parts.iter().for_each(|part| office.directory(&office.world.path(part)));
+        // What sessions make there is for the dump user's group.
+        fs::set_permissions(office.world.path("run/hosts"), fs::Permissions::from_mode(0o2755)).expect("ours");
         fs::set_permissions(office.world.config(), fs::Permissions::from_mode(0o644)).expect("ours");
         office.directory(&office.etc());
         let root = office.world.path("amanda");
@@ -67,7 +70,7 @@ impl Office {
              holdingdisk hd1 {{\n directory \"{root}/hold\"\n use 500 Mb\n chunksize 1 Mb\n}}\ndumpcycle 7 days\ntapecycle 3\ninparallel 1\n\
              etimeout 60\ndtimeout 60\nreserve 0\nbumpsize 1000 mbytes\n\
              define application app_amgtar {{\n plugin \"amgtar\"\n property \"GNUTAR-LISTDIR\" \"{root}/lists\"\n}}\n\
-             define dumptype base {{\n program \"GNUTAR\"\n auth \"local\"\n estimate server\n index yes\n}}\n\
+             define dumptype base {{\n program \"GNUTAR\"\n auth \"local\"\n estimate server\n index yes\n maxpromoteday 0\n}}\n\
              define dumptype plain {{\n base\n compress none\n}}\ndefine dumptype gzip {{\n base\n compress client fast\n}}\n\
              define dumptype custom {{\n base\n compress server custom\n server_custom_compress \"/usr/bin/zstd\"\n}}\n\
              define dumptype amgtar {{\n gzip\n program \"APPLICATION\"\n application \"app_amgtar\"\n}}\n",
@@ -230,8 +233,40 @@ fn what_amanda_dumped_is_read_wherever_it_lies() {
     let tpchanger = format!("tpchanger \"chg-disk:{}/vtapes\"", office.world.path("amanda").display());
     office.edit(&tpchanger, &format!("define changer drives {{\n {tpchanger}\n}}\ntpchanger \"drives\""));
     all_is_there(&office, &office.config);
+    amfetchdump_ends_with_whoever_wanted_it(&office);
     a_missing_volume_is_a_hole(&office);
     what_cannot_be_read_here_is_refused_by_name(&office);
+}
+
+/// Processes whose command line has these words.
+fn processes(words: [&str; 2]) -> Vec<i32> {
+    let is_one = |line: &[u8]| {
+        let line = String::from_utf8_lossy(line);
+        words.iter().all(|word| line.split('\0').any(|part| part.ends_with(word)))
+    };
+    let entries = fs::read_dir("/proc").expect("proc").flatten();
+    let pids = entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, fs::read(entry.path().join("cmdline")).ok()?)));
+    pids.filter(|(_, line)| is_one(line)).map(|(pid, _)| pid).collect()
+}
+
+/// A dump that is longer than a stream's credit: amfetchdump stands in the middle of it when the laptop, or the reader, is gone.
+fn amfetchdump_ends_with_whoever_wanted_it(office: &Office) {
+    let fetching = || processes(["amfetchdump", &office.config]);
+    let begin = || {
+        let mut laptop = restoring(&office.world, "localhost");
+        let id = dumps_of(&mut laptop, &office.disk("plain"))[0].id.clone();
+        laptop.send(1, &pack(&Ask::Fetch { dump: id, what: What::All }).expect("short"));
+        until(|| !fetching().is_empty());
+        laptop
+    };
+    begin().kill();
+    until(|| fetching().is_empty());
+    let laptop = begin();
+    let reader = processes(["reader", &office.world.config().display().to_string()]);
+    assert_eq!(reader.len(), 1);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(reader[0]), nix::sys::signal::Signal::SIGKILL).expect("it lives");
+    until(|| fetching().is_empty());
+    drop(laptop);
 }
 
 /// One of the volumes of a split dump is taken away: what came before it comes, and then the reason.

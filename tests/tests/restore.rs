@@ -182,7 +182,10 @@ fn files_come_back_while_a_backup_of_the_same_laptop_goes_on() {
     assert_backed_up(&laptop.back_up(), host);
     let gate = host.gate.as_ref().expect("planned");
     gate.close();
-    fs::write(host.tree.join("more"), "more\n").expect("a tree of our own");
+    // As long as a full dump, so that the gate is still shut while the file comes back.
+    let bulk = host.tree.join("bulk");
+    let changed: Vec<u8> = fs::read(&bulk).expect("there").iter().map(|byte| byte.wrapping_mul(31).wrapping_add(7)).collect();
+    fs::write(bulk, changed).expect("a tree of our own");
     let watch = world.watch();
     let mut running = laptop.trigger();
     watch.until_dumping(&host.disk, &mut running);

@@ -114,7 +114,11 @@ pub fn summary(outcome: &Outcome, into: &Path, way: Way) -> Vec<String> {
             0 => String::new(),
             different => format!(", of which {} not what the dump has", count(different, "is", "are")),
         };
-        lines.push(format!("Kept {} that there was already{differs}; {}.", count(outcome.kept.count, "file", "files"), way.instead()));
+        lines.push(format!(
+            "Kept {} already{differs}; {}.",
+            count(outcome.kept.count, "file that was there", "files that were there"),
+            way.instead()
+        ));
     }
     lines
 }
@@ -136,6 +140,14 @@ pub fn troubles(outcome: &Outcome) -> Vec<String> {
         lines.push(format!("not restored: {}: {}", show(missing.path.as_bytes()), show(&missing.why)));
     }
     more(&mut lines, NAMED.min(outcome.missing.first.len()), outcome.missing.count);
+    if let Some(first) = outcome.absent.first.first() {
+        lines.push(format!(
+            "{}, as no archive has sockets, and this one nothing that could not be read when it was made: {}{}",
+            count(outcome.absent.count, "name was not dumped", "names were not dumped"),
+            show(first.as_bytes()),
+            if outcome.absent.count > 1 { " and others (--json names them)" } else { "" },
+        ));
+    }
     for remark in outcome.remarks.first.iter().take(NAMED) {
         lines.push(show(remark));
     }
@@ -178,6 +190,7 @@ pub fn json(outcome: &Outcome, task: &Task) -> Value {
         "kept_different": outcome.kept_different,
         "missing": { "count": outcome.missing.count, "first": missing },
         "damaged": damaged,
+        "absent": outcome.absent.first,
         "left_out": outcome.left_out,
         "remarks": outcome.remarks.first,
         "problem": problem(outcome),

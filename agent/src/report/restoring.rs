@@ -42,6 +42,7 @@ fn part(part: &Part) -> String {
     let of = format!("level {} of {}", part.dump.level, show(&part.dump.datestamp));
     let size = if part.bytes == 0 { String::new() } else { format!(", {}", HumanBytes(part.bytes)) };
     let files = match part.files {
+        Some(0) => "the directories of ".to_owned(),
         Some(1) => "1 file of ".to_owned(),
         Some(files) => format!("{} files of ", HumanCount(files)),
         None if part.whole => "all of ".to_owned(),
@@ -105,6 +106,7 @@ mod tests {
         };
         for (whole, bytes, files, words) in [
             (true, 2048, None, "all of level 1 of 20261120183000, 2.00 KiB"),
+            (false, 0, Some(0), "the directories of level 1 of 20261120183000"),
             (false, 0, Some(1), "1 file of level 1 of 20261120183000"),
             (false, 0, Some(1200), "1,200 files of level 1 of 20261120183000"),
             (false, 0, None, "what is wanted of level 1 of 20261120183000"),

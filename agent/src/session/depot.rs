@@ -7,13 +7,14 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::sync::oneshot;
 use wire::frame::{HEADER, MAX_DATA};
-use wire::{HostName, Receipt};
+use wire::{Exit, HostName, Receipt};
 
 use super::tunnel::Answer;
 use super::{Caller, News, Next, Server, SessionError, Stop, Way, block_on};
@@ -48,7 +49,11 @@ pub fn on_server<T>(
     thread::scope(|scope| {
         let session = scope.spawn(move || {
             let answer = Arc::new(Handing { tell: Mutex::new(Some(tell)), host: Mutex::default() });
-            super::call(way, &mut Visit { expected, answer })
+            let called = super::call(way, &mut Visit { expected, answer });
+            if let Err(SessionError::Interrupted { .. }) = called {
+                interrupted();
+            }
+            called
         });
         // Nothing comes when the session ends before.
         let value = handed.recv().ok().map(|handed| {
@@ -63,6 +68,44 @@ pub fn on_server<T>(
             (None, Ok(())) => Err(SessionError::Lost { said: String::new(), queued: false }),
         }
     })
+}
+
+/// The work waits for somebody to type: it may be left at any time.
+static WAITS: AtomicBool = AtomicBool::new(false);
+
+/// Says, as long as it is there, that the work waits for somebody to type.
+#[derive(Debug)]
+pub struct Waiting(());
+
+impl Waiting {
+    /// From now on.
+    pub fn begin() -> Self {
+        WAITS.store(true, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITS.store(false, Ordering::SeqCst);
+    }
+}
+
+/// A signal has ended the connection. The work sees that by itself unless it waits for somebody to type; a second signal ends it at once.
+fn interrupted() {
+    let leave = || std::process::exit(i32::from(Exit::Later.code()));
+    if WAITS.load(Ordering::SeqCst) {
+        leave();
+    }
+    thread::spawn(move || {
+        let waited = block_on(async {
+            Stop::listen()?.wanted().await;
+            Ok(())
+        });
+        if waited.is_ok() {
+            leave();
+        }
+    });
 }
 
 /// A stream on its way to the thread that works with it.
@@ -164,6 +207,7 @@ pub fn in_process<T>(serve: impl FnOnce(UnixStream) + Send, work: impl FnOnce(&m
                 tokio::select! {
                     () = stop.wanted() => {
                         let _ = near.shutdown(Shutdown::Both);
+                        interrupted();
                         Err(SessionError::Interrupted { queued: false })
                     }
                     _ = over => Ok(()),
@@ -179,4 +223,57 @@ pub fn in_process<T>(serve: impl FnOnce(UnixStream) + Send, work: impl FnOnce(&m
         let _ = serving.join();
         Ok(Worked { value, ended: ended.err() })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps what is sent.
+    #[derive(Default)]
+    struct Sent(Mutex<Vec<Vec<u8>>>);
+
+    impl Out for Sent {
+        fn send(&self, buffer: Vec<u8>) -> io::Result<()> {
+            self.0.lock().expect("whole").push(buffer);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stream_is_given_away_once_and_stays_open_until_it_is_dropped() {
+        let (tell, handed) = channel();
+        let host: HostName = "laptop1".parse().expect("a name");
+        let answer = Arc::new(Handing { tell: Mutex::new(Some(tell)), host: Mutex::new(Some(host.clone())) });
+        let sent = Arc::new(Sent::default());
+        let (first, out) = (Arc::clone(&answer), Arc::clone(&sent));
+        let serving = thread::spawn(move || first.answer(Box::new(&b"answer"[..]), out));
+        let mut handed = handed.recv().expect("handed over");
+        assert_eq!(handed.host, host);
+        // Another one is closed at once.
+        answer.answer(Box::new(io::empty()), Arc::new(Sent::default()));
+        assert!(!serving.is_finished());
+        handed.output.write_all(&vec![7; MAX_DATA + 1]).expect("taken");
+        let lengths: Vec<usize> = sent.0.lock().expect("whole").iter().map(Vec::len).collect();
+        assert_eq!(lengths, [HEADER + MAX_DATA, HEADER + 1]);
+        drop(handed);
+        serving.join().expect("it has ended");
+    }
+
+    #[test]
+    fn work_in_this_process_talks_to_the_other_half_and_ends_it() {
+        let echo = |stream: UnixStream| {
+            let copied = io::copy(&mut &stream, &mut &stream);
+            assert_eq!(copied.expect("until the end"), 5);
+        };
+        let worked = in_process(echo, |depot| {
+            let (mut reader, mut writer) = std::mem::replace(depot, Depot::new(Box::new(io::empty()), Box::new(io::sink()))).into_parts();
+            writer.write_all(b"hello").expect("sent");
+            let mut back = [0; 5];
+            reader.read_exact(&mut back).expect("echoed");
+            back
+        });
+        let worked = worked.expect("it went");
+        assert!(&worked.value == b"hello" && worked.ended.is_none());
+    }
 }

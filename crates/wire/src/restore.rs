@@ -104,7 +104,7 @@ pub struct Dump {
     pub time: i64,
     /// What a restore of this state reads, level 0 first, itself last: level and datestamp. Empty when it cannot be restored.
     pub chain: Vec<(u8, String)>,
-    /// Why not, a sentence; empty when it can be.
+    /// Why not, a sentence; empty when it can be. Beside a chain: why not all of it may come back, since something in it is damaged or in doubt.
     #[serde(default)]
     pub why_not: String,
     /// Bytes as they are stored; 0 when that is not known.

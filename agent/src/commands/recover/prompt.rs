@@ -15,6 +15,7 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use super::archive::{Person, Unanswered};
 use super::shell::{Flow, Shell};
 use crate::report::out;
+use crate::session::depot::Waiting;
 
 const PROMPT: &str = "asyncamanda> ";
 /// The longest line of a script, in bytes.
@@ -40,6 +41,7 @@ impl Person for Terminal {
             let _ = write!(stdout, "{question} {choice} ").and_then(|()| stdout.flush());
             drop(stdout);
             let mut answer = String::new();
+            let _waiting = Waiting::begin();
             match io::stdin().lock().take(LONGEST).read_line(&mut answer) {
                 Ok(1..) => {}
                 // The safe answer.
@@ -74,7 +76,9 @@ pub fn script(shell: &mut Shell<'_>) -> Result<(), Unanswered> {
     let mut line = Vec::new();
     loop {
         line.clear();
+        let waiting = Waiting::begin();
         let read = input.by_ref().take(LONGEST).read_until(b'\n', &mut line);
+        drop(waiting);
         match read {
             Ok(0) => return Ok(()),
             Ok(_) => {}

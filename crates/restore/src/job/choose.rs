@@ -9,13 +9,16 @@ use crate::resolve::plan::{Part, Plan};
 
 /// Decides what of a dump is asked for; nothing when it need not be read.
 ///
-/// Few members are asked for by name. Many are covered by directories above them, and when these get to the disk's own directory the whole dump comes, whose
-/// checksum is a proof.
-pub(super) fn what(part: &Part) -> Option<What> {
+/// Few members are asked for by name. Many are covered by directories above them; and when these get to the disk's own directory, or the whole disk is wished
+/// for, the whole dump comes, whose checksum is a proof.
+pub(super) fn what(part: &Part, is_everything: bool) -> Option<What> {
     if part.is_empty() {
         return None;
     }
     let by_name = part.dirs.values().filter(|dir| !dir.itself).map(|dir| dir.names.len()).sum::<usize>() <= MAX_PATHS;
+    if is_everything && !by_name {
+        return Some(What::All);
+    }
     let mut paths: Vec<PathBytes> = part.whole.keys().cloned().collect();
     for (path, dir) in &part.dirs {
         if dir.itself || (!by_name && !dir.names.is_empty()) {
@@ -76,6 +79,49 @@ pub(super) fn passed_over(plan: &mut Plan, target: &mut Target, outcome: &mut Ou
         // The target itself is always there, and no reason to read a dump again.
         for dir in part.dirs.values_mut().filter(|dir| was_begun && places[dir.to].path.as_bytes().is_empty()) {
             dir.itself = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::nameset::NameSet;
+    use crate::resolve::plan::{Taken, Whole};
+
+    fn path(path: &str) -> PathBytes {
+        PathBytes::new(path.as_bytes())
+    }
+
+    fn part(whole: &[&str], dirs: &[(&str, bool, usize)]) -> Part {
+        let mut part = Part::default();
+        part.whole.extend(whole.iter().map(|one| (path(one), Whole { to: 0, is_met: false })));
+        for (dir, itself, count) in dirs {
+            let mut names = NameSet::default();
+            (0..*count).for_each(|name| names.add(name.to_string().as_bytes()));
+            names.seal();
+            part.dirs.insert(path(dir), Taken { to: 0, itself: *itself, names });
+        }
+        part
+    }
+
+    fn members(members: &[&str]) -> Option<What> {
+        Some(What::Members(members.iter().map(|one| path(one)).collect()))
+    }
+
+    #[test]
+    fn as_little_is_asked_for_as_can_be_named() {
+        for (case, part, is_everything, asked) in [
+            ("nothing", part(&[], &[]), true, None),
+            ("no names any more", part(&[], &[("a", false, 0)]), true, None),
+            ("a file", part(&["a/b"], &[]), false, members(&["a/b"])),
+            ("some names", part(&[], &[("a", false, 2)]), true, members(&["a/0", "a/1"])),
+            ("a directory and all in it", part(&[], &[("a", true, 2), ("a/b", true, 1)]), false, members(&["a"])),
+            ("many names", part(&[], &[("a", false, 200), ("b", false, 200)]), false, members(&["a", "b"])),
+            ("many names of everything", part(&[], &[("a", false, 200), ("b", false, 200)]), true, Some(What::All)),
+            ("everything", part(&[""], &[]), true, Some(What::All)),
+        ] {
+            assert_eq!(what(&part, is_everything), asked, "{case}");
         }
     }
 }

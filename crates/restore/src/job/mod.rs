@@ -9,6 +9,7 @@
 //!
 //! Everything is resolved before anything is written. The highest dump is read first: it has the directories.
 
+mod absent;
 mod choose;
 mod expect;
 mod list;
@@ -105,7 +106,7 @@ fn run<R: Read, W: Write>(
     outcome.resolved(&mut plan);
     choose::passed_over(&mut plan, target, outcome);
     let mut parts = std::mem::take(&mut plan.parts);
-    let chosen: Vec<_> = parts.iter().map(choose::what).collect();
+    let chosen: Vec<_> = parts.iter().map(|part| choose::what(part, plan.is_everything)).collect();
     let told = (0..parts.len()).rev().filter_map(|level| {
         let what = chosen[level].as_ref()?;
         let whole = choose::is_whole(what);

@@ -82,6 +82,9 @@ pub struct Outcome {
     pub missing: Few<Missing>,
     /// What of the dumps is damaged.
     pub damaged: Vec<Damaged>,
+    /// What was in a directory when it was dumped, and is in no dump: sockets, which no archive keeps, and what could not be read. The backup has told of
+    /// the latter.
+    pub absent: Few<PathBytes>,
     /// Names that no backup has, since it was told to leave them out or could not read them.
     pub left_out: u64,
     /// What is not as one may think: sentences.

@@ -23,6 +23,7 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
         // What lies in another wish comes with it.
         if !is_below_one(&wish.path, &wished) && seen.insert(&wish.path) {
             let to = plan.place(wish.at.clone());
+            plan.is_everything |= wish.path.as_bytes().is_empty();
             needs.things.push(Need::new(wish.path.clone(), to));
         }
     }

@@ -3,8 +3,9 @@
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wire::restore::{DumpId, PathBytes, What};
+use wire::restore::{DumpId, MAX_PATHS, PathBytes, What};
 
+use super::absent;
 use super::expect::Expect;
 use super::meter::{Count, Halting, Meter};
 use super::names::OtherNames;
@@ -12,15 +13,16 @@ use super::planning::name;
 use super::{Failure, Outcome, Watch};
 use crate::archive::{Archive, Content, Item};
 use crate::depot::{Depot, DepotError, Fetch};
-use crate::dumpdir::Dumpdir;
+use crate::dumpdir::{Code, Dumpdir};
 use crate::member::{Kind, Member, Pieces};
 use crate::place::{Put, PutError, Target};
-use crate::resolve::path::below;
+use crate::resolve::nameset::NameSet;
+use crate::resolve::path::{below, cover};
 use crate::resolve::plan::{Goes, Part, Plan};
 use crate::unpack::{Stored, unpack};
 
-const NOT_IN_IT: &str = "the dump that should have it does not: it could not be read when the dump was made";
-const DAMAGED: &str = "it is in a part of the dump that is damaged";
+pub(super) const NOT_IN_IT: &str = "the dump that should have it does not";
+pub(super) const DAMAGED: &str = "it is in a part of the dump that is damaged";
 
 /// One dump, and everything that is needed to restore from it.
 pub(super) struct Reading<'a> {
@@ -35,10 +37,16 @@ pub(super) struct Reading<'a> {
 
 /// What is known of a dump while it is read.
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     expect: Expect,
     others: OtherNames,
-    is_damaged: bool,
+    pub is_damaged: bool,
+}
+
+/// Level 0 names what it was told to leave out, or could not read, as if it were in a dump below: it is not missed. Returns how many there are.
+fn meet_left_out(names: &mut NameSet, dumpdir: &Dumpdir<'_>) -> u64 {
+    let left_out = dumpdir.entries().filter(|entry| entry.code == Code::Unchanged);
+    left_out.map(|entry| u64::from(names.is_missing(entry.name) && names.meet(entry.name))).sum()
 }
 
 impl Reading<'_> {
@@ -56,6 +64,15 @@ impl Reading<'_> {
             }
             Err(error) => self.refused(error, &mut seen)?,
         }
+        let missed = self.miss(&seen);
+        for (path, is_indexed) in absent::look_up(depot, self.dump, missed)? {
+            if is_indexed {
+                self.outcome.missing(path, NOT_IN_IT);
+            } else {
+                self.outcome.absent.add(path);
+            }
+        }
+        self.leave_out(depot, &seen)?;
         self.miss(&seen);
         let others = std::mem::take(&mut seen.others);
         for some in others.groups() {
@@ -98,7 +115,7 @@ impl Reading<'_> {
     }
 
     /// The dump, or the rest of it, cannot be had.
-    fn refused(&mut self, error: DepotError, seen: &mut Seen) -> Result<(), Failure> {
+    pub(super) fn refused(&mut self, error: DepotError, seen: &mut Seen) -> Result<(), Failure> {
         match error {
             DepotError::No { message, hint, .. } => {
                 seen.is_damaged = true;
@@ -167,14 +184,12 @@ impl Reading<'_> {
         if is_wanted {
             self.outcome.left_out += seen.expect.add(path, dumpdir);
         } else if let Some(dir) = self.part.dirs.get_mut(path) {
-            for entry in dumpdir.entries().filter(|entry| entry.code == crate::dumpdir::Code::Unchanged) {
-                self.outcome.left_out += u64::from(dir.names.meet(entry.name));
-            }
+            self.outcome.left_out += meet_left_out(&mut dir.names, dumpdir);
         }
     }
 
     /// Counts what became of a member.
-    fn put(&mut self, path: &PathBytes, goes: Goes, member: &Member, put: Result<Put, PutError>) -> Result<(), Failure> {
+    pub(super) fn put(&mut self, path: &PathBytes, goes: Goes, member: &Member, put: Result<Put, PutError>) -> Result<(), Failure> {
         if let Some(place) = goes.place {
             self.plan.places[place].is_filled = true;
         }
@@ -231,83 +246,42 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Fetches files for names of which the first one was not wanted, or not made now.
-    fn other_names<R: Read, W: Write>(&mut self, depot: &mut Depot<R, W>, mut some: OtherNames) -> Result<(), Failure> {
-        let mut seen = Seen::default();
-        match depot.fetch(self.dump, What::Members(some.firsts())) {
-            Ok(fetch) => {
-                self.watch.begins(self.dump, fetch.bytes());
-                // From now on these are all that is wanted.
-                let is_halted = self.names_of(fetch, &mut some, &mut seen);
-                is_halted?;
-            }
-            Err(error) => self.refused(error, &mut seen)?,
+    /// Finds out which of the names that did not come no dump has: their directories did not come, since only names were asked for.
+    fn leave_out<R: Read, W: Write>(&mut self, depot: &mut Depot<R, W>, seen: &Seen) -> Result<(), Failure> {
+        let missing = self.part.dirs.iter().filter(|(_, dir)| dir.names.missing().next().is_some());
+        let dirs: Vec<PathBytes> = missing.map(|(path, _)| path.clone()).collect();
+        if dirs.is_empty() || seen.is_damaged || !self.part.names_are_whole {
+            return Ok(());
         }
-        for (path, _) in some.left() {
-            self.outcome.missing(path, if seen.is_damaged { DAMAGED } else { NOT_IN_IT });
-        }
-        Ok(())
-    }
-
-    fn names_of<R: Read, W: Write>(&mut self, fetch: Fetch<'_, R, W>, some: &mut OtherNames, seen: &mut Seen) -> Result<(), Failure> {
-        let count = Count::default();
-        let packing = fetch.packing();
-        let mut archive = Archive::new(unpack(packing, Meter::new(fetch, &count)).map_err(Failure::Unpack)?);
-        let ended = loop {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Failure::Stopped);
+        let is_deep = dirs.len() > MAX_PATHS;
+        let of = if is_deep { cover(dirs, MAX_PATHS) } else { dirs };
+        let mut left_out = 0;
+        let asked = depot.directories(self.dump, &of, is_deep, |path, body| {
+            if let (Some(dir), Ok(dumpdir)) = (self.part.dirs.get_mut(&path), Dumpdir::parse(body)) {
+                left_out += meet_left_out(&mut dir.names, &dumpdir);
             }
-            match archive.next() {
-                Err(error) => break Err(error),
-                Ok(None) => break archive.into_inner().finish().map(drop),
-                Ok(Some(Item::Damage(damage))) => {
-                    seen.is_damaged = true;
-                    self.outcome.damaged(self.dump, damage.to_string(), String::new());
-                }
-                Ok(Some(Item::Member(member, content))) => {
-                    if member.kind != Kind::File {
-                        continue;
-                    }
-                    let mut names = some.take(&PathBytes::new(&member.path)).into_iter();
-                    let Some((path, to)) = names.next() else { continue };
-                    let mut body = Halting { content, stop: self.stop, watch: &mut *self.watch, count: &count };
-                    let put = self.target.put(&to, &member, &mut body);
-                    let first = to.clone();
-                    self.put(&path, Goes { to, place: None }, &member, put)?;
-                    for (path, to) in names {
-                        match self.target.link(&to, &first) {
-                            Ok(Put::Made(_)) => self.outcome.links += 1,
-                            Ok(_) => self.outcome.kept.add(to),
-                            Err(error) => self.outcome.missing(path, error.to_string()),
-                        }
-                    }
-                }
-            }
-        };
-        self.outcome.fetched += count.bytes();
-        match ended.map_err(|error| error.downcast::<DepotError>()) {
-            Ok(()) => Ok(()),
-            Err(Ok(error)) => self.refused(error, seen),
-            Err(Err(error)) => Err(Failure::Cut(error)),
+        });
+        self.outcome.left_out += left_out;
+        match asked {
+            Err(error) if !error.is_no() => Err(error.into()),
+            _ => Ok(()),
         }
     }
 
-    /// Says what was wanted and did not come.
-    fn miss(&mut self, seen: &Seen) {
-        let why = if seen.is_damaged { DAMAGED } else { NOT_IN_IT };
+    /// Says what was wanted and did not come. Returns what a directory's list has and the dump, which is whole, has not.
+    fn miss(&mut self, seen: &Seen) -> Vec<PathBytes> {
         for (path, whole) in &self.part.whole {
             if !whole.is_met && !self.plan.places[whole.to].is_filled {
                 let why = if seen.is_damaged { DAMAGED.to_owned() } else { format!("it is not in {}", name(self.dump)) };
                 self.outcome.missing(path.clone(), why);
             }
         }
-        for (path, dir) in &self.part.dirs {
-            for name in dir.names.missing() {
-                self.outcome.missing(below(path, name), why);
-            }
+        let of_dirs = self.part.dirs.iter().flat_map(|(path, dir)| dir.names.missing().map(|name| below(path, name)));
+        let missed = of_dirs.chain(seen.expect.missing()).chain(seen.expect.missing_directories());
+        if !seen.is_damaged {
+            return missed.collect();
         }
-        for path in seen.expect.missing().chain(seen.expect.missing_directories()) {
-            self.outcome.missing(path, why);
-        }
+        missed.for_each(|path| self.outcome.missing(path, DAMAGED));
+        Vec::new()
     }
 }

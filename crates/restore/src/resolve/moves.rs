@@ -99,12 +99,10 @@ impl Moves {
 
     /// Says whether a renamed directory lies, or lay, in another one, or one has the name of another.
     fn tangled(&self) -> bool {
-        let touches = |path: &PathBytes, but: &PathBytes| {
-            above(path).any(|above| above != *but && self.from.contains_key(&above) || self.to.contains_key(&above) && above != *but)
-        };
-        self.from
-            .iter()
-            .any(|(to, from)| touches(to, to) || touches(from, from) || self.to.contains_key(to) || self.from.contains_key(from))
+        let is_renamed = |path: &PathBytes| self.from.contains_key(path) || self.to.contains_key(path);
+        let lies_in_one = |path: &PathBytes| above(path).skip(1).any(|above| is_renamed(&above));
+        let takes_turns = |from: &PathBytes, to: &PathBytes| self.to.contains_key(to) || self.from.contains_key(from);
+        self.from.iter().any(|(to, from)| lies_in_one(to) || lies_in_one(from) || takes_turns(from, to))
     }
 
     /// Returns the path that a directory has in this dump, by the path that it has in this dump's list.

@@ -53,6 +53,11 @@ impl NameSet {
         self.find(name).is_some()
     }
 
+    /// Says whether a name is in the set and has not been met.
+    pub fn is_missing(&self, name: &[u8]) -> bool {
+        self.find(name).is_some_and(|index| !self.names[index].met)
+    }
+
     /// Returns the names that have not been met.
     pub fn missing(&self) -> impl Iterator<Item = &[u8]> {
         self.names.iter().filter(|name| !name.met).map(|name| self.name(*name))

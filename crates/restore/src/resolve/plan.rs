@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     pub places: Vec<Place>,
     /// What each dump of the chain gives, level 0 first.
     pub parts: Vec<Part>,
+    /// The whole disk is wished for.
+    pub is_everything: bool,
     /// What cannot be restored, and why.
     pub missing: Vec<(PathBytes, &'static str)>,
     /// What is not as one may think, sentences.

@@ -70,9 +70,10 @@ impl Pieces for Bytes<'_> {
 }
 
 /// A member: its path, where its headers begin, its dumpdir.
-type Found = (PathBytes, usize, Option<Vec<u8>>);
+pub type Found = (PathBytes, usize, Option<Vec<u8>>);
 
-fn members(archive: &[u8]) -> Vec<Found> {
+/// Returns what is in an archive.
+pub fn members(archive: &[u8]) -> Vec<Found> {
     let mut reader = Archive::new(Bytes(archive));
     let mut found = Vec::new();
     loop {

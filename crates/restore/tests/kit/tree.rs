@@ -39,16 +39,23 @@ pub fn part(tree: &Tree, dir: &str) -> Tree {
     tree.iter().filter_map(|(path, is)| path.strip_prefix(under.as_bytes()).map(|path| (path.to_vec(), is.clone()))).collect()
 }
 
+/// Says what differs.
+pub fn differences(found: &Tree, expected: &Tree) -> Vec<String> {
+    let is = |tree: &Tree, path: &[u8]| tree.get(path).cloned().unwrap_or_else(|| "nothing".to_owned());
+    let mut differences: Vec<_> = found
+        .keys()
+        .chain(expected.keys())
+        .filter(|path| found.get(*path) != expected.get(*path))
+        .map(|path| format!("{}:\n  is        {}\n  should be {}", String::from_utf8_lossy(path), is(found, path), is(expected, path)))
+        .collect();
+    differences.sort();
+    differences.dedup();
+    differences
+}
+
 /// Fails with what differs.
 pub fn assert_same(found: &Tree, expected: &Tree, case: &str) {
-    let mut differences = Vec::new();
-    for path in found.keys().chain(expected.keys()) {
-        if found.get(path) != expected.get(path) {
-            let is = |tree: &Tree| tree.get(path).cloned().unwrap_or_else(|| "nothing".to_owned());
-            differences.push(format!("{}:\n  is        {}\n  should be {}", String::from_utf8_lossy(path), is(found), is(expected)));
-        }
-    }
-    differences.dedup();
+    let differences = differences(found, expected);
     assert!(differences.is_empty(), "{case}\n{}", differences.join("\n"));
 }
 

@@ -26,12 +26,13 @@ use super::stamp;
 use super::volumes::Key;
 
 pub use load::load;
+pub(crate) use load::{LONGEST_LOG, words};
 
 /// The status of a row of a dump that a verification found damaged.
 const DAMAGED: &str = "DAMAGED";
 
 /// Lists a directory's names; none when it is not there.
-pub(super) fn names(path: &Path) -> io::Result<Vec<OsString>> {
+pub(crate) fn names(path: &Path) -> io::Result<Vec<OsString>> {
     match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         list => list?.map(|entry| Ok(entry?.file_name())).collect(),

@@ -43,9 +43,19 @@ fn open(path: &Path, create: bool) -> io::Result<File> {
 }
 
 fn tapelists(site: &Site) -> PathBuf {
-    let mut path = site.config().tapelist().into_os_string();
+    beside(site.config().tapelist())
+}
+
+fn beside(tapelist: PathBuf) -> PathBuf {
+    let mut path = tapelist.into_os_string();
     path.push(LOCK_SUFFIX);
     path.into()
+}
+
+/// Takes Amanda's lock of any config's tapelist, and makes its file.
+pub fn of_list(tapelist: PathBuf) -> io::Result<Held> {
+    let path = beside(tapelist);
+    wait(open(&path, true)?)
 }
 
 /// Makes the file of Amanda's lock of the tapelist.
@@ -56,7 +66,10 @@ pub fn prepare(site: &Site) -> io::Result<()> {
 /// Takes Amanda's lock of the tapelist; waits for whoever has it. It is not made here: where it is missing, a drive has been pulled
 /// out, and nothing is to be written to where it was.
 pub fn tapelist(site: &Site) -> io::Result<Held> {
-    let file = open(&tapelists(site), false)?;
+    wait(open(&tapelists(site), false)?)
+}
+
+fn wait(file: File) -> io::Result<Held> {
     loop {
         match fcntl(&file, FcntlArg::F_OFD_SETLKW(&whole_file())) {
             Ok(_) => return Ok(Held { _file: file }),

@@ -87,6 +87,52 @@ pub fn make(directory: &Path, plan: &Plan) -> Result<Site, Trouble> {
     Site::open(&directory, plan.name.as_ref())
 }
 
+/// Makes a vault around volumes that are there and of which the config is lost: its amanda.conf and its disklist, everything else as in a new one. The
+/// volumes stay as they are. Disks come as the headers of their dumps have them; of those that are true the client is in this machine.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn around(directory: &Path, name: &ConfigName, disks: &[Known], largest_kb: u64, slots: u32) -> Result<(), Trouble> {
+    let size = rustix::fs::statvfs(directory).map_err(|errno| failed("cannot look at", directory, &errno.into()))?;
+    let plan = Plan::default();
+    let (volume_kb, volumes) = sizes(size.f_blocks.saturating_mul(size.f_frsize) / 1024, None);
+    let vault = Vault {
+        name: name.to_string(),
+        directory: directory.to_owned(),
+        dumpuser: own_account(),
+        dumpcycle: plan.dumpcycle,
+        retention_days: plan.retention_days,
+        volumes: volumes.max(slots),
+        volume_kb: volume_kb.max(largest_kb),
+        compress: ZSTD.into(),
+        exclude: plan.exclude,
+    };
+    let of = |is_local: bool| disks.iter().filter(move |disk| disk.is_local == is_local).map(|disk| (&disk.dle, disk.device.as_deref()));
+    let mut list = disklist(of(true), "vault");
+    // Without the line that says what stands where, which is there already.
+    list.extend(disklist(of(false), "laptop").split_inclusive(|byte| *byte == b'\n').skip(1).flatten());
+    let build = || -> io::Result<()> {
+        let inside = |name: &str| directory.join(name);
+        for name in [".asyncamanda", "curinfo", "index", "log", "holding"] {
+            files::make_directory(&inside(name))?;
+        }
+        files::replace(&inside("disklist"), &list, Sure::Durable)?;
+        files::replace(&inside(CONF), &vault.conf(), Sure::Durable)
+    };
+    build().map_err(|error| failed("cannot make a vault in", directory, &error))
+}
+
+/// A disk that has dumps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Which.
+    pub dle: Dle,
+    /// Its directory, where that is not its name.
+    pub device: Option<std::path::PathBuf>,
+    /// Its client is in the same machine as the vault.
+    pub is_local: bool,
+}
+
 /// Refuses a directory that has anything in it that no call of [`make`] left there.
 fn is_free(directory: &Path) -> Result<(), Trouble> {
     if Site::is_vault(directory) && !directory.join(".asyncamanda").join(MAKING).exists() {

@@ -31,7 +31,7 @@ use crate::engine::Trouble;
 pub(super) const MARK: &[u8] = b"# A vault of asyncamanda";
 
 /// The file that makes a directory a config.
-pub(super) const CONF: &str = "amanda.conf";
+pub(crate) const CONF: &str = "amanda.conf";
 
 /// The directory of our own things.
 const OWN: &str = ".asyncamanda";
@@ -152,6 +152,18 @@ impl Site {
             bounds::paths(&config, &directory, &holding, &changer)?;
         }
         Ok(Self { name, directory, config, disks, holding, changer, by_path, moved })
+    }
+
+    /// Reads a config and its disklist, also one that this engine cannot serve.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is wrong.
+    pub fn config_of(directory: &Path) -> Result<(Config, Vec<Disk>), Trouble> {
+        let files = Files { instead: None, vault: None };
+        let mut config = Config::load(directory, &files).map_err(|error| wrong(&error))?;
+        let diskfile = config.diskfile();
+        let disks = conf::disklist::load(&mut config, &diskfile, &files).map_err(|error| wrong(&error))?;
+        Ok((config, disks))
     }
 
     /// Says whether a directory is a vault. One that is being made is none yet.
@@ -296,10 +308,7 @@ impl Site {
 
     /// Returns the names of the storage and its pool, which lines of logs have.
     pub fn shelf(&self) -> (String, String) {
-        let storage = self.config.storage().map_or_else(|| self.name.to_string(), |section| section.name.clone());
-        let pool = self.config.storage().and_then(|section| section.settings.text("tapepool"));
-        let pool = pool.map_or_else(|| storage.clone(), |pool| pool.to_string_lossy().into_owned());
-        (storage, pool)
+        shelf(&self.config, &self.name)
     }
 
     /// Returns the label of a new volume with this number; `None` when the config has no template for labels, or none that is left.
@@ -371,6 +380,14 @@ fn taken(dle: &Dle, disk: &Disk) -> Trouble {
         ),
         format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.line),
     )
+}
+
+/// Returns the names of a config's storage and its pool.
+pub(crate) fn shelf(config: &Config, name: &ConfigName) -> (String, String) {
+    let storage = config.storage().map_or_else(|| name.to_string(), |section| section.name.clone());
+    let pool = config.storage().and_then(|section| section.settings.text("tapepool"));
+    let pool = pool.map_or_else(|| storage.clone(), |pool| pool.to_string_lossy().into_owned());
+    (storage, pool)
 }
 
 fn org(config: &Config) -> Result<ConfigName, Trouble> {

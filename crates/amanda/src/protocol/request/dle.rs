@@ -220,6 +220,14 @@ impl DleRequest {
         super::read::dle(element)
     }
 
+    /// Reads the description that a dump's header keeps ([`Header::dle_xml`](crate::header::Header::dle_xml)): what the server asked for. `None` when it is not
+    /// understood.
+    #[must_use]
+    pub fn of_header(text: &[u8]) -> Option<Self> {
+        let [element] = crate::protocol::xml::parse(text).ok()?.try_into().ok()?;
+        Self::from_element(element).ok()
+    }
+
     /// Returns a request about this disk that asks for nothing in particular, as Amanda's reader has it.
     #[must_use]
     pub fn of(program: Program, disk: impl Into<Vec<u8>>) -> Self {

@@ -21,7 +21,7 @@ use crate::engine::embedded::volumes::Key;
 use crate::engine::embedded::{bases, damaged, files, holding, verified};
 
 /// The longest log that is read, in bytes.
-pub(super) const LONGEST_LOG: u64 = 256 * 1024 * 1024;
+pub(crate) const LONGEST_LOG: u64 = 256 * 1024 * 1024;
 
 /// What a file may have behind its last byte: the rest of a block, as Amanda may have written it.
 const PADDING: u64 = 32 * 1024;
@@ -133,7 +133,7 @@ fn gone(catalog: &Catalog, logged: &Contents, there: &BTreeMap<Key, Dump>) -> Ve
 }
 
 /// An error with its cause.
-pub(super) fn words(error: &dyn Error) -> String {
+pub(crate) fn words(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 

@@ -33,6 +33,7 @@ use crate::engine::amanda::programs::Programs;
 use crate::engine::amanda::survey::{entries, settings};
 use crate::engine::amanda::verify;
 use crate::engine::embedded::stamp;
+use crate::layout::Layout;
 use crate::restore::leash::Leash;
 use crate::verified::{self, Verified};
 
@@ -45,9 +46,10 @@ pub struct Installed {
     disks: Vec<DiskEntry>,
     /// Applications, and whether they are GNU tar.
     applications: BTreeMap<String, bool>,
+    layout: Layout,
+    /// The config under whose name is noted when dumps were read back.
+    book: ConfigName,
     found: Option<(HostName, BTreeMap<Dle, Vec<Restorable>>)>,
-    /// What was found when dumps were read back.
-    verified: BTreeMap<Key, Verified>,
     /// Held while a program of Amanda's reads volumes: one at a time.
     lock: PathBuf,
     leash: Arc<Leash>,
@@ -62,8 +64,6 @@ impl Installed {
         let programs = Programs::new(&config.amanda_sbin);
         let settings = settings(&programs, name)?;
         let disks = entries(&programs, name)?;
-        // A list that cannot be read keeps nobody from his files.
-        let verified = verified::load(&config.layout(), &verify::book(config, name)).unwrap_or_default();
         Ok(Self {
             indexdir: settings.get("INDEXDIR").into(),
             files: Files::new(settings.holding.clone(), settings.get("TPCHANGER")),
@@ -72,8 +72,9 @@ impl Installed {
             programs,
             disks,
             applications: BTreeMap::new(),
+            layout: config.layout(),
+            book: verify::book(config, name),
             found: None,
-            verified: verified.into_iter().map(|dump| (verify::key_of(&dump), dump)).collect(),
             leash,
         })
     }
@@ -210,17 +211,23 @@ impl Installed {
 impl Source for Installed {
     fn dumps(&mut self, host: &HostName) -> Result<Vec<Dump>, Trouble> {
         let all = self.look(host)?;
+        // What was never verified, or cannot be read, says nothing.
+        let verified = verified::load(&self.layout, &self.book).unwrap_or_default();
+        let of_host = verified.iter().filter(|known| known.host == host.as_str());
+        let verified: BTreeMap<_, &Verified> = of_host.map(|known| ((&known.disk, known.level, known.datestamp.as_str()), known)).collect();
         let mut dumps = Vec::new();
         for (dle, dumps_of) in &all {
             let Ok(disk) = DiskName::new(dle.disk.clone()) else { continue };
             let unreadable = self.readable(dle).err().map(|trouble| trouble.message);
             dumps.extend(dumps_of.iter().map(|dump| {
                 let (chain, mut why_not) = chain(dump);
-                for (level, stamp) in &chain {
-                    let damage = self.verified.get(&(dle.clone(), stamp.clone(), *level)).and_then(|dump| dump.damage.as_ref());
-                    if let Some(damage) = damage.filter(|_| why_not.is_empty()) {
-                        why_not = format!("the dump of level {level} of {stamp} is damaged: {damage}");
-                    }
+                let known = |level: u8, stamp: &str| verified.get(&(&disk, level, stamp)).copied();
+                let mut in_chain = chain.iter().filter_map(|(level, stamp)| known(*level, stamp));
+                if why_not.is_empty()
+                    && let Some(damaged) = in_chain.find(|known| known.damage.is_some())
+                {
+                    let what = damaged.damage.as_deref().unwrap_or_default();
+                    why_not = format!("the dump of level {} of {} is damaged: {what}", damaged.level, damaged.datestamp);
                 }
                 let noted = self.noted(&(dle.clone(), dump.datestamp.clone(), dump.level));
                 Dump {
@@ -231,7 +238,7 @@ impl Source for Installed {
                     bytes: noted.as_ref().and_then(|header| header.server).filter(Crc::is_known).map_or(0, |sum| sum.bytes),
                     orig_kb: noted.and_then(|header| header.orig_kb).unwrap_or(0),
                     places: places(dump),
-                    verified: self.verified.get(&(dle.clone(), dump.datestamp.clone(), dump.level)).and_then(|dump| dump.verified),
+                    verified: known(dump.level, &dump.datestamp).and_then(|known| known.verified),
                 }
             }));
         }

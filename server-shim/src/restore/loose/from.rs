@@ -1,0 +1,197 @@
+//! `asyncamanda-shim restore --from`: files out of dumps that no catalog knows.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use amanda::dle::Dle;
+use amanda::escape::printable;
+use restore::depot::Depot;
+use restore::job::{self, Outcome, Watch, Wish};
+use restore::place::{Rules, Target};
+use restore::resolve::{NoState, State};
+use restore::when;
+use wire::restore::{Dump, DumpId, PathBytes};
+use wire::{DiskName, Exit, HostName};
+
+use super::group::group;
+use super::scan::Scanned;
+use super::source::Loose;
+use super::words;
+use crate::report::Words;
+use crate::restore::serve::{Library as _, serve};
+use crate::runner::clock;
+
+/// What was typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Order {
+    /// Files and directories with dumps.
+    pub from: Vec<PathBuf>,
+    /// `HOST:DISK`; the only one there is when it is not said.
+    pub disk: Option<String>,
+    /// As it was then.
+    pub at: Option<String>,
+    /// The newest dump by itself, without what it builds on.
+    pub alone: bool,
+    /// What of it; everything when nothing is named.
+    pub paths: Vec<PathBuf>,
+    /// Where it goes; what there is is listed when it is not said.
+    pub to: Option<PathBuf>,
+    /// Replace files that are there.
+    pub overwrite: bool,
+}
+
+/// Restores, or lists what there is.
+///
+/// # Errors
+/// When there is no such dump, or it cannot go on.
+pub fn command(order: &Order) -> Result<(Exit, Vec<String>), Words> {
+    let mut scanned = Scanned::default();
+    for path in &order.from {
+        let shown = printable(path.as_os_str().as_bytes());
+        scanned.add(path).map_err(|error| Words::new(Exit::Failed, format!("{shown} cannot be read")).because(error.to_string()))?;
+    }
+    let mut lines: Vec<String> = scanned.odd.iter().map(|odd| format!("Passed over: {odd}.")).collect();
+    let mut loose = Loose::new(group(scanned.files));
+    if loose.dumps().is_empty() {
+        let why = lines.first().cloned().unwrap_or_else(|| "no file there begins with a header of Amanda's".to_owned());
+        return Err(Words::new(Exit::Failed, "no dump was found")
+            .because(why)
+            .hint("name files, volumes or the directory that has the slots"));
+    }
+    let Some(to) = &order.to else {
+        lines.extend(words::found(&loose));
+        return Ok((Exit::Done, lines));
+    };
+    let dle = disk(&loose, order.disk.as_deref())?;
+    let host: HostName = dle.host.parse().map_err(|error: wire::NameError| no_name(&dle, &error.to_string()))?;
+    let disk = DiskName::new(dle.disk.clone()).map_err(|error| no_name(&dle, &error.to_string()))?;
+    let dumps = loose.of(&host).and_then(|source| source.dumps(&host))?;
+    let state = state(&dumps, &host, &disk, order)?;
+    let wishes = wishes(&loose, &dle, &state, &order.paths)?;
+    let outcome = restore(&mut loose, &host, &state, &wishes, to, order.overwrite)?;
+    lines.extend(words::outcome(&outcome, to));
+    if let Some(failure) = words::failure(&outcome) {
+        lines.iter().for_each(|line| tell(line));
+        return Err(failure);
+    }
+    Ok((if outcome.is_whole() { Exit::Done } else { Exit::Failed }, lines))
+}
+
+fn no_name(dle: &Dle, why: &str) -> Words {
+    Words::new(Exit::Failed, format!("{dle} is no disk that can be asked for")).because(why)
+}
+
+/// Chooses the disk.
+fn disk(loose: &Loose, named: Option<&str>) -> Result<Dle, Words> {
+    let all: Vec<&Dle> = loose.disks().collect();
+    let listed = || all.iter().map(|dle| printable(dle.to_string().as_bytes())).collect::<Vec<_>>().join(", ");
+    let found = match named {
+        Some(named) => {
+            all.iter().find(|dle| dle.to_string() == named).ok_or_else(|| format!("there is no dump of {}", printable(named.as_bytes())))
+        }
+        None => match &all[..] {
+            [dle] => Ok(dle),
+            [] => Err("nothing of what was found can be restored".to_owned()),
+            _ => Err("there are dumps of several disks".to_owned()),
+        },
+    };
+    found.map(|dle| (*dle).clone()).map_err(|what| {
+        let hint = if all.is_empty() { "without --to the dumps are listed" } else { "name one: --disk HOST:DISK" };
+        Words::new(Exit::Usage, what).because(format!("found: {}", listed())).hint(hint)
+    })
+}
+
+/// Chooses the dumps.
+fn state(dumps: &[Dump], host: &HostName, disk: &DiskName, order: &Order) -> Result<State, Words> {
+    let now = clock() as i64;
+    let at = order.at.as_deref().map(|text| when::parse_local(text, now)).transpose();
+    let at = at.map_err(|error| Words::new(Exit::Usage, error.to_string()).hint(format!("--at takes {}", when::FORMS)))?;
+    // By itself each dump is a state.
+    let alone =
+        |dump: &Dump| Dump { chain: vec![(0, dump.id.datestamp.clone())], id: DumpId { level: 0, ..dump.id.clone() }, ..dump.clone() };
+    let as_typed = if order.alone { dumps.iter().map(alone).collect() } else { dumps.to_vec() };
+    let listed = "without --to the dumps are listed";
+    let mut state = when::state_at(&as_typed, host, disk, at.as_ref(), now).map_err(|error| {
+        let builds_on = matches!(error, NoState::CannotBeRestored { .. });
+        let alone = "name the file or the volume of that dump with --from too, or take what is in the newest dump by itself: --alone";
+        Words::new(Exit::Failed, error.to_string()).hint(if builds_on { alone } else { listed })
+    })?;
+    if order.alone {
+        let last = state.last().clone();
+        let itself = dumps.iter().find(|dump| dump.id.disk == last.disk && dump.id.datestamp == last.datestamp);
+        state.chain = itself.map_or(state.chain, |dump| vec![dump.id.clone()]);
+    }
+    Ok(state)
+}
+
+/// Makes of what was typed paths on the disk. An absolute one is that of the machine that was backed up.
+fn wishes(loose: &Loose, dle: &Dle, state: &State, paths: &[PathBuf]) -> Result<Vec<Wish>, Words> {
+    if paths.is_empty() {
+        return Ok(vec![Wish { path: PathBytes::new(b""), at: PathBytes::new(b"") }]);
+    }
+    let last = state.last();
+    let newest = loose.dumps().iter().find(|(key, _)| key.0 == *dle && key.1 == last.datestamp).map(|(_, dump)| dump);
+    let directory = newest.and_then(super::group::LooseDump::directory).unwrap_or_else(|| dle.disk_bytes().to_vec());
+    let wish = |path: &PathBuf| {
+        let bytes = path.as_os_str().as_bytes();
+        let below = match bytes.strip_prefix(&*directory) {
+            Some(below) if below.is_empty() || below.starts_with(b"/") || directory == b"/" => below,
+            _ if bytes.starts_with(b"/") => {
+                return Err(Words::new(Exit::Usage, format!("{} is not on this disk", printable(bytes))).because(format!(
+                    "{} is {}",
+                    printable(dle.to_string().as_bytes()),
+                    printable(&directory)
+                )));
+            }
+            _ => bytes,
+        };
+        let slashes = below.iter().take_while(|byte| **byte == b'/').count();
+        let below = PathBytes::new(&below[slashes..]);
+        let name = below.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        Ok(Wish { at: PathBytes::new(name), path: below.clone() })
+    };
+    paths.iter().map(wish).collect()
+}
+
+fn restore(loose: &mut Loose, host: &HostName, state: &State, wishes: &[Wish], to: &Path, overwrite: bool) -> Result<Outcome, Words> {
+    let shown = printable(to.as_os_str().as_bytes());
+    let cannot = |why: String| Words::new(Exit::Failed, format!("nothing can be written into {shown}")).because(why);
+    match DirBuilder::new().mode(0o700).create(to) {
+        Err(error) if !(error.kind() == io::ErrorKind::AlreadyExists && fs::metadata(to).is_ok_and(|there| there.is_dir())) => {
+            return Err(cannot(error.to_string()));
+        }
+        _ => {}
+    }
+    let target = Target::open(to, Rules { overwrite, ..Rules::of_this_process() }).map_err(|error| cannot(error.to_string()))?;
+    let (ours, theirs) = UnixStream::pair().map_err(|error| cannot(error.to_string()))?;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // When it breaks, the other end says so.
+            let _ = serve(loose, host, &theirs, &theirs);
+        });
+        let mut depot = Depot::new(&ours, &ours);
+        let outcome = job::restore(&mut depot, state, wishes, target, &mut Aloud, &AtomicBool::new(false));
+        drop(depot);
+        let _ = ours.shutdown(std::net::Shutdown::Both);
+        Ok(outcome)
+    })
+}
+
+/// Says which dump is read.
+struct Aloud;
+
+impl Watch for Aloud {
+    fn begins(&mut self, dump: &DumpId, bytes: u64) {
+        let bytes = if bytes > 0 { format!(", {bytes} bytes") } else { String::new() };
+        tell(&format!("Reading level {} of {}{bytes}", dump.level, dump.datestamp));
+    }
+}
+
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", printable(line.as_bytes()));
+}
