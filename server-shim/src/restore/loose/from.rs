@@ -13,12 +13,12 @@ use amanda::escape::printable;
 use restore::depot::Depot;
 use restore::job::{self, Outcome, Watch, Wish};
 use restore::place::{Rules, Target};
-use restore::resolve::{NoState, State};
+use restore::resolve::{self, NoState};
 use restore::when;
 use wire::restore::{Dump, DumpId, PathBytes};
 use wire::{DiskName, Exit, HostName};
 
-use super::group::group;
+use super::group::{LooseDump, State, group};
 use super::scan::Scanned;
 use super::source::Loose;
 use super::words;
@@ -72,6 +72,12 @@ pub fn command(order: &Order) -> Result<(Exit, Vec<String>), Words> {
     let disk = DiskName::new(dle.disk.clone()).map_err(|error| no_name(&dle, &error.to_string()))?;
     let dumps = loose.of(&host).and_then(|source| source.dumps(&host))?;
     let state = state(&dumps, &host, &disk, order)?;
+    for id in &state.chain {
+        let key = (dle.clone(), id.datestamp.clone(), id.level);
+        if let Some(State::Lacking(why)) = loose.dumps().get(&key).map(|dump| &dump.state) {
+            lines.push(format!("Not whole: level {} of {}: {why}.", id.level, id.datestamp));
+        }
+    }
     let wishes = wishes(&loose, &dle, &state, &order.paths)?;
     let outcome = restore(&mut loose, &host, &state, &wishes, to, order.overwrite)?;
     lines.extend(words::outcome(&outcome, to));
@@ -107,7 +113,7 @@ fn disk(loose: &Loose, named: Option<&str>) -> Result<Dle, Words> {
 }
 
 /// Chooses the dumps.
-fn state(dumps: &[Dump], host: &HostName, disk: &DiskName, order: &Order) -> Result<State, Words> {
+fn state(dumps: &[Dump], host: &HostName, disk: &DiskName, order: &Order) -> Result<resolve::State, Words> {
     let now = clock() as i64;
     let at = order.at.as_deref().map(|text| when::parse_local(text, now)).transpose();
     let at = at.map_err(|error| Words::new(Exit::Usage, error.to_string()).hint(format!("--at takes {}", when::FORMS)))?;
@@ -130,13 +136,13 @@ fn state(dumps: &[Dump], host: &HostName, disk: &DiskName, order: &Order) -> Res
 }
 
 /// Makes of what was typed paths on the disk. An absolute one is that of the machine that was backed up.
-fn wishes(loose: &Loose, dle: &Dle, state: &State, paths: &[PathBuf]) -> Result<Vec<Wish>, Words> {
+fn wishes(loose: &Loose, dle: &Dle, state: &resolve::State, paths: &[PathBuf]) -> Result<Vec<Wish>, Words> {
     if paths.is_empty() {
         return Ok(vec![Wish { path: PathBytes::new(b""), at: PathBytes::new(b"") }]);
     }
     let last = state.last();
     let newest = loose.dumps().iter().find(|(key, _)| key.0 == *dle && key.1 == last.datestamp).map(|(_, dump)| dump);
-    let directory = newest.and_then(super::group::LooseDump::directory).unwrap_or_else(|| dle.disk_bytes().to_vec());
+    let directory = newest.and_then(LooseDump::directory).unwrap_or_else(|| dle.disk_bytes().to_vec());
     let wish = |path: &PathBuf| {
         let bytes = path.as_os_str().as_bytes();
         let below = match bytes.strip_prefix(&*directory) {
@@ -158,7 +164,14 @@ fn wishes(loose: &Loose, dle: &Dle, state: &State, paths: &[PathBuf]) -> Result<
     paths.iter().map(wish).collect()
 }
 
-fn restore(loose: &mut Loose, host: &HostName, state: &State, wishes: &[Wish], to: &Path, overwrite: bool) -> Result<Outcome, Words> {
+fn restore(
+    loose: &mut Loose,
+    host: &HostName,
+    state: &resolve::State,
+    wishes: &[Wish],
+    to: &Path,
+    overwrite: bool,
+) -> Result<Outcome, Words> {
     let shown = printable(to.as_os_str().as_bytes());
     let cannot = |why: String| Words::new(Exit::Failed, format!("nothing can be written into {shown}")).because(why);
     match DirBuilder::new().mode(0o700).create(to) {

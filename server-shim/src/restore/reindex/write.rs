@@ -1,5 +1,6 @@
 //! Writes logs, and the tapelist.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -42,9 +43,9 @@ pub(super) fn catalog(place: &Place, volumes: &[LooseVolume], dumps: &BTreeMap<K
         files::replace(&path, &logs::log(shelf, date, &labels, dumps), Sure::Durable)
             .map_err(|error| failed("cannot write", &path, &error))?;
     }
-    // Amanda has the youngest on top.
+    // The youngest stands on top; of one run that wrote to several, most likely the one with the greatest label.
     let mut volumes: Vec<&LooseVolume> = volumes.iter().collect();
-    volumes.sort_by_key(|volume| (&volume.date, &volume.label));
+    volumes.sort_by_key(|volume| (&volume.date, Reverse(&volume.label)));
     for volume in volumes {
         let date = if volume.date == NEVER.0 { NEVER.1 } else { &volume.date };
         let known = tapes.get(&volume.label);
