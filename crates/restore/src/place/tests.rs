@@ -114,7 +114,7 @@ fn a_directory_that_cannot_be_the_one_we_made_is_not_taken_for_it() {
     let mut made = dirs::Made::default();
     assert!(!target.dirs.make(b"theirs", &mut made).expect("opens").is_made);
     assert!(target.dirs.make(b"ours/too", &mut made).expect("made").is_made);
-    assert_eq!(made.paths.paths, [b"ours".to_vec(), b"ours/too".to_vec()]);
+    assert_eq!(made.paths, [b"ours".to_vec(), b"ours/too".to_vec()]);
 }
 
 #[test]
