@@ -149,6 +149,36 @@ fn a_disk_of_which_only_some_directories_are_dumped_comes_back() {
     assert_same(&tree(&to, Look::new(true)), &expected, "a and b");
 }
 
+#[test]
+fn a_file_that_was_dumped_by_its_own_name_comes_as_it_was_last() {
+    let mut history = History::new(Client::Ours);
+    history.include = vec!["./b", "./c", "./new", "./e/f"];
+    history.change("mkdir b e; echo b > b/b; echo old > c; echo old > e/f; echo first > new; touch -d 2001-01-01 c e/f b/b");
+    history.dump(0);
+    history.change("echo newer > c; echo newer > e/f; rm b/b; echo x > b/x");
+    history.dump(1);
+    for (case, wishes, paths) in [
+        ("all", vec![wish("", "")], &["c", "e/f", "b/x"][..]),
+        ("one file", vec![wish("c", "c")], &["c"]),
+        ("a file in a directory that is not dumped", vec![wish("e/f", "e/f")], &["e/f"]),
+        ("a directory that is not dumped", vec![wish("e", "e")], &["e/f"]),
+    ] {
+        let to = history.path(case);
+        let outcome = restore(&history, 1, &wishes, &to);
+        assert!(outcome.is_whole(), "{case}: {outcome:#?}");
+        for path in paths {
+            let expected = fs::read(history.disk().join(path)).expect("a file");
+            assert_eq!(fs::read(to.join(path)).unwrap_or_default(), expected, "{case}: {path}");
+        }
+        assert!(!to.join("b/b").exists() && to.join("new").exists() == (case == "all"), "{case}");
+        assert_eq!(outcome.kept.count, 0, "{case}: {outcome:#?}");
+    }
+    let mut depot = start(&history, Faults::default());
+    let listed = list(&mut depot, &state(&history, 1), &PathBytes::default()).expect("there");
+    let c = listed.iter().find(|entry| entry.name == b"c").expect("a file");
+    assert_eq!((c.is_directory, c.of), (false, 1));
+}
+
 /// Stops at a file.
 struct StopAt<'a>(&'a AtomicBool, Vec<Part>);
 

@@ -10,6 +10,7 @@
 //! Everything is resolved before anything is written. The highest dump is read first: it has the directories.
 
 mod absent;
+mod beside;
 mod choose;
 mod expect;
 mod list;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wire::restore::{DumpId, MAX_PATHS, PathBytes};
 
-use super::{Failure, Wish};
+use super::{Failure, Wish, beside};
 use crate::depot::{Depot, DepotError};
 use crate::resolve::State;
 use crate::resolve::plan::{Part, Plan};
@@ -42,6 +42,9 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
             ask(depot, dump, &needs, &mut records)?;
         }
         needs.settle(&records);
+        if !needs.things.is_empty() && !records.has_root() {
+            records.set_beside(beside::files(depot, &state.chain[..=level])?);
+        }
         let mut part = std::mem::take(&mut plan.parts[level]);
         let name = name(dump);
         for (path, why) in records.damaged() {

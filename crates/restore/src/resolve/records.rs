@@ -18,6 +18,8 @@ pub(crate) struct Records {
     dirs: HashMap<PathBytes, Box<[u8]>>,
     bytes: usize,
     moves: Moves,
+    /// Of a disk of which only some names are dumped: the files among these names, which lie in no directory of any dump.
+    beside: Vec<PathBytes>,
     /// Directories whose list is none, and why; lists that were too much.
     damaged: Vec<(PathBytes, String)>,
 }
@@ -80,6 +82,17 @@ impl Records {
         let mut found: Vec<_> = self.dirs.keys().filter(|path| !is_in_another(path)).collect();
         found.sort_unstable();
         found
+    }
+
+    /// Takes the files that lie in no directory of any dump of the chain, by path.
+    pub fn set_beside(&mut self, files: Vec<PathBytes>) {
+        self.beside = files;
+    }
+
+    /// Returns those of them that lie in a directory, or are the path itself. What is a directory now, or in one, is another thing.
+    pub fn beside(&self, path: &PathBytes) -> Vec<PathBytes> {
+        let is_listed = |file: &PathBytes| self.dirs.contains_key(file) || self.verdict(file).is_some();
+        self.beside.iter().filter(|file| file.is_in(path) && !is_listed(file)).cloned().collect()
     }
 
     /// Returns the path that a directory has in this dump, by its path in the list that tar kept with it ([`Records::before`] of the dump above).

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use wire::restore::{MAX_PATHS, PathBytes};
 
 use super::nameset::NameSet;
-use super::path::{below, cover};
+use super::path::{behind, below, cover};
 use super::plan::{Part, PlaceId, Plan, Taken, Whole};
 use super::records::{Records, Verdict};
 use crate::dumpdir::Code;
@@ -171,7 +171,7 @@ struct Step<'a> {
 
 impl Step<'_> {
     fn thing(&mut self, path: PathBytes, to: PlaceId) {
-        if self.records.get(&path).is_some() || (path.as_bytes().is_empty() && !self.records.topmost().is_empty()) {
+        if self.records.get(&path).is_some() {
             return self.trees.push((path, to));
         }
         match self.records.verdict(&path) {
@@ -179,17 +179,29 @@ impl Step<'_> {
             Some(Verdict::Here) => {
                 self.part.whole.insert(path, Whole { to, is_met: false });
             }
-            Some(Verdict::Below) | None => match self.records.before(&path) {
-                paths if paths.is_empty() => self.plan.missing.push((path, LEFT_OUT)),
-                paths => self.below.things.push(Need { paths, to }),
-            },
+            Some(Verdict::Below) => self.thing_below(path, to),
+            None if self.some_of(&path, to) => {}
+            None => {
+                // Nobody says whether this dump has it: a file that was named to tar by itself comes when it did change. What comes of it is newer.
+                if !path.as_bytes().is_empty() {
+                    self.part.whole.insert(path.clone(), Whole { to, is_met: true });
+                }
+                self.thing_below(path, to);
+            }
+        }
+    }
+
+    fn thing_below(&mut self, path: PathBytes, to: PlaceId) {
+        match self.records.before(&path) {
+            paths if paths.is_empty() => self.plan.missing.push((path, LEFT_OUT)),
+            paths => self.below.things.push(Need { paths, to }),
         }
     }
 
     fn tree(&mut self, path: &PathBytes, to: PlaceId) {
         let Some(dumpdir) = self.records.get(path) else {
-            if path.as_bytes().is_empty() && !self.records.has_root() {
-                return self.some_of_the_disk(to);
+            if path.as_bytes().is_empty() && self.some_of(path, to) {
+                return;
             }
             // Itself may be there all the same.
             take(self.plan, self.part, path.clone(), to, true, NameSet::default());
@@ -264,14 +276,32 @@ impl Step<'_> {
         self.below.names.push((Need { paths, to }, names));
     }
 
-    /// The disk's own directory, of a disk of which only some names are dumped.
-    fn some_of_the_disk(&mut self, to: PlaceId) {
-        self.plan.remarks.push(format!("Only some directories of the disk are in {}: files beside them do not come.", self.name));
-        for top in self.records.topmost().into_iter().cloned().collect::<Vec<_>>() {
-            let inner = below(&self.plan.places[to].path, top.as_bytes());
-            let inner = self.plan.place(inner);
-            self.trees.push((top, inner));
+    /// A directory above what is dumped, when only some names of the disk are: no dump has it, and all that it had. Says whether there is any of it.
+    fn some_of(&mut self, path: &PathBytes, to: PlaceId) -> bool {
+        let is_deeper = |one: &&PathBytes| *one != path && one.is_in(path);
+        let dirs: Vec<PathBytes> = self.records.topmost().into_iter().filter(is_deeper).cloned().collect();
+        let files: Vec<PathBytes> = self.records.beside(path).into_iter().filter(|file| is_deeper(&file)).collect();
+        if self.records.has_root() || (dirs.is_empty() && files.is_empty()) {
+            return false;
         }
+        self.plan.remarks.push(format!(
+            "Only some names of {} are in {}: a file that was named by itself comes as it was last dumped, even when it was deleted since.",
+            shown(path),
+            self.name
+        ));
+        let place = |plan: &mut Plan, one: &PathBytes| {
+            let at = below(&plan.places[to].path, behind(one, path).unwrap_or_default());
+            plan.place(at)
+        };
+        for dir in dirs {
+            let to = place(self.plan, &dir);
+            self.trees.push((dir, to));
+        }
+        for file in files {
+            let to = place(self.plan, &file);
+            self.thing(file, to);
+        }
+        true
     }
 }
 
@@ -290,7 +320,7 @@ fn take(plan: &mut Plan, part: &mut Part, path: PathBytes, to: PlaceId, itself: 
 /// A path for a sentence.
 fn shown(path: &PathBytes) -> String {
     match path.as_bytes() {
-        b"" => "The disk's own directory".to_owned(),
+        b"" => "the disk".to_owned(),
         path => format!("{:?}", String::from_utf8_lossy(path)),
     }
 }
