@@ -57,6 +57,7 @@ fn what_is_there_is_kept_and_not_fetched() {
     let faults = Faults::default();
     let outcome = restore_with(&history, faults.clone(), 1, &[wish("", "")], &to);
     assert_eq!((outcome.files, outcome.kept.count, outcome.is_whole()), (1, 801, true), "{outcome:#?}");
+    assert_eq!(outcome.kept_uncompared, 801, "{outcome:#?}");
     assert_eq!(fs::read(to.join("a/7")).expect("there"), b"mine");
     let fetched = |ask: &Ask| match ask {
         Ask::Fetch { dump, what } => Some((dump.level, what.clone())),
@@ -101,6 +102,33 @@ fn another_checksum_than_the_catalogs_is_a_damage() {
     let outcome = restore_with(&history, faults, 0, &[wish("", "")], &to);
     assert!(outcome.damaged.len() == 1 && outcome.damaged[0].what.starts_with("What came is not what was stored"), "{outcome:#?}");
     assert_same(&tree(&to, Look::new(true)), &tree(&history.dumps[0].copy, Look::new(true)), "all came");
+}
+
+#[test]
+fn a_damage_behind_the_archives_end_is_heard() {
+    let mut history = History::new(Client::Ours);
+    history.change("echo a > a");
+    history.dump(0);
+    for packing in [Packing::Gzip, Packing::Zstd] {
+        history.packing = packing;
+        let to = history.path(&format!("{packing:?}"));
+        let faults = Faults { wrong_end: true, ..Faults::default() };
+        let outcome = restore_with(&history, faults, 0, &[wish("", "")], &to);
+        assert!(!outcome.is_whole() && outcome.damaged.len() == 1, "{packing:?} {outcome:#?}");
+    }
+}
+
+#[test]
+fn a_second_name_is_not_kept_where_a_directory_is() {
+    let mut history = History::new(Client::Ours);
+    history.change("echo a > a; ln a b");
+    history.dump(0);
+    let to = history.path("to");
+    // The archive has one of the names first: whichever, the other one is in the way.
+    fs::create_dir_all(to.join("b")).expect("new");
+    fs::create_dir_all(to.join("a")).expect("new");
+    let outcome = restore(&history, 0, &[wish("", "")], &to);
+    assert!(!outcome.is_whole() && outcome.kept.is_empty() && outcome.missing.count == 2, "{outcome:#?}");
 }
 
 #[test]

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wire::restore::{DumpId, MAX_PATHS, PathBytes};
+use wire::restore::{DumpId, PathBytes};
 
 use super::{Failure, Wish, beside};
 use crate::depot::{Depot, DepotError};
 use crate::resolve::State;
+use crate::resolve::path::first_that_fit;
 use crate::resolve::plan::{Part, Plan};
 use crate::resolve::records::Records;
 use crate::resolve::walk::{self, Need, Needs};
@@ -85,7 +86,10 @@ pub(super) fn lists<R: Read, W: Write>(
         let is_needed = is_needed(&path);
         records.add(path, body, is_needed);
     };
-    for some in of.chunks(MAX_PATHS) {
+    let mut rest = of;
+    while !rest.is_empty() {
+        let (some, behind) = rest.split_at(first_that_fit(rest.iter()));
+        rest = behind;
         depot.directories(dump, some, deep, |path, body| add(records, path, body))?;
     }
     if !records.has_root() {
