@@ -64,6 +64,7 @@ impl Reading<'_> {
             }
             Err(error) => self.refused(error, &mut seen)?,
         }
+        self.leave_out(depot, &seen)?;
         let missed = self.miss(&seen);
         for (path, is_indexed) in absent::look_up(depot, self.dump, missed)? {
             if is_indexed {
@@ -72,8 +73,6 @@ impl Reading<'_> {
                 self.outcome.absent.add(path);
             }
         }
-        self.leave_out(depot, &seen)?;
-        self.miss(&seen);
         let others = std::mem::take(&mut seen.others);
         for some in others.groups() {
             self.other_names(depot, some)?;
