@@ -55,9 +55,9 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
         plan.parts[level] = part;
     }
     if needs.is_open() {
-        let named = needs.named();
+        let wanted = needs.wanted();
         let mut records = Records::default();
-        lists(depot, &state.chain[0], &needs.open_question(), false, &mut records, |path| needs.wants(path, &named))?;
+        lists(depot, &state.chain[0], &needs.open_question(), false, &mut records, |path| wanted.has(path))?;
         needs.settle(&records);
     }
     let mut part = std::mem::take(&mut plan.parts[0]);
@@ -68,9 +68,9 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
 
 /// Asks for the lists of a dump's directories that are needed to go on.
 fn ask<R: Read, W: Write>(depot: &mut Depot<R, W>, dump: &DumpId, needs: &Needs, records: &mut Records) -> Result<(), DepotError> {
-    let named = needs.named();
+    let wanted = needs.wanted();
     let (of, deep) = needs.question();
-    lists(depot, dump, &of, deep, records, |path| needs.wants(path, &named))
+    lists(depot, dump, &of, deep, records, |path| wanted.has(path))
 }
 
 /// Asks for lists of directories, and keeps those that are needed. Renames are kept, wherever they stand.
