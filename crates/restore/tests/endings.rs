@@ -15,7 +15,9 @@ use wire::restore::{Ask, Packing, PathBytes, What};
 
 fn history() -> History {
     let mut history = History::new(Client::Ours);
-    history.change("mkdir -p a/b c; printf -v x %01000d 0; for i in $(seq 400); do printf $x > a/$i; echo $i > a/b/$i; done; echo c > c/c; ln c/c c/d");
+    history.change(
+        "mkdir -p a/b c; printf -v x %01000d 0; for i in $(seq 400); do printf $x > a/$i; echo $i > a/b/$i; done; echo c > c/c; ln c/c c/d",
+    );
     history.dump(0);
     history.change("echo new > a/7; rm a/8; mv c e; echo f > e/f");
     history.dump(1);
