@@ -25,6 +25,12 @@ _asyncamanda__shim() {
             asyncamanda__shim,flush)
                 cmd="asyncamanda__shim__subcmd__flush"
                 ;;
+            asyncamanda__shim,reindex)
+                cmd="asyncamanda__shim__subcmd__reindex"
+                ;;
+            asyncamanda__shim,restore)
+                cmd="asyncamanda__shim__subcmd__restore"
+                ;;
             asyncamanda__shim,run)
                 cmd="asyncamanda__shim__subcmd__run"
                 ;;
@@ -59,7 +65,7 @@ _asyncamanda__shim() {
 
     case "${cmd}" in
         asyncamanda__shim)
-            opts="-h -V --config --help --version serve status run flush check vault verify adopt runner tunnel"
+            opts="-h -V --config --help --version serve status run flush check vault verify reindex restore adopt runner tunnel"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -123,6 +129,58 @@ _asyncamanda__shim() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__reindex)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__restore)
+            opts="-h --from --disk --at --alone --to --overwrite --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -34,6 +34,8 @@ complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "f
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "check" -d 'Find what would make a backup fail or wait, and how to mend it'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "vault" -d 'Make a config with volumes for engine = "embedded", or add disks to one'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "verify" -d 'Read dumps back and compare them with what was stored and what was dumped'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "reindex" -d 'Make the catalog of a config that has lost it: index, logs, tapelist and history, from its volumes alone'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "restore" -d 'Get files out of dumps that no catalog knows: as they lie on volumes, on a holding disk or anywhere'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "adopt" -d 'Hand a vault to the installed Amanda, whose config it then is'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "runner" -d 'Start runs for the tickets that wait: the door\'s other side'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "tunnel" -d 'Answer ssh\'s questions: for ssh_config on this server'
@@ -61,6 +63,16 @@ complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify" -l budget -d 'Not more than this at once, but one dump at least: "50 GiB"' -r
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify" -l config -d 'Read this configuration' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand reindex" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand reindex" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand restore" -l from -d 'What has dumps: a file, a volume\'s directory, the directory of the slots, a vault, a holding disk; may be given several times' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand restore" -l disk -d 'Of this disk, when there are several' -r
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand restore" -l at -d 'As it was then: 2026-11-20 (the end of that day), "2026-11-20 14:00", yesterday, "3 days ago", or a datestamp' -r
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand restore" -l to -d 'Write below this directory' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand restore" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand restore" -l alone -d 'Take what is in the newest dump by itself, without those it builds on'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand restore" -l overwrite -d 'Replace files that are there'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand adopt" -l state -d 'Where the agent keeps what its incremental dumps build on; found by itself when it is where it usually is' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand adopt" -l config -d 'Read this configuration' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -74,7 +74,7 @@ pub enum Command {
     ///
     /// All of them, or those whose turn it is: what was longest not verified comes first.
     Verify {
-        /// A config in shim.toml's config_dir, or the directory of a vault
+        /// A config of the installed Amanda or in shim.toml's config_dir, or the directory of a vault
         #[arg(value_name = "CONFIG|VAULT")]
         name: String,
         /// Only what was not verified for so long: "30 days"

@@ -139,7 +139,8 @@ pub fn read_back(disks: &[ReadBack], now: i64) -> Vec<String> {
             (_, 1.., _) => format!("{damaged} of {dumps} dumps {} damaged", is(*damaged)),
             (0, 0, Some(oldest)) if *dumps == 1 => format!("{all} read back {}", ago(now, *oldest)),
             (0, 0, Some(oldest)) => format!("{all} read back, the first of them {}", ago(now, *oldest)),
-            (never, ..) => format!("{never} of {dumps} dumps {} never read back", was(*never)),
+            _ if *dumps == 1 => "its one dump was not read back yet".to_owned(),
+            (never, ..) => format!("{never} of {dumps} dumps {} not read back yet", was(*never)),
         };
         format!("{}: {what}.", show(name.as_bytes()))
     };
@@ -156,7 +157,8 @@ mod tests {
         for ((dumps, never, damaged, oldest), words) in [
             ((1, 0, 0, Some(40)), "/: its one dump was read back 1 min ago."),
             ((3, 0, 0, Some(40)), "/: all of its 3 dumps were read back, the first of them 1 min ago."),
-            ((3, 1, 0, None), "/: 1 of 3 dumps was never read back."),
+            ((3, 1, 0, None), "/: 1 of 3 dumps was not read back yet."),
+            ((1, 1, 0, None), "/: its one dump was not read back yet."),
             ((3, 2, 1, None), "/: 1 of 3 dumps is damaged."),
         ] {
             let disk = ReadBack { disk: DiskName::new("/").expect("a name"), dumps, never, damaged, oldest };

@@ -209,7 +209,8 @@ fn key(id: &DumpId) -> (Dle, String, u8) {
     (Dle::new(id.host.as_str(), id.disk.as_os_str()), id.datestamp.clone(), id.level)
 }
 
-fn key_of(dump: &Verified) -> (Dle, String, u8) {
+/// Returns which dump it is.
+pub fn key_of(dump: &Verified) -> (Dle, String, u8) {
     (Dle::new(dump.host.clone(), dump.disk.as_os_str()), dump.datestamp.clone(), dump.level)
 }
 

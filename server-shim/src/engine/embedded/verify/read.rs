@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use amanda::crc::Crc;
 use amanda::header::{HEADER_BYTES, Header};
@@ -142,15 +142,15 @@ impl Packed for Stored<'_> {
     }
 }
 
-fn unreadable(path: &PathBuf, error: &io::Error) -> Read {
+fn unreadable(path: &Path, error: &io::Error) -> Read {
     match error.kind() {
         ErrorKind::NotFound => Read::Gone,
-        _ => Read::Unreadable(path.clone(), format!("it cannot be read: {error}")),
+        _ => Read::Unreadable(path.to_path_buf(), format!("it cannot be read: {error}")),
     }
 }
 
 /// Opens a file behind its header. The inner error says what is wrong with it.
-fn open(path: &PathBuf, key: &Key) -> io::Result<Result<(File, Header), &'static str>> {
+fn open(path: &Path, key: &Key) -> io::Result<Result<(File, Header), &'static str>> {
     let mut file = File::open(path)?;
     // From the disk, and not from what the system still remembers of it; what is not written yet has to be, before it is forgotten.
     file.sync_data()?;

@@ -31,6 +31,7 @@ use crate::config::Config;
 use crate::engine::Trouble;
 use crate::engine::amanda::programs::Programs;
 use crate::engine::amanda::survey::{entries, settings};
+use crate::engine::amanda::verify;
 use crate::engine::embedded::stamp;
 use crate::layout::Layout;
 use crate::restore::leash::Leash;
@@ -46,6 +47,8 @@ pub struct Installed {
     /// Applications, and whether they are GNU tar.
     applications: BTreeMap<String, bool>,
     layout: Layout,
+    /// The config under whose name is noted when dumps were read back.
+    book: ConfigName,
     found: Option<(HostName, BTreeMap<Dle, Vec<Restorable>>)>,
     /// Held while a program of Amanda's reads volumes: one at a time.
     lock: PathBuf,
@@ -70,6 +73,7 @@ impl Installed {
             disks,
             applications: BTreeMap::new(),
             layout: config.layout(),
+            book: verify::book(config, name),
             found: None,
             leash,
         })
@@ -208,7 +212,7 @@ impl Source for Installed {
     fn dumps(&mut self, host: &HostName) -> Result<Vec<Dump>, Trouble> {
         let all = self.look(host)?;
         // What was never verified, or cannot be read, says nothing.
-        let verified = verified::load(&self.layout, &self.name).unwrap_or_default();
+        let verified = verified::load(&self.layout, &self.book).unwrap_or_default();
         let of_host = verified.iter().filter(|known| known.host == host.as_str());
         let verified: BTreeMap<_, &Verified> = of_host.map(|known| ((&known.disk, known.level, known.datestamp.as_str()), known)).collect();
         let mut dumps = Vec::new();
