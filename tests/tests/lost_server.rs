@@ -9,7 +9,7 @@ use std::time::Duration;
 use asyncamanda_tests::compare::{self, OURS, STOCK};
 use asyncamanda_tests::system::{self, DUMP_USER};
 use asyncamanda_tests::vault::Dump;
-use asyncamanda_tests::{Finished, Home, Host, Plan, Whose, World, child, life, torture};
+use asyncamanda_tests::{Finished, Home, Host, Plan, Whose, World, child, life, torture, tree};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -45,10 +45,13 @@ fn assert_loose(world: &World, host: &Host, state: &(String, PathBuf)) {
 /// Dumps in parts over several volumes, of several levels, one of them straight to a volume: as Debian's Amanda writes them.
 #[test]
 fn amandas_catalog_comes_back_from_its_volumes() {
-    let world = World::new(Plan { bulk: 3_500_000, ..Plan::default() });
+    let world = World::new(Plan { torture: vec![0], ..Plan::default() });
     let (host, root, name) = (&world.hosts[0], &world.amanda.root, world.name.as_str());
+    // Larger than a volume.
+    tree::plant(&host.tree.join("larger"), 7, 3_500_000);
     world.amanda.edit(" length 200 mbytes\n", " length 3 mbytes\n part_size 1 mbyte\n part_cache_type none\n");
     world.amanda.edit("tapetype T\n", "runtapes 4\ntapetype T\n");
+    world.amanda.edit("tapecycle 4\n", "tapecycle 9\n");
     (5..=9).for_each(|slot| system::directory(&root.join(format!("vtapes/slot{slot}")), DUMP_USER, DUMP_USER, 0o750));
     let mut states: Vec<(String, PathBuf)> = Vec::new();
     for round in 0..3 {
@@ -93,7 +96,10 @@ fn amandas_catalog_comes_back_from_its_volumes() {
     assert_eq!(indexes(&root.join("index")), indexed);
     world.assert_restores(name, host);
     let recovered = world.recover(name, host);
-    compare::assert_equal(&host.tree, &recovered, world.exactness_of_recover());
+    let mut differences = compare::differences(&host.tree, &recovered, STOCK);
+    // amrecover's own directory is not dumped.
+    differences.retain(|difference| !difference.starts_with("\"\" was"));
+    assert!(differences.is_empty(), "{} differences: {}", differences.len(), differences[0]);
     let info = || {
         let mut info = world.amanda.command("amadmin");
         info.args([name, "info"]);
@@ -166,7 +172,7 @@ fn a_vault_of_which_only_the_volumes_are_left_is_a_vault_again() {
     }
     // Without any catalog.
     for (dump, saved) in &states {
-        let into = home.target(&format!("loose-{}", dump.datestamp));
+        let into = home.beside.join(format!("loose-{}", dump.datestamp));
         let to = into.display().to_string();
         shim(&home, &["restore", "--from", "vault/vtapes", "--at", &dump.datestamp, "--to", &to]).expect_code(0);
         compare::assert_equal(saved, &into, OURS);

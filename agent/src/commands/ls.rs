@@ -10,7 +10,7 @@ use wire::{Exit, HostName};
 
 use super::locate;
 use super::reach::Reach;
-use super::recover::browse::split;
+use super::recover::browse::{shown, split};
 use super::tasks::Found;
 use crate::clock;
 use crate::report::{Problem, Voice, dumps, err, out, show};
@@ -60,12 +60,11 @@ fn all(reach: &Reach, depot: &mut Depot, host: &HostName, voice: &Voice) -> Resu
 /// # Errors
 /// When no disk has it, or there is no such state.
 pub fn find(reach: &Reach, list: &[Dump], host: &HostName, path: &Path) -> Result<Found, Problem> {
-    let shown = || show(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
     let places = locate::places(list, &reach.disks);
     let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
     let located = locate::names(path, &here).iter().find_map(|name| locate::locate(name, &places));
     let located = located.ok_or_else(|| {
-        let problem = Problem::new(Exit::Failed, format!("no dump of {host} has {}", shown()));
+        let problem = Problem::new(Exit::Failed, format!("no dump of {host} has {}", shown(path)));
         let disks: Vec<String> = places.iter().map(|place| show(place.disk.as_bytes())).collect();
         match disks.is_empty() {
             true => problem
@@ -77,11 +76,11 @@ pub fn find(reach: &Reach, list: &[Dump], host: &HostName, path: &Path) -> Resul
         }
     })?;
     let state = state_at(list, host, &located.disk, reach.at.as_ref(), clock::now()).map_err(|error| {
-        Problem::new(Exit::Failed, format!("{} cannot be had as it was then", shown()))
+        Problem::new(Exit::Failed, format!("{} cannot be had as it was then", shown(path)))
             .because(show(error.to_string()))
             .hint("asyncamanda ls shows which dumps there are")
     })?;
-    Ok(Found { typed: shown(), located, state })
+    Ok(Found { typed: shown(path), located, state })
 }
 
 /// What was at a path.
@@ -89,12 +88,9 @@ fn one(reach: &Reach, depot: &mut Depot, host: &HostName, path: &Path, voice: &V
     let list = listed(depot, host)?;
     let Found { located, state, .. } = find(reach, &list, host, path)?;
     let Some(entries) = at_path(depot, &state, &located.path)? else {
-        return Err(Problem::new(
-            Exit::Failed,
-            format!("{} was not there", show(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))),
-        )
-        .because(format!("{} as of {} has no such name", show(located.disk.as_bytes()), dumps::state(&state)))
-        .hint("another --at may have it; asyncamanda ls shows which dumps there are"));
+        return Err(Problem::new(Exit::Failed, format!("{} was not there", shown(path)))
+            .because(format!("{} as of {} has no such name", show(located.disk.as_bytes()), dumps::state(&state)))
+            .hint("another --at may have it; asyncamanda ls shows which dumps there are"));
     };
     if voice.json {
         let entries: Vec<_> = entries.iter().map(|entry| dumps::entry_json(entry, &state)).collect();

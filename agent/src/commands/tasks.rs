@@ -1,5 +1,6 @@
 //! From paths to what is to be done: a restore for each disk, and where each path goes. A decision on values.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use restore::job::Wish;
@@ -7,6 +8,7 @@ use restore::resolve::State;
 use wire::restore::PathBytes;
 
 use super::locate::{self, Located};
+use super::recover::browse::shown;
 
 /// A path of which it is known which disk has it, and that disk as it was.
 #[derive(Debug, Clone)]
@@ -34,7 +36,7 @@ pub struct Task {
 
 /// Two paths would go to one place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{first} and {second} are both called {}", crate::report::show(std::os::unix::ffi::OsStrExt::as_bytes(name.as_os_str())))]
+#[error("{first} and {second} are both called {}", shown(name))]
 pub struct Same {
     first: String,
     second: String,
@@ -60,7 +62,7 @@ pub fn tasks(found: Vec<Found>, to: Option<&Path>) -> Result<Vec<Task>, Same> {
                     return Err(Same { first: first.clone(), second: typed, name });
                 }
                 taken.push((name.clone(), typed.clone(), located.clone()));
-                PathBytes::new(std::os::unix::ffi::OsStrExt::as_bytes(name.as_os_str()))
+                PathBytes::new(name.as_os_str().as_bytes())
             }
         };
         let target = to.unwrap_or(&located.directory).to_path_buf();

@@ -72,15 +72,20 @@ pub fn on_server<T>(
 
 /// The work waits for somebody to type: it may be left at any time.
 static WAITS: AtomicBool = AtomicBool::new(false);
+/// A signal has ended the connection.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Says, as long as it is there, that the work waits for somebody to type.
 #[derive(Debug)]
 pub struct Waiting(());
 
 impl Waiting {
-    /// From now on.
+    /// From now on. Does not return when a signal has ended the connection meanwhile.
     pub fn begin() -> Self {
         WAITS.store(true, Ordering::SeqCst);
+        if INTERRUPTED.load(Ordering::SeqCst) {
+            leave();
+        }
         Self(())
     }
 }
@@ -93,7 +98,7 @@ impl Drop for Waiting {
 
 /// A signal has ended the connection. The work sees that by itself unless it waits for somebody to type; a second signal ends it at once.
 fn interrupted() {
-    let leave = || std::process::exit(i32::from(Exit::Later.code()));
+    INTERRUPTED.store(true, Ordering::SeqCst);
     if WAITS.load(Ordering::SeqCst) {
         leave();
     }
@@ -106,6 +111,11 @@ fn interrupted() {
             leave();
         }
     });
+}
+
+fn leave() -> ! {
+    crate::report::err("asyncamanda: stopped before the end");
+    std::process::exit(i32::from(Exit::Later.code()))
 }
 
 /// A stream on its way to the thread that works with it.

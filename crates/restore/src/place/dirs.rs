@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, StatxFlags, XattrFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, StatxFlags, Timespec, XattrFlags};
 use rustix::io::Errno;
 
 use super::error::PutError;
@@ -67,6 +67,12 @@ impl Dir {
         rustix::fs::openat(&self.fd, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
     }
 
+    /// Returns when it was last changed.
+    pub(super) fn changed(&self) -> Option<Timespec> {
+        let stat = rustix::fs::statx(&self.fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MTIME).ok()?;
+        Some(Timespec { tv_sec: stat.stx_mtime.tv_sec, tv_nsec: stat.stx_mtime.tv_nsec.into() })
+    }
+
     pub(super) fn may_have_tmpfile(&self) -> bool {
         self.tmpfile.load(Ordering::Relaxed)
     }
@@ -88,6 +94,15 @@ impl Dir {
 /// Names an open file for calls that take only a path.
 pub(super) fn by_number(fd: &impl AsFd) -> String {
     format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}
+
+/// What was made on the way to a directory.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// Paths of directories that this restore, or one that was killed, has made.
+    pub(super) paths: Vec<Vec<u8>>,
+    /// Those that were there and got one of them, and when they were last changed before.
+    pub(super) into: Vec<(Vec<u8>, Option<Timespec>)>,
 }
 
 /// The directories that are open.
@@ -112,8 +127,8 @@ impl Dirs {
         self.walk(path, None)
     }
 
-    /// Opens a directory, and makes what is missing of its path; the paths that were made are added to `made`.
-    pub(super) fn make(&mut self, path: &[u8], made: &mut Vec<Vec<u8>>) -> Result<Arc<Dir>, PutError> {
+    /// Opens a directory, and makes what is missing of its path; what was made is added to `made`.
+    pub(super) fn make(&mut self, path: &[u8], made: &mut Made) -> Result<Arc<Dir>, PutError> {
         self.walk(path, Some(made))?.ok_or_else(|| PutError::of("its directory cannot be made")(Errno::NOENT))
     }
 
@@ -130,7 +145,7 @@ impl Dirs {
         Ok(())
     }
 
-    fn walk(&mut self, path: &[u8], mut made: Option<&mut Vec<Vec<u8>>>) -> Result<Option<Arc<Dir>>, PutError> {
+    fn walk(&mut self, path: &[u8], mut made: Option<&mut Made>) -> Result<Option<Arc<Dir>>, PutError> {
         if let Some(dir) = self.known(path) {
             return Ok(Some(dir));
         }
@@ -150,16 +165,19 @@ impl Dirs {
             let next = match enter(&dir, part, so_far)? {
                 Some(there) => {
                     if let Some(made) = made.as_deref_mut().filter(|_| there.is_made) {
-                        made.push(so_far.to_vec());
+                        made.paths.push(so_far.to_vec());
                     }
                     there
                 }
                 None => match made.as_deref_mut() {
                     None => return Ok(None),
                     Some(made) => {
+                        if !dir.is_made {
+                            made.into.push((path[..at].to_vec(), dir.changed()));
+                        }
                         let next = self.make_one(&dir, part, so_far)?;
                         if next.is_made {
-                            made.push(so_far.to_vec());
+                            made.paths.push(so_far.to_vec());
                         }
                         next
                     }

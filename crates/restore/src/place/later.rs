@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
 use super::attributes::{self, On};
+use super::dirs::Dirs;
 use super::error::PutError;
 use super::owners::Owners;
-use super::{Remark, Rules, dirs::Dirs, name};
+use super::{Remark, Rules, name};
 use crate::member::{Kind, Member};
 
 /// What a directory gets in the end.
@@ -32,30 +33,42 @@ pub(super) enum Acls {
 
 /// What all of them get.
 #[derive(Debug, Default)]
-pub(super) struct Later(BTreeMap<Vec<u8>, Wish>);
+pub(super) struct Later {
+    wishes: BTreeMap<Vec<u8>, Wish>,
+    /// When those that were there, and get something put into them, were last changed. They get that again: a restore that was cut off has set what its
+    /// directories have, and the one that goes on where it ended must leave them so.
+    found: BTreeMap<Vec<u8>, Timespec>,
+}
 
 impl Later {
     /// A directory was made on the way to something.
     pub(super) fn made(&mut self, path: Vec<u8>) {
-        self.0.entry(path).or_insert(Wish::LikeParent);
+        self.wishes.entry(path).or_insert(Wish::LikeParent);
     }
 
     /// The archive has a directory.
     pub(super) fn member(&mut self, path: &[u8], member: &Member, acls: Acls) {
         let member = Member { path: Vec::new(), kind: Kind::Directory { dumpdir: None }, ..member.clone() };
-        self.0.insert(path.to_vec(), Wish::As(Box::new(member), acls));
+        self.wishes.insert(path.to_vec(), Wish::As(Box::new(member), acls));
+    }
+
+    /// Something is put into a directory that was there, which was last changed then; only the first word counts.
+    pub(super) fn found(&mut self, path: &[u8], time: Option<Timespec>) {
+        if let Some(time) = time.filter(|_| !self.knows(path) && !self.found.contains_key(path)) {
+            self.found.insert(path.to_vec(), time);
+        }
     }
 
     /// Says whether this restore is to set what a directory has.
     pub(super) fn knows(&self, path: &[u8]) -> bool {
-        self.0.contains_key(path)
+        self.wishes.contains_key(path)
     }
 
     /// Sets everything, what is deepest first.
     pub(super) fn apply(&self, dirs: &mut Dirs, rules: &Rules, owners: &mut Owners) -> Vec<Remark> {
         let mut remarks = Vec::new();
         // A path is a prefix of what is below it, so what is below it comes first.
-        for (path, wish) in self.0.iter().rev() {
+        for (path, wish) in self.wishes.iter().rev() {
             let said = match open(dirs, path) {
                 Err(error) => vec![format!("its attributes could not be set: {error}")],
                 Ok(dir) => {
@@ -67,6 +80,13 @@ impl Later {
                 }
             };
             remarks.extend(said.into_iter().map(|what| Remark { at: path.clone(), what }));
+        }
+        for (path, time) in self.found.iter().rev().filter(|(path, _)| !self.knows(path)) {
+            // Not all that is written to may be read, or is ours: then it has the time of its last change, as it would have had by any other program.
+            let _as_it_is = open(dirs, path).map(|dir| {
+                let same = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+                rustix::fs::futimens(&dir, &Timestamps { last_access: same, last_modification: *time })
+            });
         }
         remarks
     }
@@ -83,7 +103,7 @@ impl Later {
         let mut parent = path;
         loop {
             parent = name::split(parent).0;
-            match self.0.get(parent) {
+            match self.wishes.get(parent) {
                 Some(Wish::LikeParent) => {}
                 Some(Wish::As(member, _)) => return Ok((owners.of(true, &member.owner), owners.of(false, &member.group), member.mode)),
                 None => {

@@ -41,7 +41,7 @@ use rustix::io::Errno;
 use wire::restore::PathBytes;
 
 use crate::member::{Body, Kind, Member};
-use dirs::{Dir, Dirs};
+use dirs::{Dir, Dirs, Made};
 use later::{Acls, Later};
 use owners::Owners;
 use stage::Stages;
@@ -271,6 +271,9 @@ impl Target {
         let (parent, name) = name::split(at);
         let dir = self.way(parent)?;
         let there = dir.look(name)?;
+        if there.is_none() {
+            self.later.found(parent, dir.changed());
+        }
         match &there {
             Some(stat) if kind(stat) == FileType::Directory => Err(PutError::Directory),
             _ => Ok(Place { dir, name, there }),
@@ -279,9 +282,10 @@ impl Target {
 
     /// Opens a directory, and makes what is missing of its path.
     fn way(&mut self, path: &[u8]) -> Result<Arc<Dir>, PutError> {
-        let mut made = Vec::new();
+        let mut made = Made::default();
         let dir = self.dirs.make(path, &mut made);
-        made.into_iter().for_each(|path| self.later.made(path));
+        made.into.into_iter().for_each(|(path, time)| self.later.found(&path, time));
+        made.paths.into_iter().for_each(|path| self.later.made(path));
         dir
     }
 

@@ -111,8 +111,32 @@ fn a_directory_that_cannot_be_the_one_we_made_is_not_taken_for_it() {
     let rules = Rules { as_root: true, ..Rules::of_this_process() };
     let mut target = Target::open(dir.path(), rules).expect("opens");
     fs::create_dir_all(dir.path().join("theirs/full")).expect("made");
-    let mut made = Vec::new();
+    let mut made = dirs::Made::default();
     assert!(!target.dirs.make(b"theirs", &mut made).expect("opens").is_made);
     assert!(target.dirs.make(b"ours/too", &mut made).expect("made").is_made);
-    assert_eq!(made, [b"ours".to_vec(), b"ours/too".to_vec()]);
+    assert_eq!(made.paths, [b"ours".to_vec(), b"ours/too".to_vec()]);
+}
+
+#[test]
+fn a_directory_that_was_there_has_its_time_again_when_something_was_put_into_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 123_456_789);
+    let set = |name: &str| std::fs::File::open(dir.path().join(name)).and_then(|dir| dir.set_modified(old)).expect("ours");
+    std::fs::create_dir_all(dir.path().join("there/too")).expect("ours");
+    std::fs::create_dir(dir.path().join("untouched")).expect("ours");
+    ["there/too", "there", ""].into_iter().for_each(set);
+    let changed = |name: &str| std::fs::metadata(dir.path().join(name)).and_then(|meta| meta.modified()).expect("there");
+    let untouched = changed("untouched");
+    let mut target = Target::open(dir.path(), Rules::of_this_process()).expect("opens");
+    for at in ["there/file", "there/made/file", "there/too/deep/er/file", "file"] {
+        let put = put(&mut target, at);
+        assert!(matches!(put, Ok(Put::Made(_))), "{at}: {put:?}");
+    }
+    assert_ne!(changed("there"), old, "it changed meanwhile");
+    let finished = target.finish();
+    assert!(finished.remarks.is_empty(), "{finished:?}");
+    for name in ["there", "there/too", ""] {
+        assert_eq!(changed(name), old, "{name}");
+    }
+    assert_eq!(changed("untouched"), untouched);
 }

@@ -1,9 +1,8 @@
 //! `asyncamanda-shim restore --from`: files out of dumps that no catalog knows.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -174,13 +173,9 @@ fn restore(
 ) -> Result<Outcome, Words> {
     let shown = printable(to.as_os_str().as_bytes());
     let cannot = |why: String| Words::new(Exit::Failed, format!("nothing can be written into {shown}")).because(why);
-    match DirBuilder::new().mode(0o700).create(to) {
-        Err(error) if !(error.kind() == io::ErrorKind::AlreadyExists && fs::metadata(to).is_ok_and(|there| there.is_dir())) => {
-            return Err(cannot(error.to_string()));
-        }
-        _ => {}
-    }
-    let target = Target::open(to, Rules { overwrite, ..Rules::of_this_process() }).map_err(|error| cannot(error.to_string()))?;
+    let (there, rest) = nearest(to).ok_or_else(|| cannot("it is no directory".to_owned()))?;
+    let wishes: Vec<Wish> = wishes.iter().map(|wish| Wish { path: wish.path.clone(), at: below(&rest, &wish.at) }).collect();
+    let target = Target::open(there, Rules { overwrite, ..Rules::of_this_process() }).map_err(|error| cannot(error.to_string()))?;
     let (ours, theirs) = UnixStream::pair().map_err(|error| cannot(error.to_string()))?;
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -188,11 +183,28 @@ fn restore(
             let _ = serve(loose, host, &theirs, &theirs);
         });
         let mut depot = Depot::new(&ours, &ours);
-        let outcome = job::restore(&mut depot, state, wishes, target, &mut Aloud, &AtomicBool::new(false));
+        let outcome = job::restore(&mut depot, state, &wishes, target, &mut Aloud, &AtomicBool::new(false));
         drop(depot);
         let _ = ours.shutdown(std::net::Shutdown::Both);
         Ok(outcome)
     })
+}
+
+/// Returns the nearest directory that is there, and the rest of the path, which the restore makes: so it gets what the disk's own directory had.
+fn nearest(target: &Path) -> Option<(&Path, PathBytes)> {
+    let here = |path: &'_ Path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_owned() };
+    let there = target.ancestors().find(|path| fs::symlink_metadata(here(path)).is_ok())?;
+    let rest = target.strip_prefix(there).ok()?;
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    there.is_dir().then(|| (there, PathBytes::new(rest.as_os_str().as_bytes())))
+}
+
+fn below(directory: &PathBytes, path: &PathBytes) -> PathBytes {
+    match (directory.as_bytes(), path.as_bytes()) {
+        (b"", path) => PathBytes::new(path),
+        (directory, b"") => PathBytes::new(directory),
+        (directory, path) => PathBytes::new(&[directory, b"/", path].concat()),
+    }
 }
 
 /// Says which dump is read.

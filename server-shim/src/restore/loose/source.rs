@@ -101,7 +101,8 @@ pub fn stored(dump: &LooseDump) -> Result<Stored, Trouble> {
         State::Whole(sum) => Some(sum),
         _ => None,
     };
-    Ok(Stored { data: Data::Files(parts), sum, native: None, bytes: dump.bytes, is_plain: false })
+    let native = dump.header().and_then(|header| header.native);
+    Ok(Stored { data: Data::Files(parts), sum, native, bytes: dump.bytes, is_plain: false })
 }
 
 /// What a restore of a dump reads, and why it cannot be restored.
