@@ -15,7 +15,8 @@
 //! removed.
 //!
 //! Files are not synced one by one: the dump is still there when the power fails in the middle. [`Target::finish`] syncs all of it, so that a restore
-//! that says done is done, and one after a power cut keeps no file that has a name and no content.
+//! that says done is done. When the power fails before that, a file may have its name and not its content; the next restore keeps it, and says that it is
+//! not what is in the dump ([`Put::Kept`]).
 
 mod acl;
 mod attributes;
