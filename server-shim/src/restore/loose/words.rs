@@ -1,6 +1,6 @@
 //! What was found and what came of a restore, in words.
 
-use std::error::Error;
+use std::error::Error as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
