@@ -227,3 +227,81 @@ impl Watch for Aloud {
 fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line.as_bytes()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amanda::crc::Crc;
+    use amanda::header::{Header, Kind};
+
+    use crate::restore::loose::scan::LooseFile;
+
+    /// Dumps of two disks, one of which has another directory than its name, and of one level 1 without a base.
+    fn loose() -> Loose {
+        let file = |host: &str, disk: &str, stamp: &str, level: u8, device: &str| {
+            let mut header = Header::new(Dle::new(host, disk), stamp, level);
+            let device = if device.is_empty() { String::new() } else { format!("  <diskdevice>{device}</diskdevice>\n") };
+            header.dle_xml = Some(
+                format!("<dle>\n  <program>GNUTAR</program>\n  <disk>{disk}</disk>\n{device}  <level>{level}</level>\n</dle>\n").into(),
+            );
+            header.server = Some(Crc { crc: 1, bytes: 9 });
+            header.kind = Kind::File;
+            LooseFile { path: format!("{host}{level}").into(), bytes: 9, header, on: None }
+        };
+        Loose::new(group(vec![
+            file("laptop1", "pictures", "20261120000000", 0, "/srv/p"),
+            file("laptop1", "pictures", "20261121000000", 1, "/srv/p"),
+            file("laptop2", "/home", "20261121000000", 1, ""),
+        ]))
+    }
+
+    fn chosen(order: &Order, named: &str) -> Result<resolve::State, Words> {
+        let mut loose = loose();
+        let dle = disk(&loose, Some(named))?;
+        let host: HostName = dle.host.parse().expect("a name");
+        let dumps = loose.of(&host).expect("all").dumps(&host).expect("listed");
+        state(&dumps, &host, &DiskName::new(dle.disk).expect("a name"), order)
+    }
+
+    #[test]
+    fn a_disk_is_chosen_when_there_are_several() {
+        let loose = loose();
+        let several = disk(&loose, None).expect_err("two");
+        assert!(several.exit == Exit::Usage && several.why.contains("laptop1:pictures, laptop2:/home"), "{several}");
+        assert!(disk(&loose, Some("laptop3:/")).is_err());
+        assert_eq!(disk(&loose, Some("laptop2:/home")).expect("there"), Dle::new("laptop2", "/home"));
+    }
+
+    #[test]
+    fn a_state_has_what_it_builds_on_unless_it_is_wanted_alone() {
+        let levels =
+            |order: &Order, named: &str| chosen(order, named).map(|state| state.chain.iter().map(|id| id.level).collect::<Vec<_>>());
+        assert_eq!(levels(&Order::default(), "laptop1:pictures"), Ok(vec![0, 1]));
+        assert_eq!(levels(&Order { at: Some("20261120000000".into()), ..Order::default() }, "laptop1:pictures"), Ok(vec![0]));
+        let alone = Order { alone: true, ..Order::default() };
+        assert_eq!(levels(&alone, "laptop1:pictures"), Ok(vec![1]));
+        assert_eq!(levels(&alone, "laptop2:/home"), Ok(vec![1]));
+        let lacking = levels(&Order::default(), "laptop2:/home").expect_err("no level 0");
+        assert!(lacking.what.contains("level 0") && lacking.hint.contains("--alone"), "{lacking}");
+        assert!(levels(&Order { at: Some("then".into()), ..Order::default() }, "laptop1:pictures").is_err());
+    }
+
+    #[test]
+    fn paths_are_those_of_the_machine_or_below_the_disk() {
+        let (loose, dle) = (loose(), Dle::new("laptop1", "pictures"));
+        let state = chosen(&Order::default(), "laptop1:pictures").expect("a state");
+        let wish = |path: &str| {
+            let wishes = wishes(&loose, &dle, &state, &[path.into()]).ok()?;
+            let text = |path: &PathBytes| String::from_utf8_lossy(path.as_bytes()).into_owned();
+            Some((text(&wishes[0].path), text(&wishes[0].at)))
+        };
+        let some = |path: &str, at: &str| Some((path.to_owned(), at.to_owned()));
+        assert_eq!(wish("/srv/p/a/b"), some("a/b", "b"));
+        assert_eq!(wish("/srv/p"), some("", ""));
+        assert_eq!(wish("/srv/p/"), some("", ""));
+        assert_eq!(wish("a/b/"), some("a/b", "b"));
+        assert_eq!(wish("/srv/pq/a"), None);
+        assert_eq!(wish("/etc"), None);
+        assert_eq!(wishes(&loose, &dle, &state, &[]).expect("all").len(), 1);
+    }
+}

@@ -56,6 +56,7 @@ impl Scanned {
     /// # Errors
     /// When it is not there or cannot be read. What is in it and cannot be read is noted.
     pub fn add(&mut self, path: &Path) -> io::Result<()> {
+        let path = &*path.canonicalize()?;
         if fs::metadata(path)?.is_file() {
             let bytes = fs::metadata(path)?.len();
             match read(path) {
@@ -126,6 +127,9 @@ impl Scanned {
             Ok(None) => return self.odd.push(format!("{} has files and no label", volume.directory().display())),
             Err(error) => return self.odd.push(words(&error)),
         };
+        if label.datestamp != "X" && !is_datestamp(&label.datestamp) {
+            return self.odd.push(format!("{} has a label whose date is none", volume.directory().display()));
+        }
         if let Some(other) = self.volumes.iter().find(|other| other.label == label.label) {
             return self.odd.push(format!(
                 "{} and {} are both the volume {}: only the first one is looked at",
@@ -150,6 +154,10 @@ impl Scanned {
 
     fn file(&mut self, path: &Path, bytes: u64, header: Header, on: Option<(String, u32)>) {
         let bytes = bytes.saturating_sub(HEADER_BYTES as u64);
+        // Files are named by it, and a header may say anything.
+        if !is_datestamp(&header.datestamp) {
+            return self.odd.push(format!("{}: its header has a datestamp that no dump has", path.display()));
+        }
         // The same file by two names on the command line is one.
         if self.files.iter().all(|other| other.path != path) {
             self.files.push(LooseFile { path: path.to_owned(), bytes, header, on });
@@ -164,9 +172,13 @@ fn read(path: &Path) -> io::Result<Result<Block, HeaderError>> {
     Ok(Block::parse(&block))
 }
 
-/// Opens what is a regular file.
+fn is_datestamp(text: &str) -> bool {
+    matches!(text.len(), 8 | 14) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Opens what is a regular file itself.
 pub fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(ErrorKind::InvalidData, "not a regular file")) }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn vault(path: &Path, name: Option<&ConfigName>) -> Result<(PathBuf, 
                     changer.directory().display(),
                     labels.join(", ")
                 ),
-                format!("give it one: `asyncamanda-shim reindex NAME`, with the volumes in NAME/vtapes of shim.toml's config_dir"),
+                "give it one: `asyncamanda-shim reindex NAME`, with the volumes in NAME/vtapes of shim.toml's config_dir",
             )
         })?,
     };
@@ -96,7 +96,13 @@ fn disks<'a>(dumps: impl Iterator<Item = &'a LooseDump>) -> Vec<Known> {
     for dump in dumps {
         let Some(header) = dump.header() else { continue };
         let asked = dump.asked();
-        let device = asked.as_ref().and_then(|asked| asked.device.clone()).map(|device| PathBuf::from(OsString::from_vec(device)));
+        // What cannot stand in a line of the disklist is in none.
+        let is_host = header.dle.host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte));
+        if !is_host || header.dle.disk_bytes().len() > 255 || header.dle.disk_bytes().contains(&b'\n') {
+            continue;
+        }
+        let device = asked.as_ref().and_then(|asked| asked.device.clone()).filter(|device| !device.contains(&b'\n'));
+        let device = device.map(|device| PathBuf::from(OsString::from_vec(device)));
         let is_local = asked.and_then(|asked| asked.auth).is_none_or(|auth| auth == b"local");
         let known = Known { dle: header.dle.clone(), device, is_local };
         let last = newest.entry(&header.dle).or_insert_with(|| (&header.datestamp, known.clone()));
