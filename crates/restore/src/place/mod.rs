@@ -23,6 +23,7 @@ mod attributes;
 mod dirs;
 mod error;
 mod file;
+mod flush;
 mod later;
 mod name;
 mod owners;
@@ -42,6 +43,7 @@ use wire::restore::PathBytes;
 
 use crate::member::{Body, Kind, Member};
 use dirs::{Dir, Dirs, Made};
+use flush::Flush;
 use later::{Acls, Later};
 use owners::Owners;
 use stage::Stages;
@@ -124,6 +126,7 @@ pub struct Target {
     dirs: Dirs,
     stages: Stages,
     later: Later,
+    flush: Flush,
     owners: Owners,
     /// Hashes of the paths that this restore has made, directories apart: some 16 bytes for each.
     made: HashSet<u64>,
@@ -152,6 +155,7 @@ impl Target {
             dirs: Dirs::new(root, rules.as_root),
             stages: Stages::default(),
             later: Later::default(),
+            flush: Flush::default(),
             owners: Owners::new(!rules.numeric),
             made: HashSet::new(),
             hasher: RandomState::new(),
@@ -197,6 +201,9 @@ impl Target {
         match done {
             Ok(Some(remarks)) => {
                 self.made.insert(self.hasher.hash_one(at));
+                if self.rules.sync {
+                    self.flush.wrote(member.size, &self.dirs.root);
+                }
                 Ok(Put::Made(remarks))
             }
             Ok(None) => Ok(Put::Kept { is_same: false }),
@@ -259,7 +266,8 @@ impl Target {
     pub fn finish(mut self) -> Finished {
         self.stages = Stages::default();
         let remarks = self.later.apply(&mut self.dirs, &self.rules, &mut self.owners);
-        let unsure = if self.rules.sync { self.dirs.sync().err().map(io::Error::from) } else { None };
+        let synced = self.flush.finish().and_then(|()| if self.rules.sync { self.dirs.sync() } else { Ok(()) });
+        let unsure = synced.err().map(io::Error::from);
         Finished { remarks, unsure }
     }
 
