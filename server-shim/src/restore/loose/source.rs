@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-use amanda::chains::{Bases, Restorable, chains};
+use amanda::chains::{Restorable, chains};
 use amanda::dle::Dle;
 use amanda::frames::Parts;
 use amanda::header::HEADER_BYTES;
@@ -15,6 +15,7 @@ use super::scan::open;
 use crate::engine::Trouble;
 use crate::engine::embedded::stamp;
 use crate::restore::serve::{Asked, Library};
+use crate::restore::source::embedded::chain;
 use crate::restore::source::{Data, Source, Stored, no_such_dump};
 
 /// Dumps by what their headers say. Which builds on which is told by their dates alone, as Amanda tells it.
@@ -103,20 +104,6 @@ pub fn stored(dump: &LooseDump) -> Result<Stored, Trouble> {
     };
     let native = dump.header().and_then(|header| header.native);
     Ok(Stored { data: Data::Files(parts), sum, native, bytes: dump.bytes, is_plain: false })
-}
-
-/// What a restore of a dump reads, and why it cannot be restored.
-fn chain(dump: &Restorable) -> (Vec<(u8, String)>, String) {
-    let itself = (dump.level, dump.datestamp.clone());
-    match &dump.bases {
-        Bases::Complete(bases) | Bases::Doubtful { bases, .. } => {
-            let mut chain: Vec<(u8, String)> = (0..dump.level).rev().zip(bases.iter().cloned()).collect();
-            chain.reverse();
-            chain.push(itself);
-            (chain, String::new())
-        }
-        Bases::Missing { level } => (Vec::new(), format!("it builds on a dump of level {level}, which was not found")),
-    }
 }
 
 /// Anybody's dumps, for whoever may read the files.
