@@ -124,6 +124,11 @@ fn names_are_escaped_as_tar_lists_them() {
 
 proptest! {
     #[test]
+    fn an_escaped_name_is_read_back(name in prop::collection::vec(1u8.., 0..60)) {
+        prop_assert_eq!(unescaped(&escaped(&name)), name);
+    }
+
+    #[test]
     fn every_escaped_name_below_the_disk_is_a_line(name in prop::collection::vec(1u8.., 0..60)) {
         let listed = escaped(&[b"./", name.as_slice()].concat());
         prop_assert!(line(&listed).is_some_and(is_line));
