@@ -41,7 +41,7 @@ pub(super) fn vault(path: &Path, name: Option<&ConfigName>) -> Result<(PathBuf, 
                     changer.directory().display(),
                     labels.join(", ")
                 ),
-                format!("give it one: `asyncamanda-shim reindex NAME`, with the volumes in NAME/vtapes of shim.toml's config_dir"),
+                "give it one: `asyncamanda-shim reindex NAME`, with the volumes in NAME/vtapes of shim.toml's config_dir".to_owned(),
             )
         })?,
     };
