@@ -114,3 +114,33 @@ impl Library for Loose {
 
     fn note(&mut self, _: &Asked<'_>, _: &str) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use amanda::crc::Crc;
+    use amanda::header::{Header, Kind};
+
+    use super::super::group::group;
+    use super::super::scan::LooseFile;
+    use super::*;
+
+    #[test]
+    fn a_dump_that_may_build_on_one_that_is_not_whole_says_so() {
+        let dumps = [("20261101000000", 0, 30), ("20261102000000", 0, 20), ("20261103000000", 1, 30), ("20261104000000", 2, 30)];
+        let files = dumps.map(|(stamp, level, bytes)| {
+            let mut header = Header::new(Dle::new("h", "/d"), stamp, level);
+            (header.kind, header.server) = (Kind::File, Some(Crc { crc: 1, bytes: 30 }));
+            LooseFile { path: format!("h.{stamp}").into(), bytes, header, on: None }
+        });
+        let host: HostName = "h".parse().expect("a name");
+        let mut doubted = BTreeMap::new();
+        for dump in Source::dumps(&mut Loose::new(group(files.to_vec())), &host).expect("in memory") {
+            doubted.insert((dump.id.level, dump.chain.len()), dump.why_not);
+        }
+        assert_eq!(doubted.keys().copied().collect::<Vec<_>>(), [(0, 1), (1, 2), (2, 3)]);
+        assert_eq!(doubted[&(0, 1)], "");
+        for doubtful in [(1, 2), (2, 3)] {
+            assert!(doubted[&doubtful].contains("the dump of 20261102000000 is not whole"), "{doubted:?}");
+        }
+    }
+}
