@@ -155,6 +155,7 @@ fn a_laptop_that_leaves_takes_its_reader_along() {
     assert_eq!(readers(&world), 1);
     // In the middle of an answer, without credit for the rest.
     laptop.send(1, &pack(&Ask::Fetch { dump: id("laptop1"), what: What::All }).expect("short"));
+    until(|| audit(&world).len() == 1);
     laptop.kill();
     until(|| readers(&world) == 0);
     assert!(audit(&world)[1].contains("outcome=\"cut off: "), "{:?}", audit(&world));
