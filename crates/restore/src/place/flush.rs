@@ -11,11 +11,14 @@ use super::dirs::Dir;
 /// So many bytes are worth a sync of their own.
 const ENOUGH: u64 = 64 << 20;
 
+/// Who wakes the thread, and the thread: what came of its syncs.
+type Running = (SyncSender<()>, JoinHandle<Result<(), Errno>>);
+
 /// A thread that syncs the file system of the target when it is told to.
 #[derive(Debug, Default)]
 pub(super) struct Flush {
     waiting: u64,
-    running: Option<(SyncSender<()>, JoinHandle<Result<(), Errno>>)>,
+    running: Option<Running>,
 }
 
 impl Flush {
@@ -47,7 +50,7 @@ impl Flush {
 }
 
 /// Without a thread, or a directory that may be read, everything waits until the end.
-fn start(root: &Dir) -> Option<(SyncSender<()>, JoinHandle<Result<(), Errno>>)> {
+fn start(root: &Dir) -> Option<Running> {
     let directory = rustix::fs::openat(&root.fd, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let (wake, woken) = sync_channel(1);
     let flush = move || {

@@ -42,7 +42,6 @@ pub(super) fn vault(path: &Path, name: Option<&ConfigName>) -> Result<(PathBuf, 
                     labels.join(", ")
                 ),
                 "give it one: `asyncamanda-shim reindex NAME`, with the volumes in NAME/vtapes of shim.toml's config_dir",
-                "give it one: `asyncamanda-shim reindex NAME`, with the volumes in NAME/vtapes of shim.toml's config_dir".to_owned(),
             )
         })?,
     };
