@@ -17,8 +17,9 @@ struct Input {
 
 impl Pieces for Input {
     fn fill(&mut self) -> io::Result<Option<Piece<'_>>> {
-        self.before_hole = self.before_hole.wrapping_sub(1);
-        if self.before_hole == 0 {
+        // What was filled and not consumed is filled again the next time; a hole is given once.
+        if self.before_hole == 1 {
+            self.before_hole = 0;
             let from = self.at;
             self.at = self.bytes.len().min(self.at + self.piece);
             return Ok(Some(Piece::Hole { bytes: (self.piece % 2 == 0).then_some((self.at - from) as u64), why: "missing".into() }));
@@ -29,6 +30,7 @@ impl Pieces for Input {
 
     fn consume(&mut self, bytes: usize) {
         self.at += bytes;
+        self.before_hole = if self.before_hole > 1 { self.before_hole - 1 } else { 0 };
     }
 }
 
