@@ -1,6 +1,7 @@
 //! Laptops get their files back by themselves, over the key that backs them up: every state, from either engine, whoever made the dumps.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -198,5 +199,54 @@ fn files_come_back_while_a_backup_of_the_same_laptop_goes_on() {
     assert_eq!(fs::read(&whose).expect("it came back"), before);
     gate.open();
     running.wait(2 * MINUTE).expect_code(0);
+    world.assert_at_rest();
+}
+
+#[test]
+fn a_program_that_a_dumps_header_names_is_never_run() {
+    for engine in ["amanda", "embedded"] {
+        let world = World::new(Plan { far_away: vec![0], engine, compress: ZSTD, ..Plan::default() });
+        let (host, laptop) = (&world.hosts[0], world.laptop(0));
+        assert_backed_up(&laptop.back_up(), host);
+        // As long as what it takes the place of.
+        let named = format!("/tmp/ev{:06}", std::process::id() % 1_000_000);
+        let (evil, marker) = (PathBuf::from(&named), world.dir.join("ran"));
+        assert_eq!(named.len(), "/usr/bin/zstd".len());
+        fs::write(&evil, format!("#!/bin/sh\ntouch {}\nexec /usr/bin/zstd \"$@\"\n", marker.display())).expect("ours");
+        fs::set_permissions(&evil, fs::Permissions::from_mode(0o755)).expect("ours");
+        let mut forged = 0;
+        for path in files(&world.amanda.root).into_iter().map(|(name, _)| world.amanda.root.join(name)) {
+            let mut bytes = fs::read(&path).expect("just listed");
+            let header = bytes.len().min(32 * 1024);
+            let is_dump = bytes.starts_with(b"AMANDA: ") && !bytes.starts_with(b"AMANDA: TAPESTART") && header == 32 * 1024;
+            if is_dump && let Some(at) = bytes[..header].windows(13).position(|word| word == b"/usr/bin/zstd") {
+                bytes[at..at + 13].copy_from_slice(named.as_bytes());
+                fs::write(&path, bytes).expect("root may");
+                forged += 1;
+            }
+        }
+        assert!(forged > 0, "{engine}: no header names its program");
+        let into = world.dir.join("back");
+        let back = restored(&laptop, host, "now", &into);
+        compare::assert_equal(&host.tree, &back, world.exactness(host));
+        assert!(!marker.exists(), "{engine}: what the header names was run");
+        fs::remove_file(evil).expect("ours");
+    }
+}
+
+#[test]
+fn a_new_laptop_with_a_new_key_gets_the_old_ones_files() {
+    let world = World::new(Plan { far_away: vec![0], ..Plan::default() });
+    let host = &world.hosts[0];
+    let old = world.laptop(0);
+    assert_backed_up(&old.back_up(), host);
+    let saved = torture::save(&host.tree, &world.dir.join("saved"));
+    fs::remove_dir_all(&old.dir).expect("it is lost");
+    drop(old);
+    fs::remove_dir_all(&host.tree).expect("with all that was on it");
+    let new = world.laptop(0);
+    let done = child::run(new.agent(&["restore", &host.disk.display().to_string()]), 2 * MINUTE);
+    assert_eq!(done.code, Some(0), "{done}");
+    compare::assert_equal(&saved, &host.tree, world.exactness(host));
     world.assert_at_rest();
 }

@@ -1,7 +1,7 @@
 //! The dumps of an installed Amanda: what `amadmin find` lists, Amanda's own index, and the bytes as they are stored.
 //!
-//! Amanda never decodes anything for us, since a dump's header would say how. Files are read directly where that is simple ([`files`]: holding disk,
-//! volumes in directories), so that a dump in frames is read from the middle there, too; anything else is `amfetchdump -l`'s to get ([`fetch`]).
+//! Amanda never decodes anything for us, since a dump's header would say how. Files are read directly where that is simple (`files`: holding disk,
+//! volumes in directories), so that a dump in frames is read from the middle there, too; anything else is `amfetchdump -l`'s to get (`fetch`).
 //! The server's own dumptype must say that a dump is GNU tar's and that nobody encrypted it.
 
 mod fetch;
