@@ -106,11 +106,14 @@ fn one(reach: &Reach, depot: &mut Depot, host: &HostName, path: &Path, voice: &V
     Ok(Exit::Done)
 }
 
-/// Warns of a nearer dump that cannot be restored.
+/// Warns of a nearer dump that cannot be restored, and of what is to be said against those that are read.
 pub fn passed_over(state: &State, voice: &Voice) {
     if let Some((dump, why)) = &state.passed_over {
         let disk = show(dump.disk.as_bytes());
         voice.warn(&format!("{disk}: the dump of {} cannot be restored, an earlier one is taken: {}", dump.datestamp, show(why)));
+    }
+    if let Some(doubt) = &state.doubt {
+        voice.warn(&format!("{}: not all of it may come back: {}", show(state.last().disk.as_bytes()), show(doubt)));
     }
 }
 

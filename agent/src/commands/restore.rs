@@ -1,5 +1,6 @@
 //! `restore`: files and directories back, where they came from or below another directory.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use wire::{Exit, HostName};
 
 use super::ls::{at_path, find, passed_over};
 use super::reach::Reach;
-use super::recover::browse::below;
+use super::recover::browse::{below, split};
 use super::tasks::{Task, tasks};
 use crate::report::restored::Way;
 use crate::report::restoring::Progress;
@@ -59,6 +60,9 @@ fn all(
     let mut done = Vec::with_capacity(tasks.len());
     for task in tasks {
         passed_over(&task.state, voice);
+        if to.is_none() {
+            is_itself(&task.target)?;
+        }
         let mut progress = Progress::of(voice.json);
         progress.begin(&task.typed.join(", "), &task.state, &task.target);
         let mut outcome = one(depot, &task, overwrite, &mut progress)?;
@@ -77,13 +81,30 @@ fn all(
 
 /// Names what was wished for and lies in something else that was: the restore takes it along, and does not say when it was not there.
 fn looked_for(depot: &mut Depot, task: &Task, outcome: &mut Outcome) -> Result<(), Problem> {
+    let wished: HashSet<&PathBytes> = task.wishes.iter().map(|wish| &wish.path).collect();
+    let above = |path: &PathBytes| (!path.as_bytes().is_empty()).then(|| split(path).0);
     for wish in &task.wishes {
-        let is_covered = task.wishes.iter().any(|other| other.path != wish.path && wish.path.is_in(&other.path));
+        let is_covered = std::iter::successors(above(&wish.path), above).any(|above| wished.contains(&above));
         if is_covered && at_path(depot, &task.state, &wish.path)?.is_none() {
             outcome.missing.add(Missing { path: wish.path.clone(), why: "it was not there then".to_owned() });
         }
     }
     Ok(())
+}
+
+/// Somebody else may have put a symlink where a disk's own directory was, and a restore as root would write wherever it leads.
+fn is_itself(own: &Path) -> Result<(), Problem> {
+    // With a slash behind it the system would look behind the symlink.
+    let own: PathBuf = own.components().collect();
+    match fs::symlink_metadata(&own) {
+        Ok(metadata) if metadata.is_symlink() => {
+            let shown = show(own.as_os_str().as_bytes());
+            Err(Problem::new(Exit::Failed, format!("nothing is written into {shown}"))
+                .because("it is a symlink, which whoever made it can turn anywhere")
+                .hint("name the directory that it leads to: --to DIR"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Does a task.
@@ -153,5 +174,23 @@ fn cut(reach: &Reach, ended: SessionError) -> Problem {
     match problem.exit {
         Exit::Later => problem.hint(restored::GOES_ON),
         _ => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symlink_in_place_of_the_disk_is_not_followed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        fs::create_dir(&real).expect("new");
+        std::os::unix::fs::symlink(&real, &link).expect("new");
+        assert!(is_itself(&real).is_ok() && is_itself(&dir.path().join("gone")).is_ok());
+        for link in [link.clone(), link.join("")] {
+            let problem = is_itself(&link).expect_err("a symlink");
+            assert!(problem.to_string().contains("--to DIR"), "{problem}");
+        }
     }
 }

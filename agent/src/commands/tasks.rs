@@ -1,5 +1,6 @@
 //! From paths to what is to be done: a restore for each disk, and where each path goes. A decision on values.
 
+use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -49,19 +50,19 @@ pub struct Same {
 /// When two of them would be one file there.
 pub fn tasks(found: Vec<Found>, to: Option<&Path>) -> Result<Vec<Task>, Same> {
     let mut tasks: Vec<Task> = Vec::new();
-    let mut taken: Vec<(PathBuf, String, Located)> = Vec::new();
+    let mut taken: HashMap<PathBuf, (String, Located)> = HashMap::new();
     for Found { typed, located, state } in found {
         let at = match to {
             None => located.path.clone(),
             Some(_) => {
                 let name = locate::last_name(&located);
-                if let Some((_, first, other)) = taken.iter().find(|(taken, ..)| *taken == name) {
+                if let Some((first, other)) = taken.get(&name) {
                     if *other == located {
                         continue;
                     }
                     return Err(Same { first: first.clone(), second: typed, name });
                 }
-                taken.push((name.clone(), typed.clone(), located.clone()));
+                taken.insert(name.clone(), (typed.clone(), located.clone()));
                 PathBytes::new(name.as_os_str().as_bytes())
             }
         };
@@ -91,7 +92,7 @@ mod tests {
         Found {
             typed: format!("{}/{path}", directory.display()),
             located: Located { disk, directory, path: PathBytes::new(path.as_bytes()) },
-            state: State { chain: vec![dump], bytes: vec![0], time: 0, passed_over: None },
+            state: State { chain: vec![dump], bytes: vec![0], time: 0, passed_over: None, doubt: None },
         }
     }
 

@@ -50,7 +50,7 @@ pub fn entry_json(entry: &Entry, state: &State) -> Value {
 /// A state for programs.
 pub fn state_json(state: &State) -> Value {
     let chain: Vec<Value> = state.chain.iter().map(|dump| json!({ "level": dump.level, "datestamp": dump.datestamp })).collect();
-    json!({ "time": state.time, "chain": chain })
+    json!({ "time": state.time, "chain": chain, "doubt": state.doubt })
 }
 
 /// Says from which dumps a state comes: "2026-11-24 10:30:15 (level 1, on level 0 of 20261120183000)".
@@ -72,7 +72,9 @@ pub fn problem(error: &DepotError) -> Problem {
             Problem::new(code.exit(), what).because(show(message)).hint(show(hint))
         }
         DepotError::Lost(_) | DepotError::Ended | DepotError::GivenUp => Problem::new(Exit::Later, show(error.to_string())),
-        DepotError::TooManyPaths(_) => Problem::new(Exit::Usage, error.to_string()).hint("name a directory above them"),
+        DepotError::TooManyPaths(_) | DepotError::TooLongToAsk(_) => {
+            Problem::new(Exit::Usage, error.to_string()).hint("name a directory above them")
+        }
         DepotError::NotUnderstood(_) | DepotError::OutOfTurn { .. } | DepotError::TooMuch { .. } => {
             let because = std::error::Error::source(error).map(|source| show(source.to_string())).unwrap_or_default();
             Problem::new(Exit::Protocol, show(error.to_string())).because(because).hint("look at both versions: asyncamanda check")

@@ -110,10 +110,7 @@ pub fn summary(outcome: &Outcome, into: &Path, way: Way) -> Vec<String> {
         false => format!("Restored into {into}: {} ({}{fetched}).", made.join(", "), HumanBytes(outcome.bytes)),
     }];
     if outcome.kept.count > 0 {
-        let differs = match outcome.kept_different {
-            0 => String::new(),
-            different => format!(", of which {} not what the dump has", count(different, "is", "are")),
-        };
+        let differs = compared(outcome.kept_different, outcome.kept_uncompared);
         lines.push(format!(
             "Kept {} already{differs}; {}.",
             count(outcome.kept.count, "file that was there", "files that were there"),
@@ -121,6 +118,14 @@ pub fn summary(outcome: &Outcome, into: &Path, way: Way) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// Says of what was kept whether it is what the dump has.
+fn compared(different: u64, uncompared: u64) -> String {
+    let different = (different > 0).then(|| format!("{} not what the dump has", count(different, "is", "are")));
+    let uncompared = (uncompared > 0).then(|| format!("{} not compared with it", count(uncompared, "was", "were")));
+    let said: Vec<String> = different.into_iter().chain(uncompared).collect();
+    if said.is_empty() { String::new() } else { format!(", of which {}", said.join(" and ")) }
 }
 
 /// Says what is not there and why, and what may surprise.
@@ -132,6 +137,7 @@ pub fn troubles(outcome: &Outcome) -> Vec<String> {
             lines.push(format!("  and {left} more; --json names up to 1000"));
         }
     };
+    lines.extend(outcome.doubt.iter().map(|doubt| format!("not all that was there may have come back: {}", show(doubt))));
     for damaged in outcome.damaged.iter().take(NAMED) {
         lines.push(of_damage(damaged));
     }
@@ -188,6 +194,8 @@ pub fn json(outcome: &Outcome, task: &Task) -> Value {
         },
         "kept": outcome.kept.count,
         "kept_different": outcome.kept_different,
+        "kept_uncompared": outcome.kept_uncompared,
+        "doubt": outcome.doubt,
         "missing": { "count": outcome.missing.count, "first": missing },
         "damaged": damaged,
         "absent": outcome.absent.first,
@@ -195,4 +203,28 @@ pub fn json(outcome: &Outcome, task: &Task) -> Value {
         "remarks": outcome.remarks.first,
         "problem": problem(outcome),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_is_called_the_same_only_when_it_was_compared() {
+        for (different, uncompared, words) in [
+            (0, 0, ""),
+            (1, 0, ", of which 1 is not what the dump has"),
+            (0, 2, ", of which 2 were not compared with it"),
+            (2, 1, ", of which 2 are not what the dump has and 1 was not compared with it"),
+        ] {
+            assert_eq!(compared(different, uncompared), words);
+        }
+    }
+
+    #[test]
+    fn a_restore_in_doubt_is_not_whole_and_says_why() {
+        let outcome = Outcome { doubt: Some("the dump of level 0 is damaged".to_owned()), ..Outcome::default() };
+        assert_eq!(exit(&outcome), Exit::Failed);
+        assert_eq!(troubles(&outcome), ["not all that was there may have come back: the dump of level 0 is damaged"]);
+    }
 }

@@ -15,7 +15,9 @@ use wire::restore::{Ask, Packing, PathBytes, What};
 
 fn history() -> History {
     let mut history = History::new(Client::Ours);
-    history.change("mkdir -p a/b c; for i in $(seq 400); do head -c 1000 /dev/zero | tr '\\0' x > a/$i; echo $i > a/b/$i; done; echo c > c/c; ln c/c c/d");
+    history.change(
+        "mkdir -p a/b c; printf -v x %01000d 0; for i in $(seq 400); do printf $x > a/$i; echo $i > a/b/$i; done; echo c > c/c; ln c/c c/d",
+    );
     history.dump(0);
     history.change("echo new > a/7; rm a/8; mv c e; echo f > e/f");
     history.dump(1);
@@ -57,6 +59,7 @@ fn what_is_there_is_kept_and_not_fetched() {
     let faults = Faults::default();
     let outcome = restore_with(&history, faults.clone(), 1, &[wish("", "")], &to);
     assert_eq!((outcome.files, outcome.kept.count, outcome.is_whole()), (1, 801, true), "{outcome:#?}");
+    assert_eq!(outcome.kept_uncompared, 801, "{outcome:#?}");
     assert_eq!(fs::read(to.join("a/7")).expect("there"), b"mine");
     let fetched = |ask: &Ask| match ask {
         Ask::Fetch { dump, what } => Some((dump.level, what.clone())),
@@ -104,6 +107,33 @@ fn another_checksum_than_the_catalogs_is_a_damage() {
 }
 
 #[test]
+fn a_damage_behind_the_archives_end_is_heard() {
+    let mut history = History::new(Client::Ours);
+    history.change("echo a > a");
+    history.dump(0);
+    for packing in [Packing::Gzip, Packing::Zstd] {
+        history.packing = packing;
+        let to = history.path(&format!("{packing:?}"));
+        let faults = Faults { wrong_end: true, ..Faults::default() };
+        let outcome = restore_with(&history, faults, 0, &[wish("", "")], &to);
+        assert!(!outcome.is_whole() && outcome.damaged.len() == 1, "{packing:?} {outcome:#?}");
+    }
+}
+
+#[test]
+fn a_second_name_is_not_kept_where_a_directory_is() {
+    let mut history = History::new(Client::Ours);
+    history.change("echo a > a; ln a b");
+    history.dump(0);
+    let to = history.path("to");
+    // The archive has one of the names first: whichever, the other one is in the way.
+    fs::create_dir_all(to.join("b")).expect("new");
+    fs::create_dir_all(to.join("a")).expect("new");
+    let outcome = restore(&history, 0, &[wish("", "")], &to);
+    assert!(!outcome.is_whole() && outcome.kept.is_empty() && outcome.missing.count == 2, "{outcome:#?}");
+}
+
+#[test]
 fn a_dump_that_is_gone_costs_what_it_had() {
     let history = history();
     let to = history.path("to");
@@ -147,6 +177,36 @@ fn a_disk_of_which_only_some_directories_are_dumped_comes_back() {
     let mut expected = tree(&history.dumps[1].copy, Look::new(true));
     expected.remove(&b"c"[..]);
     assert_same(&tree(&to, Look::new(true)), &expected, "a and b");
+}
+
+#[test]
+fn a_file_that_was_dumped_by_its_own_name_comes_as_it_was_last() {
+    let mut history = History::new(Client::Ours);
+    history.include = vec!["./b", "./c", "./new", "./e/f"];
+    history.change("mkdir b e; echo b > b/b; echo old > c; echo old > e/f; echo first > new; touch -d 2001-01-01 c e/f b/b");
+    history.dump(0);
+    history.change("echo newer > c; echo newer > e/f; rm b/b; echo x > b/x");
+    history.dump(1);
+    for (case, wishes, paths) in [
+        ("all", vec![wish("", "")], &["c", "e/f", "b/x"][..]),
+        ("one file", vec![wish("c", "c")], &["c"]),
+        ("a file in a directory that is not dumped", vec![wish("e/f", "e/f")], &["e/f"]),
+        ("a directory that is not dumped", vec![wish("e", "e")], &["e/f"]),
+    ] {
+        let to = history.path(case);
+        let outcome = restore(&history, 1, &wishes, &to);
+        assert!(outcome.is_whole(), "{case}: {outcome:#?}");
+        for path in paths {
+            let expected = fs::read(history.disk().join(path)).expect("a file");
+            assert_eq!(fs::read(to.join(path)).unwrap_or_default(), expected, "{case}: {path}");
+        }
+        assert!(!to.join("b/b").exists() && to.join("new").exists() == (case == "all"), "{case}");
+        assert_eq!(outcome.kept.count, 0, "{case}: {outcome:#?}");
+    }
+    let mut depot = start(&history, Faults::default());
+    let listed = list(&mut depot, &state(&history, 1), &PathBytes::default()).expect("there");
+    let c = listed.iter().find(|entry| entry.name == b"c").expect("a file");
+    assert_eq!((c.is_directory, c.of), (false, 1));
 }
 
 /// Stops at a file.

@@ -1,8 +1,8 @@
 //! What was read of the dumps, by whom: a line for each ask, in the system's log and in a file of the dump user's own.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use amanda::escape::printable;
@@ -50,12 +50,26 @@ fn quoted(text: &[u8]) -> String {
 /// # Errors
 /// When it cannot be written.
 pub fn append(path: &Path, time: &str, line: &str) -> io::Result<()> {
-    if fs::metadata(path).is_ok_and(|metadata| metadata.len() >= MAX_FILE) {
-        fs::rename(path, path.with_extension("log.1"))?;
-    }
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(path)?;
+    let mut file = current(path)?;
     // In one piece, since several readers write here.
     file.write_all(format!("{time} pid={} {line}\n", std::process::id()).as_bytes())
+}
+
+/// Opens the file, locked, and begins it anew when it is long. Another reader may have done that while this one waited for the lock: then what is
+/// locked is the old file, and nobody may move the new one over it.
+fn current(path: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(path)?;
+        file.lock()?;
+        let locked = file.metadata()?;
+        let is_there = fs::symlink_metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (locked.dev(), locked.ino()));
+        if is_there && locked.len() < MAX_FILE {
+            return Ok(file);
+        }
+        if is_there {
+            fs::rename(path, path.with_extension("log.1"))?;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -96,5 +110,21 @@ mod tests {
         fs::File::options().write(true).open(&path).and_then(|file| file.set_len(MAX_FILE)).expect("long");
         append(&path, "T", "three").expect("written");
         assert!(fs::read_to_string(&path).expect("read").ends_with(" three\n") && directory.path().join("restores.log.1").exists());
+    }
+
+    #[test]
+    fn many_readers_begin_the_file_anew_once() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("restores.log");
+        for _ in 0..20 {
+            fs::File::create(&path).and_then(|file| file.set_len(MAX_FILE)).expect("long");
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| append(&path, "T", "line").expect("written"));
+                }
+            });
+            assert_eq!(fs::metadata(path.with_extension("log.1")).expect("the old file").len(), MAX_FILE);
+            assert_eq!(fs::read_to_string(&path).expect("read").lines().count(), 8);
+        }
     }
 }

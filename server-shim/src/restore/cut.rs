@@ -35,16 +35,16 @@ pub(super) fn is_header(block: &[u8]) -> bool {
     said == sum(&block[..148]) + sum(&block[156..]) + 8 * u32::from(b' ')
 }
 
-/// Cuts out the members that are wanted.
+/// Cuts out the members that are wanted. What is behind the archive's end is read as well: what packs it has its checksum there.
 ///
 /// # Errors
 /// When the archive's pieces do not come, or the sink takes nothing any more.
-pub(super) fn cut(pieces: impl Pieces, is_wanted: impl Fn(&PathBytes) -> bool, sink: &mut dyn Sink) -> io::Result<()> {
+pub(super) fn cut(pieces: &mut impl Pieces, is_wanted: impl Fn(&PathBytes) -> bool, sink: &mut dyn Sink) -> io::Result<()> {
     let mut cutter = Cutter { pieces, sink, group: Group::default(), kept: Vec::new() };
     loop {
         match cutter.member(&is_wanted)? {
             Next::Member => {}
-            Next::End => return Ok(()),
+            Next::End => return cutter.drain(),
             Next::Lost => return cutter.rest(),
         }
     }
@@ -67,7 +67,7 @@ struct Group {
 }
 
 struct Cutter<'a, P> {
-    pieces: P,
+    pieces: &'a mut P,
     sink: &'a mut dyn Sink,
     group: Group,
     /// Blocks of the member whose name is not known.
@@ -127,7 +127,7 @@ impl<P: Pieces> Cutter<'_, P> {
 
     /// Reads an extended header's body; false when there was a hole in it.
     fn extended(&mut self, flag: u8, size: u64) -> io::Result<bool> {
-        if self.kept.len() as u64 + size > MAX_KEPT {
+        if (self.kept.len() as u64).saturating_add(size) > MAX_KEPT {
             // Nothing is known of the member but that it may be wanted.
             self.group.goes_along = true;
             self.sink.bytes(&self.kept)?;
@@ -227,6 +227,21 @@ impl<P: Pieces> Cutter<'_, P> {
     fn hole(&mut self, why: String) -> io::Result<()> {
         self.kept.clear();
         self.sink.hole(None, why)
+    }
+
+    /// Reads what is behind the end, and tells only what is damaged there.
+    fn drain(&mut self) -> io::Result<()> {
+        loop {
+            let length = match self.pieces.fill()? {
+                None => return Ok(()),
+                Some(Piece::Hole { why, .. }) => {
+                    self.sink.hole(None, why)?;
+                    continue;
+                }
+                Some(Piece::Bytes(bytes)) => bytes.len(),
+            };
+            self.pieces.consume(length);
+        }
     }
 
     /// Passes on all that is left.

@@ -50,26 +50,26 @@ fn wanted(table: &Table, dump: &mut (impl Read + Seek), of: &[PathBytes], deep: 
     Ok(ranges)
 }
 
-/// Reads members and sends directories. GNU tar puts all of them in front of everything else, so nothing is read behind
-/// them.
+/// Reads members and sends directories. GNU tar puts the disk's own directory in front, all others next and everything else behind them, so nothing is
+/// read from there on. Where it was given a list of names, the disk's own directory is not there, and files that were named stand between directories.
 fn send<R: Read, W: Write>(pieces: impl Pieces, of: &[PathBytes], deep: bool, talk: &mut Talk<R, W>) -> Result<(), Stop> {
     let mut records = Gather::new(talk);
     let mut archive = Archive::new(pieces);
-    let (mut lost, mut have) = (None, false);
+    let (mut lost, mut have_own) = (None, false);
     loop {
         match archive.next().map_err(|error| damaged("this dump", error))? {
             None => break,
             Some(Item::Damage(damage)) => lost = lost.or(Some(damage.why)),
             Some(Item::Member(member, _)) => match &member.kind {
                 Kind::Directory { dumpdir: Some(dumpdir) } => {
-                    have = true;
                     let path = PathBytes::new(&member.path);
+                    have_own |= path.as_bytes().is_empty();
                     if is_wanted(&path, of, deep) {
                         records.add(&record(&path, dumpdir))?;
                     }
                 }
                 Kind::Directory { dumpdir: None } => {}
-                _ if have => break,
+                _ if have_own => break,
                 _ => {}
             },
         }

@@ -25,6 +25,7 @@ pub mod leash;
 pub mod loose;
 mod members;
 mod names;
+mod pace;
 pub mod packing;
 pub mod reader;
 pub mod reindex;

@@ -12,6 +12,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use wire::{Exit, HostName};
@@ -20,6 +21,7 @@ use super::audit;
 use super::bounded::Bounded;
 use super::grants::may_read;
 use super::leash::Leash;
+use super::pace::Pace;
 use super::serve::{Asked, Library, serve};
 use super::source::Source;
 use super::source::embedded::Embedded;
@@ -32,7 +34,7 @@ use crate::lock::{self, Guard};
 use crate::queue::ticket::Ticket;
 use crate::report::Words;
 use crate::runner::record::Settled;
-use crate::runner::{clock, log, start};
+use crate::runner::{clock, log, start, uptime};
 use crate::serve::{private, syslog};
 
 /// Readers of one host at a time.
@@ -40,6 +42,12 @@ pub const PER_HOST: u32 = 3;
 
 /// Readers at a time.
 pub const IN_ALL: u32 = 12;
+
+/// So long a laptop may ask for nothing.
+const IDLE: Duration = Duration::from_secs(30 * 60);
+
+/// So long it may take nothing of an answer.
+const STUCK: Duration = Duration::from_secs(2 * 60);
 
 /// Reads dumps for the session that asked by this request, `HOST@ID`.
 ///
@@ -68,7 +76,9 @@ pub fn work(config: &Config, request: &str) -> Result<Exit, Words> {
     };
     let leash = Arc::new(Leash::default());
     watch(&stream, &leash).map_err(|error| Words::new(Exit::Failed, "the reader cannot watch its session").because(error.to_string()))?;
-    let mut library = Permitted { config, layout, own: &ticket.host, sources: BTreeMap::new(), leash };
+    // This process reads the stream only when it waits for an ask, and cannot write to it only when the laptop has given no credit.
+    limit(&stream).map_err(|error| Words::new(Exit::Failed, "the reader cannot limit its session").because(error.to_string()))?;
+    let mut library = Permitted { config, layout, own: &ticket.host, sources: BTreeMap::new(), leash, pace: Pace::default() };
     match serve(&mut library, &ticket.host, &stream, &stream) {
         Ok(()) => Ok(Exit::Done),
         // The laptop has gone, as it may.
@@ -78,6 +88,12 @@ pub fn work(config: &Config, request: &str) -> Result<Exit, Words> {
             Ok(Exit::Failed)
         }
     }
+}
+
+/// Has the stream fail for a laptop that says or takes nothing for too long: others may wait for its place, or for the drive.
+fn limit(stream: &UnixStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(IDLE))?;
+    stream.set_write_timeout(Some(STUCK))
 }
 
 fn unreachable_session(error: &io::Error) -> Trouble {
@@ -130,10 +146,12 @@ struct Permitted<'a> {
     own: &'a HostName,
     sources: BTreeMap<HostName, Bounded>,
     leash: Arc<Leash>,
+    pace: Pace,
 }
 
 impl Library for Permitted<'_> {
     fn of(&mut self, host: &HostName) -> Result<&mut dyn Source, Trouble> {
+        thread::sleep(self.pace.ask(Duration::from_secs_f64(uptime())));
         let may = may_read(self.config, self.own, host, chrono::Local::now().date_naive())?;
         if !self.sources.contains_key(host) {
             let source: Box<dyn Source> = match self.config.engine {

@@ -1,5 +1,6 @@
 //! Requests for readers: small files beside the tickets, `.restore-HOST@ID.json`, which the runner turns into processes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::process::{Command, Stdio};
@@ -21,6 +22,9 @@ pub fn request(layout: &Layout, ticket: &Ticket) -> io::Result<()> {
     durable::publish_json(&layout.restore_request(ticket), ticket, 0o640)
 }
 
+/// Names in the queue that will not be looked at again: requests that cannot be taken away.
+pub type PassedOver = BTreeSet<String>;
+
 /// Lists the names of requests.
 fn list(layout: &Layout) -> Vec<String> {
     let entries = fs::read_dir(layout.queue()).into_iter().flatten().flatten();
@@ -28,19 +32,26 @@ fn list(layout: &Layout) -> Vec<String> {
 }
 
 /// Tells whether somebody waits for a reader.
-pub fn any(layout: &Layout) -> bool {
-    !list(layout).is_empty()
+pub fn any(layout: &Layout, passed_over: &PassedOver) -> bool {
+    list(layout).iter().any(|name| !passed_over.contains(name))
 }
 
 /// Starts a reader for each request, and takes the request away. Nothing in the file is believed: its name says which host asks, and the reader looks
 /// into shim.toml for what it may.
 ///
-/// # Errors
-/// When a request cannot be taken away: another reader would be started for it again and again.
-pub fn start_all(config: &Config) -> io::Result<()> {
+/// One that cannot be taken away (a directory, say) is passed over from then on: a reader would be started for it again and again, and backups must not
+/// wait for it.
+pub fn start_all(config: &Config, passed_over: &mut PassedOver) {
     let layout = config.layout();
     for name in list(&layout) {
-        durable::discard(&layout.queue().join(&name))?;
+        if passed_over.contains(&name) {
+            continue;
+        }
+        if let Err(error) = durable::discard(&layout.queue().join(&name)) {
+            log(&format!("event=restore_request_not_removed file={name} why=\"{error}\""));
+            passed_over.insert(name);
+            continue;
+        }
         let asked = name.strip_prefix(RESTORE).and_then(Ticket::parse_file_name);
         let Some((host, id)) = asked.filter(|(host, _)| config.hosts.contains_key(host)) else {
             log(&format!("event=restore_refused file={name}"));
@@ -55,7 +66,6 @@ pub fn start_all(config: &Config) -> io::Result<()> {
             Err(error) => log(&format!("event=reader_not_started host={host} why=\"{error}\"")),
         }
     }
-    Ok(())
 }
 
 /// Starts this program again as a reader; nobody waits for it.
@@ -85,7 +95,8 @@ mod tests {
         (config.state, config.runtime) = (directory.path().into(), directory.path().into());
         let layout = config.layout();
         fs::create_dir_all(layout.queue()).expect("queue");
-        assert!(!any(&layout));
+        let mut passed_over = PassedOver::new();
+        assert!(!any(&layout, &passed_over));
         let ticket = |host: &str, at: f64| Ticket {
             id: TicketId::new((at * 1e9) as u128, 1),
             host: host.parse().expect("name"),
@@ -96,8 +107,11 @@ mod tests {
         request(&layout, &ticket("laptop1", clock() - 3600.0)).expect("written");
         fs::write(layout.queue().join(".restore-laptop1@x.json"), "{}").expect("written");
         fs::write(layout.queue().join(".restore-../../x"), "{}").unwrap_or_default();
-        assert!(any(&layout));
-        start_all(&config).expect("taken away");
-        assert!(!any(&layout));
+        fs::create_dir(layout.queue().join(".restore-x")).expect("made");
+        assert!(any(&layout, &passed_over));
+        start_all(&config, &mut passed_over);
+        assert!(!any(&layout, &passed_over), "{passed_over:?}");
+        assert_eq!(passed_over.iter().collect::<Vec<_>>(), [".restore-x"]);
+        assert_eq!(list(&layout), [".restore-x"]);
     }
 }

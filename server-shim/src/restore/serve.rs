@@ -1,6 +1,6 @@
 //! One conversation: an ask comes, is looked at, and is answered.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 
 use wire::restore::{Ask, DumpId, MAX_PATHS, PathBytes, Told, What};
 use wire::{AbortCode, HostName};
@@ -13,6 +13,10 @@ use crate::engine::Trouble;
 /// So many asks may be refused in one conversation; who asks for more of what it may not have is not mistaken.
 const MAX_REFUSED: usize = 100;
 
+/// So many places of a dump are told, and so many bytes of them: JSON may make six of one.
+const MAX_PLACES: usize = 100;
+const MAX_PLACES_BYTES: usize = 8 * 1024;
+
 /// Whose dumps may be read, and where they are.
 pub trait Library {
     /// Returns the source of a host's dumps. Asked anew for every ask: a permission may end meanwhile.
@@ -21,7 +25,7 @@ pub trait Library {
     /// When they may not be read, or cannot be.
     fn of(&mut self, host: &HostName) -> Result<&mut dyn Source, Trouble>;
 
-    /// Hears what was asked for and what became of it, one word and perhaps more.
+    /// Hears what was asked for: "asked" before it is looked at, and what became of it, one word and perhaps more.
     fn note(&mut self, asked: &Asked<'_>, outcome: &str);
 }
 
@@ -106,6 +110,25 @@ pub(super) fn damaged(what: &str, why: impl std::fmt::Display) -> Stop {
     })
 }
 
+/// Says whether a stream that has a limit of time has come to it.
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Tells who has asked for nothing for too long that this is the end; it hears that when it asks again.
+fn idle<R: Read, W: Write>(talk: &mut Talk<R, W>, error: io::Error) -> io::Result<Option<Ask>> {
+    if !is_late(&error) {
+        return Err(error);
+    }
+    talk.tell(&Told::No {
+        code: AbortCode::Later,
+        message: "nothing was asked for too long, so the server has let go of its dumps".to_owned(),
+        hint: "start it again".to_owned(),
+    })?;
+    talk.flush()?;
+    Err(io::Error::new(ErrorKind::TimedOut, "the laptop asked for nothing for too long"))
+}
+
 /// Answers until the other end of the stream is closed. `own` is the host that is meant when none is named.
 ///
 /// # Errors
@@ -113,8 +136,9 @@ pub(super) fn damaged(what: &str, why: impl std::fmt::Display) -> Stop {
 pub fn serve(library: &mut dyn Library, own: &HostName, from: impl Read, to: impl Write) -> io::Result<()> {
     let mut talk = Talk::new(from, to);
     let mut refused = 0;
-    while let Some(ask) = talk.hear()? {
+    while let Some(ask) = talk.hear().or_else(|error| idle(&mut talk, error))? {
         let asked = Asked::new(&ask, own);
+        library.note(&asked, "asked");
         match answer(library, &ask, &asked, &mut talk) {
             Ok(()) => {
                 library.note(&asked, "ok");
@@ -127,16 +151,34 @@ pub fn serve(library: &mut dyn Library, own: &HostName, from: impl Read, to: imp
                 refused += usize::from(code == AbortCode::Refused);
             }
             Err(Stop::Gone(error)) => {
+                let error =
+                    if is_late(&error) { io::Error::new(ErrorKind::TimedOut, "the laptop took nothing for too long") } else { error };
                 library.note(&asked, &format!("cut off: {error}"));
                 return Err(error);
             }
         }
         talk.flush()?;
         if refused > MAX_REFUSED {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "too much was asked for that may not be read"));
+            return Err(io::Error::new(ErrorKind::PermissionDenied, "too much was asked for that may not be read"));
         }
     }
     Ok(())
+}
+
+/// Leaves out places that would make a dump too long for one message: it may have thousands of parts. Places are for people.
+fn few(mut places: Vec<String>) -> Vec<String> {
+    let mut bytes = 0;
+    let fits = |place: &&String| {
+        bytes += place.len();
+        bytes <= MAX_PLACES_BYTES
+    };
+    let kept = places.iter().take(MAX_PLACES).take_while(fits).count();
+    let more = places.len() - kept;
+    places.truncate(kept);
+    if more > 0 {
+        places.push(format!("and {more} more"));
+    }
+    places
 }
 
 fn answer<R: Read, W: Write>(library: &mut dyn Library, ask: &Ask, asked: &Asked<'_>, talk: &mut Talk<R, W>) -> Result<(), Stop> {
@@ -144,7 +186,8 @@ fn answer<R: Read, W: Write>(library: &mut dyn Library, ask: &Ask, asked: &Asked
     let source = library.of(asked.host)?;
     match ask {
         Ask::Dumps { .. } => {
-            for dump in source.dumps(asked.host)? {
+            for mut dump in source.dumps(asked.host)? {
+                dump.places = few(dump.places);
                 talk.tell(&Told::Dump(Box::new(dump)))?;
             }
             Ok(())
@@ -159,6 +202,17 @@ fn answer<R: Read, W: Write>(library: &mut dyn Library, ask: &Ask, asked: &Asked
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dump_with_thousands_of_parts_is_told_in_one_message() {
+        let parts = |count: usize, length: usize| (0..count).map(|part| format!("{part:0length$}")).collect::<Vec<_>>();
+        assert_eq!(few(parts(100, 10)), parts(100, 10));
+        let told = few(parts(5000, 10));
+        assert_eq!((told.len(), told[100].as_str()), (101, "and 4900 more"));
+        let told = few(parts(100, 1024));
+        assert_eq!((told.len(), told[8].as_str()), (9, "and 92 more"));
+        assert_eq!(few(parts(1, 10_000)), ["and 1 more"]);
+    }
 
     #[test]
     fn only_paths_below_the_disks_directory_are_paths() {

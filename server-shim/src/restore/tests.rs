@@ -19,6 +19,8 @@ use wire::{AbortCode, Decoder, HostName};
 use super::source::{Data, Source, Stored, no_such_dump};
 use super::*;
 
+mod harm;
+
 /// A frame's part of the archive: small, so that there are many.
 const FRAME: usize = 16 << 10;
 
@@ -204,7 +206,7 @@ impl Library for One<'_> {
 }
 
 /// What was answered: what was told, and the data between.
-fn ask(library: &mut One<'_>, ask: &Ask) -> (Vec<Told>, Vec<Part>) {
+fn ask(library: &mut dyn Library, ask: &Ask) -> (Vec<Told>, Vec<Part>) {
     let (mut out, question) = (Vec::new(), pack(ask).expect("short"));
     serve(library, &host("laptop1"), &*question, &mut out).expect("in memory");
     let mut decoder = Decoder::new();
@@ -388,7 +390,8 @@ fn what_is_not_yours_is_refused_and_noted_and_the_conversation_goes_on() {
         one.notes.clear();
         let (told, parts) = ask(&mut one, &asked);
         assert!(matches!(&told[..], [Told::No { code: said, .. }] if *said == code) && parts.is_empty(), "{case}: {told:?}");
-        assert!(one.notes.len() == 1 && one.notes[0].contains("refused: "), "{case}: {:?}", one.notes);
+        assert!(one.notes[0].ends_with(" asked") && one.notes[1].contains("refused: "), "{case}: {:?}", one.notes);
+        assert_eq!(one.notes.len(), 2, "{case}");
     }
     let two: Vec<u8> =
         [Ask::Dumps { host: Some(host("laptop2")) }, Ask::Dumps { host: None }].iter().flat_map(|ask| pack(ask).expect("short")).collect();

@@ -98,6 +98,7 @@ struct Runner<'a> {
     published: Option<Standing>,
     /// Files in the queue that will not be served, whatever they say.
     passed_over: Vec<String>,
+    requests_passed_over: requests::PassedOver,
     checks: checks::Checks,
     /// Tickets whose laptop has no session now, and since when, in seconds of a clock that nobody sets.
     away: BTreeMap<TicketId, f64>,
@@ -120,6 +121,7 @@ impl<'a> Runner<'a> {
             events,
             published: None,
             passed_over: Vec::new(),
+            requests_passed_over: requests::PassedOver::new(),
             checks: checks::Checks::default(),
             away: BTreeMap::new(),
         })
@@ -140,7 +142,7 @@ impl<'a> Runner<'a> {
             }
             self.guard(&surveys, &[]);
             self.step_live(&surveys)?;
-            requests::start_all(self.config)?;
+            requests::start_all(self.config, &mut self.requests_passed_over);
             let checking = self.checks.step(&self.layout, &surveys, self.engine)?;
             let now = clock();
             let mut admission = admit::admit(self.config, &self.spool, &self.layout, &surveys, &self.live)?;
@@ -329,7 +331,7 @@ impl<'a> Runner<'a> {
         let waits = tickets.iter().any(|ticket| !self.layout.result(ticket).exists() && !self.passed_over.contains(&ticket.file_name()));
         Ok(waits
             || checks::any(&self.layout)
-            || requests::any(&self.layout)
+            || requests::any(&self.layout, &self.requests_passed_over)
             || order::list(&self.layout)?.iter().any(|order| !self.layout.order_result(&order.id).exists()))
     }
 

@@ -25,7 +25,7 @@ pub fn dump(disk: &str, level: u8, time: i64) -> Dump {
 /// Returns the state that such a dump makes by itself.
 pub fn state(disk: &str, level: u8, time: i64) -> State {
     let dump = dump(disk, level, time);
-    State { chain: vec![dump.id], bytes: vec![0], time, passed_over: None }
+    State { chain: vec![dump.id], bytes: vec![0], time, passed_over: None, doubt: None }
 }
 
 /// Trees of files, each as it was at the time of a dump.

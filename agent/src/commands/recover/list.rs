@@ -1,5 +1,8 @@
 //! What was chosen to be brought back: paths, each with the state of the disk that it was chosen from.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
 use restore::resolve::State;
 use wire::restore::PathBytes;
 
@@ -15,7 +18,37 @@ struct Item {
 
 /// The list, by states in the order of their dates.
 #[derive(Debug, Clone, Default)]
-pub struct List(Vec<(State, Vec<Item>)>);
+pub struct List(Vec<(State, Items)>);
+
+/// What was chosen from one state, in the order in which it was: a directory may have a hundred thousand names.
+#[derive(Debug, Clone, Default)]
+struct Items {
+    by_number: BTreeMap<usize, Item>,
+    numbers: HashMap<PathBytes, usize>,
+}
+
+impl Items {
+    /// Takes one in; whether it was not there yet.
+    fn add(&mut self, item: Item) -> bool {
+        let number = self.by_number.last_key_value().map_or(0, |(last, _)| last + 1);
+        match self.numbers.entry(item.path.clone()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(number);
+                self.by_number.insert(number, item);
+                true
+            }
+        }
+    }
+
+    fn remove(&mut self, path: &PathBytes) -> Option<Item> {
+        self.numbers.remove(path).and_then(|number| self.by_number.remove(&number))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Item> {
+        self.by_number.values()
+    }
+}
 
 /// Returns a path as amrecover shows it: from the disk's directory on, with `/` before and a directory's behind it.
 fn shown(path: &PathBytes, is_directory: bool) -> String {
@@ -36,15 +69,13 @@ impl List {
             Some(at) => at,
             None => {
                 let at = self.0.iter().take_while(|(known, _)| known.time <= state.time).count();
-                self.0.insert(at, (state.clone(), Vec::new()));
+                self.0.insert(at, (state.clone(), Items::default()));
                 at
             }
         };
-        let items = &mut self.0[at].1;
-        if items.iter().any(|item| item.path == *path) {
+        if !self.0[at].1.add(Item { path: path.clone(), is_directory }) {
             return if is_directory { format!("dir {name} already added") } else { format!("File {name} already added") };
         }
-        items.push(Item { path: path.clone(), is_directory });
         if is_directory { format!("Added dir {name} at date {}", local(state.time)) } else { format!("Added file {name}") }
     }
 
@@ -52,19 +83,15 @@ impl List {
     pub fn delete(&mut self, path: &PathBytes) -> Vec<String> {
         let mut said = Vec::new();
         for (state, items) in &mut self.0 {
-            items.retain(|item| {
-                let stays = item.path != *path;
-                if !stays {
-                    let name = shown(path, item.is_directory);
-                    said.push(match item.is_directory {
-                        true => format!("Deleted dir {name} at date {}", local(state.time)),
-                        false => format!("Deleted file {name}"),
-                    });
-                }
-                stays
-            });
+            if let Some(item) = items.remove(path) {
+                let name = shown(path, item.is_directory);
+                said.push(match item.is_directory {
+                    true => format!("Deleted dir {name} at date {}", local(state.time)),
+                    false => format!("Deleted file {name}"),
+                });
+            }
         }
-        self.0.retain(|(_, items)| !items.is_empty());
+        self.0.retain(|(_, items)| !items.numbers.is_empty());
         said
     }
 

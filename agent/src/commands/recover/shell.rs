@@ -213,6 +213,9 @@ impl<'a> Shell<'a> {
         if let Some((dump, why)) = &state.passed_over {
             self.person.say(&format!("WARNING: the dump of {} cannot be restored: {}", dump.datestamp, show(why)));
         }
+        if let Some(doubt) = &state.doubt {
+            self.person.say(&format!("WARNING: not all of it may come back: {}", show(doubt)));
+        }
         Ok(state)
     }
 

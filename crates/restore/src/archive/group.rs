@@ -10,7 +10,7 @@ use super::sparse::{Extent, Extents, MapReader, old};
 use super::{Archive, Body, Damage};
 use crate::member::{Kind, Member, Pieces};
 
-/// What an extended header may take. A directory's dumpdir stands in it: 256 MiB have ten million names.
+/// What all extended headers of a member may take. A directory's dumpdir stands in it: 256 MiB have ten million names.
 const MAX_EXTENDED: u64 = 256 << 20;
 /// What the dumpdir of GNU tar's own format may take.
 const MAX_DUMPDIR: u64 = 256 << 20;
@@ -77,6 +77,7 @@ impl<P: Pieces> Archive<P> {
         let by_looking = self.found;
         let (mut extension, mut long) = (None::<Extension>, Long::default());
         let mut zeros = false;
+        let mut room = MAX_EXTENDED;
         self.begins = if self.found { self.feed.at() - BLOCK as u64 } else { self.feed.at() };
         for _ in 0..=MAX_HEADERS {
             if !std::mem::take(&mut self.found) {
@@ -108,7 +109,8 @@ impl<P: Pieces> Archive<P> {
             let head = header::read(&block).ok_or(Wrong("a block of the archive is no header, and one must be there"))?;
             match head.flag {
                 b'x' | b'X' => {
-                    let body = self.extended(head.size, MAX_EXTENDED)?;
+                    let body = self.extended(head.size, room)?;
+                    room -= head.size;
                     extension.get_or_insert_with(|| self.global.clone()).local(&body)?;
                 }
                 b'g' => {
@@ -172,7 +174,7 @@ impl<P: Pieces> Archive<P> {
     /// Reads the body of an extended header.
     fn extended(&mut self, size: u64, most: u64) -> Result<Vec<u8>, Stop> {
         if size > most {
-            return Err(Wrong("an extended header is longer than one may be").into());
+            return Err(Wrong("the extended headers of a member are longer than they may be").into());
         }
         let mut body = Vec::new();
         self.take(&mut body, size)?;

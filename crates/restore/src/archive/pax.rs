@@ -2,6 +2,9 @@
 
 use super::sparse::{Extent, MAX_EXTENTS};
 
+/// What the values of one member may take beside its dumpdir and its map: attributes, ACLs, names.
+const MAX_VALUES: usize = 1 << 20;
+
 /// A list of records that is none, or has a value without which the member means something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wrong(pub &'static str);
@@ -23,6 +26,8 @@ pub(super) struct Extension {
     pub acl_default: Option<Vec<u8>>,
     pub dumpdir: Option<Vec<u8>>,
     pub sparse: Sparse,
+    /// What the values of this member took so far.
+    taken: usize,
 }
 
 /// What they say about a file with holes: GNU tar's formats 0.0, 0.1 and 1.0.
@@ -49,7 +54,15 @@ impl Extension {
 
     /// Reads the records of a header for the next member.
     pub fn local(&mut self, body: &[u8]) -> Result<(), Wrong> {
-        each(body, |key, value| self.record(key, value))
+        each(body, |key, value| {
+            if key != b"GNU.dumpdir" && !key.starts_with(b"GNU.sparse.") {
+                self.taken = self.taken.saturating_add(key.len()).saturating_add(value.len());
+            }
+            if self.taken > MAX_VALUES {
+                return Err(Wrong("a member has more extended attributes and ACLs than can be kept"));
+            }
+            self.record(key, value)
+        })
     }
 
     fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), Wrong> {
@@ -254,6 +267,14 @@ mod tests {
             assert!(Extension::default().local(body.as_bytes()).is_err(), "{body:?}");
         }
         assert_eq!(Extension::default().local(b"10 path=a\n\0\0"), Ok(()));
+    }
+
+    #[test]
+    fn attributes_of_one_member_are_limited_over_all_its_headers() {
+        let half = vec![b'x'; MAX_VALUES / 2];
+        let mut read = Extension::default();
+        read.local(&records(&[("SCHILY.xattr.user.a", &half), ("GNU.dumpdir", &vec![b'y'; MAX_VALUES])])).unwrap();
+        assert!(read.local(&records(&[("SCHILY.acl.access", &half)])).is_err());
     }
 
     #[test]

@@ -61,6 +61,9 @@ pub enum DepotError {
     /// A question with more paths than one may have.
     #[error("{0} paths are too many for one question, which may have {MAX_PATHS}")]
     TooManyPaths(usize),
+    /// A question that does not fit into a frame.
+    #[error("the paths of one question take {0} bytes, which is too much for one message")]
+    TooLongToAsk(usize),
     /// An answer before this one was not read to its end.
     #[error("the conversation about dumps was given up in the middle of an answer, and a new one is needed")]
     GivenUp,
@@ -70,7 +73,7 @@ impl DepotError {
     /// Says whether something else may be asked.
     #[must_use]
     pub fn is_no(&self) -> bool {
-        matches!(self, Self::No { .. } | Self::TooManyPaths(_))
+        matches!(self, Self::No { .. } | Self::TooManyPaths(_) | Self::TooLongToAsk(_))
     }
 }
 
@@ -204,7 +207,10 @@ impl<R: Read, W: Write> Depot<R, W> {
         if !self.is_usable() {
             return Err(DepotError::GivenUp);
         }
-        let question = frame::pack(ask)?;
+        let question = frame::pack(ask).map_err(|error| match error {
+            FrameError::TooLongToSend(bytes) => DepotError::TooLongToAsk(bytes),
+            error => error.into(),
+        })?;
         self.turn = Turn::Theirs;
         self.writer.write_all(&question).and_then(|()| self.writer.flush()).map_err(DepotError::Lost)
     }

@@ -1,7 +1,7 @@
 //! What a directory's list has and the dump has not: tar lists a socket like a file and keeps it in no archive, and what it cannot read neither. A name that
 //! the dump's index has as well is another matter: it was dumped, and did not come.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{Read, Write};
 
 use amanda::index;
@@ -25,6 +25,7 @@ pub(super) fn look_up<R: Read, W: Write>(
 ) -> Result<Vec<(PathBytes, bool)>, Failure> {
     let line = |path: &PathBytes| [b"/", &index::escaped(path.as_bytes())[..]].concat();
     let wanted: HashSet<Vec<u8>> = paths.iter().map(line).collect();
+    let raw: HashMap<Vec<u8>, Vec<u8>> = paths.iter().map(|path| (path.as_bytes().to_vec(), line(path))).collect();
     let above = |path: &PathBytes| PathBytes::new(split(path.as_bytes()).map_or(&b""[..], |(dir, _)| dir));
     let mut directories: BTreeSet<PathBytes> = paths.iter().map(above).collect();
     let deep = directories.len() > FEW;
@@ -37,6 +38,9 @@ pub(super) fn look_up<R: Read, W: Write>(
             let name = name.strip_suffix(b"/").unwrap_or(name);
             if wanted.contains(name) {
                 indexed.insert(name.to_vec());
+            } else if let Some(line) = raw.get(&index::unescaped(name.strip_prefix(b"/").unwrap_or(name))[..]) {
+                // Other programs write an index too, and escape less.
+                indexed.insert(line.clone());
             }
         });
         match named {

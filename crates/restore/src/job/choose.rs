@@ -54,7 +54,7 @@ pub(super) fn passed_over(plan: &mut Plan, target: &mut Target, outcome: &mut Ou
             let at = &places[whole.to].path;
             let is_kept = matches!(target.is_there(at), Ok(Some(There::File { .. } | There::Other)));
             if is_kept {
-                outcome.kept.add(at.clone());
+                outcome.kept_as_it_is(at.clone());
             }
             !is_kept
         });
@@ -71,7 +71,7 @@ pub(super) fn passed_over(plan: &mut Plan, target: &mut Target, outcome: &mut Ou
                 let is_kept = matches!(target.is_there(&at), Ok(Some(There::File { .. } | There::Other)));
                 if is_kept {
                     was_begun = true;
-                    outcome.kept.add(at);
+                    outcome.kept_as_it_is(at);
                 }
                 !is_kept
             });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use amanda::index::unescaped;
-use wire::restore::PathBytes;
+use wire::restore::{DumpId, PathBytes};
 
 use super::planning::lists;
 use crate::depot::{Depot, DepotError};
@@ -69,10 +69,13 @@ pub fn list<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, path: &Pa
             below.seal();
             wanted = Wanted::Only(below);
         } else if at.as_bytes().is_empty() {
-            // Only some names of the disk are dumped.
+            // Only some names of the disk are dumped, and files among them are in no list.
             for top in records.topmost() {
                 let name = top.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
-                entries.insert(name.to_vec(), Entry { name: name.to_vec(), is_directory: true, of });
+                entries.entry(name.to_vec()).or_insert(Entry { name: name.to_vec(), is_directory: true, of });
+            }
+            for (name, is_directory) in index(depot, dump, &at)? {
+                entries.entry(name.clone()).or_insert(Entry { name, is_directory, of });
             }
         } else if matches!(wanted, Wanted::All) {
             match records.verdict(&at) {
@@ -101,7 +104,7 @@ pub fn list<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, path: &Pa
         }
         is_settled = false;
     }
-    let mut at_level_0 = index(depot, state, &at)?;
+    let mut at_level_0 = index(depot, &state.chain[0], &at)?;
     match wanted {
         Wanted::All if at_level_0.is_empty() && entries.is_empty() => is_directory(depot, state, &at)?,
         Wanted::All => {}
@@ -130,10 +133,10 @@ impl Wanted {
     }
 }
 
-/// Returns what the index of level 0 has in a directory: names, and whether each is a directory's.
-fn index<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, dir: &PathBytes) -> Result<BTreeMap<Vec<u8>, bool>, DepotError> {
+/// Returns what a dump's index has in a directory: names, and whether each is a directory's.
+fn index<R: Read, W: Write>(depot: &mut Depot<R, W>, dump: &DumpId, dir: &PathBytes) -> Result<BTreeMap<Vec<u8>, bool>, DepotError> {
     let mut names = BTreeMap::new();
-    depot.names(&state.chain[0], dir, false, |line| {
+    depot.names(dump, dir, false, |line| {
         let path = unescaped(line.strip_prefix(b"/").unwrap_or(line));
         let is_directory = path.ends_with(b"/");
         let path = PathBytes::new(&path);
@@ -150,7 +153,7 @@ fn index<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, dir: &PathBy
 /// Says whether an empty directory is one.
 fn is_directory<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, path: &PathBytes) -> Result<(), ListError> {
     let Some((dir, name)) = crate::resolve::path::split(path.as_bytes()) else { return Ok(()) };
-    match index(depot, state, &PathBytes::new(dir))?.get(name) {
+    match index(depot, &state.chain[0], &PathBytes::new(dir))?.get(name) {
         None => Err(ListError::NotThere),
         Some(false) => Err(ListError::NotADirectory),
         Some(true) => Ok(()),

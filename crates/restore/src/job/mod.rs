@@ -10,6 +10,7 @@
 //! Everything is resolved before anything is written. The highest dump is read first: it has the directories.
 
 mod absent;
+mod beside;
 mod choose;
 mod expect;
 mod list;
@@ -83,7 +84,7 @@ pub fn restore<R: Read, W: Write>(
     watch: &mut dyn Watch,
     stop: &AtomicBool,
 ) -> Outcome {
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome { doubt: state.doubt.clone(), ..Outcome::default() };
     outcome.end = match run(depot, state, wishes, &mut target, watch, stop, &mut outcome) {
         Ok(()) => End::Done,
         Err(Failure::Stopped) => End::Stopped,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 
-use wire::restore::{MAX_PATHS, PathBytes, What};
+use wire::restore::{PathBytes, What};
 
 use super::Failure;
 use super::meter::{Count, Halting, Meter};
@@ -13,6 +13,7 @@ use crate::archive::{Archive, Item};
 use crate::depot::{Depot, DepotError, Fetch};
 use crate::member::Kind;
 use crate::place::Put;
+use crate::resolve::path::first_that_fit;
 use crate::resolve::plan::Goes;
 use crate::unpack::unpack;
 
@@ -31,12 +32,10 @@ impl OtherNames {
     /// Takes it apart into as many as may be asked for at once.
     pub fn groups(mut self) -> Vec<Self> {
         let mut groups = Vec::new();
-        while let Some((last, _)) = self.by_first.iter().nth(MAX_PATHS) {
-            let behind = self.by_first.split_off(&last.clone());
-            groups.push(std::mem::replace(&mut self, Self { by_first: behind }));
-        }
-        if !self.by_first.is_empty() {
-            groups.push(self);
+        while !self.by_first.is_empty() {
+            let behind = self.by_first.keys().nth(first_that_fit(self.by_first.keys())).cloned();
+            let rest = behind.map(|behind| self.by_first.split_off(&behind)).unwrap_or_default();
+            groups.push(std::mem::replace(&mut self, Self { by_first: rest }));
         }
         groups
     }
@@ -101,7 +100,7 @@ impl Reading<'_> {
                     for (path, to) in names {
                         match self.target.link(&to, &first) {
                             Ok(Put::Made(_)) => self.outcome.links += 1,
-                            Ok(_) => self.outcome.kept.add(to),
+                            Ok(_) => self.outcome.kept_as_it_is(to),
                             Err(error) => self.outcome.missing(path, error.to_string()),
                         }
                     }
@@ -129,6 +128,7 @@ mod tests {
                 let path = PathBytes::new(format!("{at}").as_bytes());
                 names.add(path.clone(), path.clone(), path);
             }
+            // All of them fit into a frame as well.
             let found: Vec<_> = names.groups().iter().map(|group| group.firsts().len()).collect();
             assert_eq!(found, sizes);
         }

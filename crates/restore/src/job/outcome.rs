@@ -78,6 +78,8 @@ pub struct Outcome {
     pub kept: Few<PathBytes>,
     /// How many of these are known not to be what the dump has.
     pub kept_different: u64,
+    /// How many of these were compared with nothing, since the dump need not be read for them.
+    pub kept_uncompared: u64,
     /// What did not come, and why.
     pub missing: Few<Missing>,
     /// What of the dumps is damaged.
@@ -87,6 +89,8 @@ pub struct Outcome {
     pub absent: Few<PathBytes>,
     /// Names that no backup has, since it was told to leave them out or could not read them.
     pub left_out: u64,
+    /// Why not all that was there may have come: what the catalog has against the dumps, a sentence.
+    pub doubt: Option<String>,
     /// What is not as one may think: sentences.
     pub remarks: Few<String>,
     /// How it ended.
@@ -126,9 +130,15 @@ pub enum Failure {
 }
 
 impl Outcome {
-    /// Says whether all that was wished for is there.
+    /// Says whether all that was wished for is there for certain.
     pub fn is_whole(&self) -> bool {
-        matches!(self.end, End::Done) && self.missing.is_empty() && self.damaged.is_empty()
+        matches!(self.end, End::Done) && self.missing.is_empty() && self.damaged.is_empty() && self.doubt.is_none()
+    }
+
+    /// Counts something that was there, and that nothing was compared with.
+    pub(super) fn kept_as_it_is(&mut self, at: PathBytes) {
+        self.kept_uncompared += 1;
+        self.kept.add(at);
     }
 
     pub(super) fn missing(&mut self, path: PathBytes, why: impl Into<String>) {

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wire::restore::{DumpId, MAX_PATHS, PathBytes};
+use wire::restore::{DumpId, PathBytes};
 
-use super::{Failure, Wish};
+use super::{Failure, Wish, beside};
 use crate::depot::{Depot, DepotError};
 use crate::resolve::State;
+use crate::resolve::path::first_that_fit;
 use crate::resolve::plan::{Part, Plan};
 use crate::resolve::records::Records;
 use crate::resolve::walk::{self, Need, Needs};
@@ -42,6 +43,9 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
             ask(depot, dump, &needs, &mut records)?;
         }
         needs.settle(&records);
+        if !needs.things.is_empty() && !records.has_root() {
+            records.set_beside(beside::files(depot, &state.chain[..=level])?);
+        }
         let mut part = std::mem::take(&mut plan.parts[level]);
         let name = name(dump);
         for (path, why) in records.damaged() {
@@ -51,9 +55,9 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
         plan.parts[level] = part;
     }
     if needs.is_open() {
-        let named = needs.named();
+        let wanted = needs.wanted();
         let mut records = Records::default();
-        lists(depot, &state.chain[0], &needs.open_question(), false, &mut records, |path| needs.wants(path, &named))?;
+        lists(depot, &state.chain[0], &needs.open_question(), false, &mut records, |path| wanted.has(path))?;
         needs.settle(&records);
     }
     let mut part = std::mem::take(&mut plan.parts[0]);
@@ -64,9 +68,9 @@ pub(super) fn plan<R: Read, W: Write>(depot: &mut Depot<R, W>, state: &State, wi
 
 /// Asks for the lists of a dump's directories that are needed to go on.
 fn ask<R: Read, W: Write>(depot: &mut Depot<R, W>, dump: &DumpId, needs: &Needs, records: &mut Records) -> Result<(), DepotError> {
-    let named = needs.named();
+    let wanted = needs.wanted();
     let (of, deep) = needs.question();
-    lists(depot, dump, &of, deep, records, |path| needs.wants(path, &named))
+    lists(depot, dump, &of, deep, records, |path| wanted.has(path))
 }
 
 /// Asks for lists of directories, and keeps those that are needed. Renames are kept, wherever they stand.
@@ -82,7 +86,10 @@ pub(super) fn lists<R: Read, W: Write>(
         let is_needed = is_needed(&path);
         records.add(path, body, is_needed);
     };
-    for some in of.chunks(MAX_PATHS) {
+    let mut rest = of;
+    while !rest.is_empty() {
+        let (some, behind) = rest.split_at(first_that_fit(rest.iter()));
+        rest = behind;
         depot.directories(dump, some, deep, |path, body| add(records, path, body))?;
     }
     if !records.has_root() {

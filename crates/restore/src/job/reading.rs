@@ -14,10 +14,10 @@ use super::{Failure, Outcome, Watch};
 use crate::archive::{Archive, Content, Item};
 use crate::depot::{Depot, DepotError, Fetch};
 use crate::dumpdir::{Code, Dumpdir};
-use crate::member::{Kind, Member, Pieces};
-use crate::place::{Put, PutError, Target};
+use crate::member::{Kind, Member, Piece, Pieces};
+use crate::place::{Put, PutError, Target, There};
 use crate::resolve::nameset::NameSet;
-use crate::resolve::path::{below, cover};
+use crate::resolve::path::{below, cover, fits};
 use crate::resolve::plan::{Goes, Part, Plan};
 use crate::unpack::{Stored, unpack};
 
@@ -64,6 +64,7 @@ impl Reading<'_> {
             }
             Err(error) => self.refused(error, &mut seen)?,
         }
+        self.leave_out(depot, &seen)?;
         let missed = self.miss(&seen);
         for (path, is_indexed) in absent::look_up(depot, self.dump, missed)? {
             if is_indexed {
@@ -72,8 +73,6 @@ impl Reading<'_> {
                 self.outcome.absent.add(path);
             }
         }
-        self.leave_out(depot, &seen)?;
-        self.miss(&seen);
         let others = std::mem::take(&mut seen.others);
         for some in others.groups() {
             self.other_names(depot, some)?;
@@ -88,7 +87,12 @@ impl Reading<'_> {
         let unpacked = unpack(packing, Meter::new(fetch, &count)).map_err(Failure::Unpack)?;
         let mut archive = Archive::new(unpacked);
         let ended = self.members(&mut archive, &count, seen);
-        let ended = ended.and_then(|()| archive.into_inner().finish().map(|(found, _)| found).map_err(Failure::Cut));
+        let mut unpacked = archive.into_inner();
+        let ended = match ended {
+            Ok(()) if is_whole => self.behind_the_end(&mut unpacked, seen),
+            ended => ended,
+        };
+        let ended = ended.and_then(|()| unpacked.finish().map(|(found, _)| found).map_err(Failure::Cut));
         self.outcome.fetched += count.bytes();
         let found = match ended {
             Ok(found) => found,
@@ -112,6 +116,25 @@ impl Reading<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Unpacks what a whole dump has behind the archive's end: nothing, when all is well. A damage there is heard before what came is believed.
+    fn behind_the_end(&mut self, unpacked: &mut impl Pieces, seen: &mut Seen) -> Result<(), Failure> {
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Failure::Stopped);
+            }
+            let bytes = match unpacked.fill().map_err(Failure::Cut)? {
+                None => return Ok(()),
+                Some(Piece::Bytes(bytes)) => bytes.len(),
+                Some(Piece::Hole { why, .. }) => {
+                    seen.is_damaged = true;
+                    self.outcome.damaged(self.dump, format!("Behind the archive's end: {}.", why.trim_end_matches('.')), String::new());
+                    continue;
+                }
+            };
+            unpacked.consume(bytes);
+        }
     }
 
     /// The dump, or the rest of it, cannot be had.
@@ -225,8 +248,13 @@ impl Reading<'_> {
 
     /// Another name of a file that the archive had before.
     fn link(&mut self, path: &PathBytes, first: &PathBytes, to: PathBytes, others: &mut OtherNames) -> Result<(), Failure> {
-        if !self.target.rules().overwrite && matches!(self.target.is_there(&to), Ok(Some(_))) {
-            self.outcome.kept.add(to);
+        let there = self.target.is_there(&to).ok().flatten();
+        if matches!(there, Some(There::Directory)) {
+            self.outcome.missing(path.clone(), "a directory is in its place");
+            return Ok(());
+        }
+        if !self.target.rules().overwrite && there.is_some() {
+            self.outcome.kept_as_it_is(to);
             return Ok(());
         }
         let linked = match self.part.goes(&self.plan.places, first, false) {
@@ -238,7 +266,7 @@ impl Reading<'_> {
                 self.outcome.links += 1;
                 self.watch.made(&to);
             }
-            Ok(_) => self.outcome.kept.add(to),
+            Ok(_) => self.outcome.kept_as_it_is(to),
             Err(PutError::NotMade { .. }) => others.add(first.clone(), path.clone(), to),
             Err(error) if error.is_final() => return Err(Failure::Full(error.to_string())),
             Err(error) => self.outcome.missing(path.clone(), error.to_string()),
@@ -253,7 +281,7 @@ impl Reading<'_> {
         if dirs.is_empty() || seen.is_damaged || !self.part.names_are_whole {
             return Ok(());
         }
-        let is_deep = dirs.len() > MAX_PATHS;
+        let is_deep = !fits(&dirs);
         let of = if is_deep { cover(dirs, MAX_PATHS) } else { dirs };
         let mut left_out = 0;
         let asked = depot.directories(self.dump, &of, is_deep, |path, body| {

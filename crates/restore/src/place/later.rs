@@ -13,6 +13,9 @@ use super::owners::Owners;
 use super::{Remark, Rules, name};
 use crate::member::{Kind, Member};
 
+/// What the extended attributes and ACLs of all directories may take until the end.
+const MAX_KEPT: usize = 64 << 20;
+
 /// What a directory gets in the end.
 #[derive(Debug)]
 enum Wish {
@@ -35,6 +38,10 @@ pub(super) enum Acls {
 #[derive(Debug, Default)]
 pub(super) struct Later {
     wishes: BTreeMap<Vec<u8>, Wish>,
+    /// What their extended attributes and ACLs take.
+    kept: usize,
+    /// Directories whose attributes were too much.
+    bare: Vec<Vec<u8>>,
     /// When those that were there, and get something put into them, were last changed. They get that again: a restore that was cut off has set what its
     /// directories have, and the one that goes on where it ended must leave them so.
     found: BTreeMap<Vec<u8>, Timespec>,
@@ -48,7 +55,20 @@ impl Later {
 
     /// The archive has a directory.
     pub(super) fn member(&mut self, path: &[u8], member: &Member, acls: Acls) {
-        let member = Member { path: Vec::new(), kind: Kind::Directory { dumpdir: None }, ..member.clone() };
+        let acls_take = [&member.acl_access, &member.acl_default].into_iter().flatten().map(Vec::len).sum::<usize>();
+        let bytes = member.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() + acls_take;
+        // The dumpdir may be long, and is not wanted any more.
+        let (mtime, atime, mode, size) = (member.mtime, member.atime, member.mode, member.size);
+        let (owner, group) = (member.owner.clone(), member.group.clone());
+        let (xattrs, acl_access, acl_default) = if self.kept.saturating_add(bytes) > MAX_KEPT {
+            self.bare.push(path.to_vec());
+            (Vec::new(), None, None)
+        } else {
+            self.kept += bytes;
+            (member.xattrs.clone(), member.acl_access.clone(), member.acl_default.clone())
+        };
+        let kind = Kind::Directory { dumpdir: None };
+        let member = Member { path: Vec::new(), kind, mode, owner, group, mtime, atime, size, xattrs, acl_access, acl_default };
         self.wishes.insert(path.to_vec(), Wish::As(Box::new(member), acls));
     }
 
@@ -66,7 +86,8 @@ impl Later {
 
     /// Sets everything, what is deepest first.
     pub(super) fn apply(&self, dirs: &mut Dirs, rules: &Rules, owners: &mut Owners) -> Vec<Remark> {
-        let mut remarks = Vec::new();
+        let too_much = "its extended attributes and ACLs are not set: all directories have more of them than fit into memory";
+        let mut remarks: Vec<Remark> = self.bare.iter().map(|path| Remark { at: path.clone(), what: too_much.to_owned() }).collect();
         // A path is a prefix of what is below it, so what is below it comes first.
         for (path, wish) in self.wishes.iter().rev() {
             let said = match open(dirs, path) {

@@ -15,13 +15,15 @@
 //! removed.
 //!
 //! Files are not synced one by one: the dump is still there when the power fails in the middle. [`Target::finish`] syncs all of it, so that a restore
-//! that says done is done, and one after a power cut keeps no file that has a name and no content.
+//! that says done is done. When the power fails before that, a file may have its name and not its content; the next restore keeps it, and says that it is
+//! not what is in the dump ([`Put::Kept`]).
 
 mod acl;
 mod attributes;
 mod dirs;
 mod error;
 mod file;
+mod flush;
 mod later;
 mod name;
 mod owners;
@@ -41,6 +43,7 @@ use wire::restore::PathBytes;
 
 use crate::member::{Body, Kind, Member};
 use dirs::{Dir, Dirs, Made};
+use flush::Flush;
 use later::{Acls, Later};
 use owners::Owners;
 use stage::Stages;
@@ -123,6 +126,7 @@ pub struct Target {
     dirs: Dirs,
     stages: Stages,
     later: Later,
+    flush: Flush,
     owners: Owners,
     /// Hashes of the paths that this restore has made, directories apart: some 16 bytes for each.
     made: HashSet<u64>,
@@ -151,6 +155,7 @@ impl Target {
             dirs: Dirs::new(root, rules.as_root),
             stages: Stages::default(),
             later: Later::default(),
+            flush: Flush::default(),
             owners: Owners::new(!rules.numeric),
             made: HashSet::new(),
             hasher: RandomState::new(),
@@ -196,6 +201,9 @@ impl Target {
         match done {
             Ok(Some(remarks)) => {
                 self.made.insert(self.hasher.hash_one(at));
+                if self.rules.sync {
+                    self.flush.wrote(member.size, &self.dirs.root);
+                }
                 Ok(Put::Made(remarks))
             }
             Ok(None) => Ok(Put::Kept { is_same: false }),
@@ -258,7 +266,8 @@ impl Target {
     pub fn finish(mut self) -> Finished {
         self.stages = Stages::default();
         let remarks = self.later.apply(&mut self.dirs, &self.rules, &mut self.owners);
-        let unsure = if self.rules.sync { self.dirs.sync().err().map(io::Error::from) } else { None };
+        let synced = self.flush.finish().and_then(|()| if self.rules.sync { self.dirs.sync() } else { Ok(()) });
+        let unsure = synced.err().map(io::Error::from);
         Finished { remarks, unsure }
     }
 

@@ -7,5 +7,6 @@ pub(crate) mod plan;
 pub(crate) mod records;
 mod state;
 pub(crate) mod walk;
+pub(crate) mod wanted;
 
 pub use self::state::{NoState, State, state_at};

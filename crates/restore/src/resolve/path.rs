@@ -1,6 +1,9 @@
 //! Paths below a disk's directory, taken apart and put together.
 
-use wire::restore::PathBytes;
+use wire::restore::{MAX_PATHS, PathBytes};
+
+/// What the paths of one question may take as JSON, in a frame of 64 KiB.
+const MAX_ASKED: usize = 48 << 10;
 
 /// Returns `path` below `dir`; either may be empty.
 pub(crate) fn below(dir: &PathBytes, path: &[u8]) -> PathBytes {
@@ -26,7 +29,37 @@ pub(crate) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// Returns at most `most` paths that everything in `paths` lies in, as deep as can be: the disk's own directory in the end.
+/// Returns how much of a question a path takes, in bytes of JSON.
+fn asked(path: &PathBytes) -> usize {
+    match std::str::from_utf8(path.as_bytes()) {
+        Ok(text) => {
+            let escaped = |byte: u8| match byte {
+                0..=0x1f => 6,
+                b'"' | b'\\' => 2,
+                _ => 1,
+            };
+            3 + text.bytes().map(escaped).sum::<usize>()
+        }
+        Err(_) => r#"{"hex":""},"#.len() + 2 * path.as_bytes().len(),
+    }
+}
+
+/// Returns how many of the first paths one question may have: at least one, so that whoever asks gets on.
+pub(crate) fn first_that_fit<'p>(paths: impl Iterator<Item = &'p PathBytes>) -> usize {
+    let mut bytes = 0;
+    let fit = paths.take(MAX_PATHS).take_while(|path| {
+        bytes += asked(path);
+        bytes <= MAX_ASKED
+    });
+    fit.count().max(1)
+}
+
+/// Says whether one question may have all of these paths.
+pub(crate) fn fits(paths: &[PathBytes]) -> bool {
+    paths.len() <= MAX_PATHS && paths.iter().map(asked).sum::<usize>() <= MAX_ASKED
+}
+
+/// Returns at most `most` paths, which fit into a question, that everything in `paths` lies in, as deep as can be: the disk's own directory in the end.
 pub(crate) fn cover(mut paths: Vec<PathBytes>, most: usize) -> Vec<PathBytes> {
     loop {
         paths.sort_unstable();
@@ -46,7 +79,7 @@ pub(crate) fn cover(mut paths: Vec<PathBytes>, most: usize) -> Vec<PathBytes> {
             };
             paths.iter().filter(|path| !is_covered(path)).cloned().collect()
         };
-        if kept.len() <= most {
+        if kept.len() <= most && fits(&kept) {
             return kept;
         }
         // The deepest ones give way to the directories that they are in.
@@ -80,6 +113,22 @@ mod tests {
         ] {
             assert_eq!(cover(paths(given), most), paths(covers), "{given:?}");
         }
+    }
+
+    #[test]
+    fn long_paths_fit_into_one_question() {
+        for filler in ["x", "\u{1}", "\u{e9}"] {
+            let long = |at: usize| PathBytes::new(format!("d/{at:03}{}", filler.repeat(250 / filler.len())).as_bytes());
+            let many: Vec<PathBytes> = (0..256).map(long).collect();
+            assert!(!fits(&many));
+            assert_eq!(cover(many.clone(), MAX_PATHS), paths(&["d"]));
+            let some = first_that_fit(many.iter());
+            let json = |paths: &[PathBytes]| serde_json::to_string(paths).expect("serialises").len();
+            assert!(fits(&many[..some]) && json(&many[..some]) <= MAX_ASKED + 1 && json(&many[..=some]) > MAX_ASKED, "{filler:?} {some}");
+        }
+        let hex = PathBytes::new(b"\xff\xfe");
+        assert_eq!(asked(&hex), serde_json::to_string(&hex).expect("serialises").len() + 1);
+        assert_eq!(first_that_fit([PathBytes::new(&[1; 16_000])].iter()), 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the directories of one dump had in them, as far as it is needed.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use wire::restore::PathBytes;
@@ -12,12 +13,19 @@ use crate::dumpdir::{Code, Dumpdir};
 /// What all lists of one dump may take together: some twenty million names.
 const MAX_BYTES: usize = 512 << 20;
 
+/// What a list says of each name.
+type Codes = HashMap<Box<[u8]>, Code>;
+
 /// The lists of a dump's directories.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     dirs: HashMap<PathBytes, Box<[u8]>>,
     bytes: usize,
     moves: Moves,
+    /// Of a disk of which only some names are dumped: the files among these names, which lie in no directory of any dump.
+    beside: Vec<PathBytes>,
+    /// The list that was looked into last.
+    last: RefCell<Option<(PathBytes, Codes)>>,
     /// Directories whose list is none, and why; lists that were too much.
     damaged: Vec<(PathBytes, String)>,
 }
@@ -82,6 +90,21 @@ impl Records {
         found
     }
 
+    /// Takes the files that lie in no directory of any dump of the chain, when all lists are known. What is a directory now, or in one, is another thing.
+    pub fn set_beside(&mut self, mut files: Vec<PathBytes>) {
+        files.retain(|file| !self.dirs.contains_key(file) && self.verdict(file).is_none());
+        files.sort_unstable();
+        self.beside = files;
+    }
+
+    /// Returns those of them that lie below a directory, by path.
+    pub fn beside(&self, dir: &PathBytes) -> &[PathBytes] {
+        let begin = if dir.as_bytes().is_empty() { Vec::new() } else { [dir.as_bytes(), b"/"].concat() };
+        let from = self.beside.partition_point(|file| file.as_bytes() < begin.as_slice());
+        let below = self.beside[from..].partition_point(|file| file.as_bytes().starts_with(&begin));
+        &self.beside[from..from + below]
+    }
+
     /// Returns the path that a directory has in this dump, by its path in the list that tar kept with it ([`Records::before`] of the dump above).
     pub fn now(&self, listed: &PathBytes) -> PathBytes {
         self.moves.now(listed)
@@ -95,9 +118,10 @@ impl Records {
     /// Returns what the nearest directory above `path` that has a list says about it. Nothing when there is no such directory.
     pub fn verdict(&self, path: &PathBytes) -> Option<Verdict> {
         let (mut rest, mut is_itself) = (path.as_bytes(), true);
-        while let Some((dir, name)) = split(rest) {
-            if let Some(dumpdir) = self.get(&PathBytes::new(dir)) {
-                let code = dumpdir.entries().find(|entry| entry.name == name).map(|entry| entry.code);
+        while let Some((above, name)) = split(rest) {
+            let dir = PathBytes::new(above);
+            if let Some(body) = self.dirs.get(&dir) {
+                let code = self.code(&dir, body, name);
                 return Some(match code {
                     None => Verdict::NotThere,
                     Some(Code::Here) if is_itself => Verdict::Here,
@@ -105,9 +129,23 @@ impl Records {
                     Some(Code::Unchanged | Code::Directory) => Verdict::Below,
                 });
             }
-            (rest, is_itself) = (dir, false);
+            (rest, is_itself) = (above, false);
         }
         None
+    }
+
+    /// Returns what the list of a directory says of a name. Somebody asks for all names of one directory after the other.
+    fn code(&self, dir: &PathBytes, body: &[u8], name: &[u8]) -> Option<Code> {
+        let mut last = self.last.borrow_mut();
+        let known = last.take().filter(|(known, _)| known == dir);
+        let known = known.unwrap_or_else(|| {
+            let dumpdir = Dumpdir::parse(body).ok();
+            let codes = dumpdir.iter().flat_map(Dumpdir::entries).map(|entry| (entry.name.into(), entry.code));
+            (dir.clone(), codes.collect())
+        });
+        let code = known.1.get(name).copied();
+        *last = Some(known);
+        code
     }
 
     /// Returns the lists that were none.

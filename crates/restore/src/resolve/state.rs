@@ -14,6 +14,8 @@ pub struct State {
     pub time: i64,
     /// A dump that is nearer to the wanted time and cannot be restored, if there is one, and why.
     pub passed_over: Option<(DumpId, String)>,
+    /// Why not all of it may come back, a sentence: something in the chain is damaged or in doubt.
+    pub doubt: Option<String>,
 }
 
 /// Why a disk cannot be had as it was at a time.
@@ -64,7 +66,10 @@ pub fn state_at(dumps: &[Dump], host: &HostName, disk: &DiskName, at: i64) -> Re
     let mut passed_over = None;
     for dump in of_disk[..by_then].iter().rev() {
         match chain(dump, &of_disk) {
-            Ok((chain, bytes)) => return Ok(State { chain, bytes, time: dump.time, passed_over }),
+            Ok((chain, bytes)) => {
+                let doubt = (!dump.why_not.is_empty()).then(|| dump.why_not.clone());
+                return Ok(State { chain, bytes, time: dump.time, passed_over, doubt });
+            }
             Err(why) => {
                 passed_over.get_or_insert((dump.id.clone(), why));
             }
@@ -148,6 +153,15 @@ mod tests {
         let state = at(&history(), "/a", 35).expect("a state");
         let (passed, why) = state.passed_over.expect("one is nearer");
         assert_eq!((state.time, passed.level, why.as_str()), (20, 1, "its level 0 is on a volume that is gone."));
+    }
+
+    #[test]
+    fn a_doubt_about_a_chain_goes_along_with_it() {
+        let why = "the dump of level 0 of 20261100000010 is damaged: a block cannot be read";
+        for (why_not, doubt) in [("", None), (why, Some(why))] {
+            let state = at(&[dump("/a", 0, 10, &[(0, 10)], why_not)], "/a", 10).expect("a state");
+            assert_eq!(state.doubt.as_deref(), doubt);
+        }
     }
 
     #[test]

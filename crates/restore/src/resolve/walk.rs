@@ -3,14 +3,13 @@
 //! GNU tar notes in every incremental dump what every directory had in it. So the highest dump says what was there: `Y`, it has it; `N`, it is as it
 //! was in the dump below; `D`, a directory that the same dump has a list of. What no list names was deleted.
 
-use std::collections::HashSet;
-
 use wire::restore::{MAX_PATHS, PathBytes};
 
 use super::nameset::NameSet;
-use super::path::{below, cover};
+use super::path::{behind, below, cover, split};
 use super::plan::{Part, PlaceId, Plan, Taken, Whole};
 use super::records::{Records, Verdict};
+use super::wanted::Wanted;
 use crate::dumpdir::Code;
 
 const NOT_THERE: &str = "it was not there then";
@@ -96,15 +95,10 @@ impl Needs {
         }
     }
 
-    /// Says whether a directory's list is needed.
-    pub fn wants(&self, path: &PathBytes, names: &HashSet<&PathBytes>) -> bool {
-        let wished = |thing: &PathBytes| path.is_in(thing) || thing.is_in(path);
-        names.contains(path) || self.things.iter().chain(&self.trees).flat_map(|need| &need.paths).any(wished)
-    }
-
-    /// Returns the paths of directories of which some names are wanted.
-    pub fn named(&self) -> HashSet<&PathBytes> {
-        self.names.iter().flat_map(|(need, _)| &need.paths).collect()
+    /// Returns which directories' lists are needed.
+    pub fn wanted(&self) -> Wanted {
+        let named = self.names.iter().flat_map(|(need, _)| &need.paths);
+        Wanted::new(named, self.things.iter().chain(&self.trees).flat_map(|need| &need.paths))
     }
 }
 
@@ -120,9 +114,19 @@ fn cover_if(is_deep: bool, mut paths: Vec<PathBytes>) -> Vec<PathBytes> {
 
 /// Decides what the dump with these lists gives, and returns what the ones below it must give.
 pub(crate) fn level(records: &Records, needs: Needs, plan: &mut Plan, part: &mut Part, name: &str) -> Needs {
-    let mut step =
-        Step { records, plan, part, below: Needs::default(), trees: needs.trees.into_iter().filter_map(settled).collect(), name };
-    for (path, to) in needs.things.into_iter().filter_map(settled) {
+    let mut step = Step {
+        records,
+        topmost: None,
+        plan,
+        part,
+        below: Needs::default(),
+        trees: needs.trees.into_iter().filter_map(settled).collect(),
+        name,
+    };
+    let mut things: Vec<_> = needs.things.into_iter().filter_map(settled).collect();
+    // Those of one directory one behind the other: its list is read once for them.
+    things.sort_by(|(one, _), (other, _)| split(one.as_bytes()).cmp(&split(other.as_bytes())));
+    for (path, to) in things {
         step.thing(path, to);
     }
     for (need, names) in needs.names {
@@ -161,6 +165,8 @@ fn settled(need: Need) -> Option<(PathBytes, PlaceId)> {
 
 struct Step<'a> {
     records: &'a Records,
+    /// The directories that lie in no other one, when that is known.
+    topmost: Option<Vec<&'a PathBytes>>,
     plan: &'a mut Plan,
     part: &'a mut Part,
     below: Needs,
@@ -171,7 +177,7 @@ struct Step<'a> {
 
 impl Step<'_> {
     fn thing(&mut self, path: PathBytes, to: PlaceId) {
-        if self.records.get(&path).is_some() || (path.as_bytes().is_empty() && !self.records.topmost().is_empty()) {
+        if self.records.get(&path).is_some() {
             return self.trees.push((path, to));
         }
         match self.records.verdict(&path) {
@@ -179,17 +185,31 @@ impl Step<'_> {
             Some(Verdict::Here) => {
                 self.part.whole.insert(path, Whole { to, is_met: false });
             }
-            Some(Verdict::Below) | None => match self.records.before(&path) {
-                paths if paths.is_empty() => self.plan.missing.push((path, LEFT_OUT)),
-                paths => self.below.things.push(Need { paths, to }),
-            },
+            Some(Verdict::Below) => self.thing_below(path, to),
+            None if self.some_of(&path, to) => {}
+            None => self.by_itself(path, to),
+        }
+    }
+
+    /// Nobody says whether this dump has it: a file that was named to tar by itself comes when it did change, and is newer than what dumps below have.
+    fn by_itself(&mut self, path: PathBytes, to: PlaceId) {
+        if !path.as_bytes().is_empty() {
+            self.part.whole.insert(path.clone(), Whole { to, is_met: true });
+        }
+        self.thing_below(path, to);
+    }
+
+    fn thing_below(&mut self, path: PathBytes, to: PlaceId) {
+        match self.records.before(&path) {
+            paths if paths.is_empty() => self.plan.missing.push((path, LEFT_OUT)),
+            paths => self.below.things.push(Need { paths, to }),
         }
     }
 
     fn tree(&mut self, path: &PathBytes, to: PlaceId) {
         let Some(dumpdir) = self.records.get(path) else {
-            if path.as_bytes().is_empty() && !self.records.has_root() {
-                return self.some_of_the_disk(to);
+            if path.as_bytes().is_empty() && self.some_of(path, to) {
+                return;
             }
             // Itself may be there all the same.
             take(self.plan, self.part, path.clone(), to, true, NameSet::default());
@@ -264,14 +284,40 @@ impl Step<'_> {
         self.below.names.push((Need { paths, to }, names));
     }
 
-    /// The disk's own directory, of a disk of which only some names are dumped.
-    fn some_of_the_disk(&mut self, to: PlaceId) {
-        self.plan.remarks.push(format!("Only some directories of the disk are in {}: files beside them do not come.", self.name));
-        for top in self.records.topmost().into_iter().cloned().collect::<Vec<_>>() {
-            let inner = below(&self.plan.places[to].path, top.as_bytes());
-            let inner = self.plan.place(inner);
-            self.trees.push((top, inner));
+    /// A directory above what is dumped, when only some names of the disk are: no dump has it, and all that it had. Says whether there is any of it.
+    fn some_of(&mut self, path: &PathBytes, to: PlaceId) -> bool {
+        if self.records.has_root() {
+            return false;
         }
+        let dirs: Vec<PathBytes> = self
+            .topmost
+            .get_or_insert_with(|| self.records.topmost())
+            .iter()
+            .filter(|dir| dir.is_in(path))
+            .map(|dir| (*dir).clone())
+            .collect();
+        let files = self.records.beside(path).to_vec();
+        if dirs.is_empty() && files.is_empty() {
+            return false;
+        }
+        self.plan.remarks.push(format!(
+            "Only some names of {} are in {}: a file that was named by itself comes as it was last dumped, even when it was deleted since.",
+            shown(path),
+            self.name
+        ));
+        let place = |plan: &mut Plan, one: &PathBytes| {
+            let at = below(&plan.places[to].path, behind(one, path).unwrap_or_default());
+            plan.place(at)
+        };
+        for dir in dirs {
+            let to = place(self.plan, &dir);
+            self.trees.push((dir, to));
+        }
+        for file in files {
+            let to = place(self.plan, &file);
+            self.by_itself(file, to);
+        }
+        true
     }
 }
 
@@ -290,7 +336,7 @@ fn take(plan: &mut Plan, part: &mut Part, path: PathBytes, to: PlaceId, itself: 
 /// A path for a sentence.
 fn shown(path: &PathBytes) -> String {
     match path.as_bytes() {
-        b"" => "The disk's own directory".to_owned(),
+        b"" => "the disk".to_owned(),
         path => format!("{:?}", String::from_utf8_lossy(path)),
     }
 }

@@ -26,6 +26,8 @@ pub struct Faults {
     pub hole: Option<(usize, usize, usize)>,
     /// The stored bytes are not those that the catalog knows.
     pub wrong_crc: bool,
+    /// The last stored byte of what comes whole is another one.
+    pub wrong_end: bool,
     /// This dump cannot be read at all.
     pub gone: Option<usize>,
     /// All questions, in order.
@@ -161,7 +163,10 @@ impl Server {
             What::Members(paths) => (some(&whole, paths), Packing::Plain),
         };
         let hole = self.faults.hole.filter(|(of, _, _)| *of == number);
-        let stored = packed(&archive, packing);
+        let mut stored = packed(&archive, packing);
+        if let Some(last) = stored.last_mut().and_then(|last| last.last_mut()).filter(|_| self.faults.wrong_end && *what == What::All) {
+            *last ^= 1;
+        }
         let crc = crc32c::crc32c(&stored.concat()) ^ u32::from(self.faults.wrong_crc);
         let length = stored.iter().map(Vec::len).sum::<usize>() as u64;
         let proof = (*what == What::All).then(|| (format!("{crc:08x}"), length));

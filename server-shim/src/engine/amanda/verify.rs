@@ -20,7 +20,7 @@ use crate::latest::Latest;
 use crate::restore::leash::Leash;
 use crate::restore::packing;
 use crate::restore::source::installed::Installed;
-use crate::restore::source::{Data, Source as _};
+use crate::restore::source::{Data, Source as _, Stored};
 use crate::runner::{clock, log};
 use crate::verified::{self, Verified, sums};
 
@@ -167,6 +167,30 @@ fn read_back(source: &mut Installed, id: &DumpId) -> Read1 {
         Ok(stored) => stored,
         Err(trouble) => return doubt(source, id, trouble.message),
     };
+    let what = match sound(stored) {
+        Ok(Ok(bytes)) => return Read1::Sound(bytes),
+        Ok(Err(what)) => (what, true),
+        Err(error) => (format!("it cannot be read: {error}"), false),
+    };
+    // A dump that went to two places is lost when both are.
+    for number in 1.. {
+        match source.copy(id, number).map(|copy| copy.map(sound)) {
+            Ok(Some(Ok(Ok(bytes)))) => {
+                log(&format!("event=damaged_copy host={} datestamp={} level={} what={:?}", id.host, id.datestamp, id.level, what.0));
+                return Read1::Sound(bytes);
+            }
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+    match what {
+        (what, true) => doubt_damage(source, id, what),
+        (why, false) => doubt(source, id, why),
+    }
+}
+
+/// Reads a copy to its end: the number of its bytes, or what is wrong with it.
+fn sound(stored: Stored) -> io::Result<Result<u64, String>> {
     let (sum, native) = (stored.sum, stored.native);
     let (from, bytes): (Box<dyn Read>, _) = match stored.data {
         Data::Files(parts) => (Box::new(parts), None),
@@ -174,15 +198,10 @@ fn read_back(source: &mut Installed, id: &DumpId) -> Read1 {
         Data::Stream(stream) => (stream, sum.map(|sum| sum.bytes)),
     };
     let mut reading = Reading { from, piece: Vec::new(), is_ahead: false, left: bytes };
-    let read = reading.more().and_then(|_| {
-        let packing = native.filter(amanda::crc::Crc::is_known).and(packing::of(reading.first()));
-        sums::read(&mut reading, packing)
-    });
-    match read.map(|sums| (sums.stored.bytes, sums.fault(sum, native))) {
-        Ok((bytes, None)) => Read1::Sound(bytes),
-        Ok((_, Some(what))) => doubt_damage(source, id, what),
-        Err(error) => doubt(source, id, format!("it cannot be read: {error}")),
-    }
+    reading.more()?;
+    let packing = native.filter(amanda::crc::Crc::is_known).and(packing::of(reading.first()));
+    let sums = sums::read(&mut reading, packing)?;
+    Ok(sums.fault(sum, native).map_or(Ok(sums.stored.bytes), Err))
 }
 
 /// A dump is not what it was: unless it is not listed any more, since a run has taken its volume meanwhile.

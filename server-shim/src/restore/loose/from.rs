@@ -77,6 +77,9 @@ pub fn command(order: &Order) -> Result<(Exit, Vec<String>), Words> {
             lines.push(format!("Not whole: level {} of {}: {why}.", id.level, id.datestamp));
         }
     }
+    if let Some(doubt) = &state.doubt {
+        tell(&format!("Warning: not all of it may come back: {doubt}"));
+    }
     let wishes = wishes(&loose, &dle, &state, &order.paths)?;
     let outcome = restore(&mut loose, &host, &state, &wishes, to, order.overwrite)?;
     lines.extend(words::outcome(&outcome, to));
@@ -116,9 +119,13 @@ fn state(dumps: &[Dump], host: &HostName, disk: &DiskName, order: &Order) -> Res
     let now = clock() as i64;
     let at = order.at.as_deref().map(|text| when::parse_local(text, now)).transpose();
     let at = at.map_err(|error| Words::new(Exit::Usage, error.to_string()).hint(format!("--at takes {}", when::FORMS)))?;
-    // By itself each dump is a state.
-    let alone =
-        |dump: &Dump| Dump { chain: vec![(0, dump.id.datestamp.clone())], id: DumpId { level: 0, ..dump.id.clone() }, ..dump.clone() };
+    // By itself each dump is a state, whatever it builds on.
+    let alone = |dump: &Dump| Dump {
+        chain: vec![(0, dump.id.datestamp.clone())],
+        id: DumpId { level: 0, ..dump.id.clone() },
+        why_not: String::new(),
+        ..dump.clone()
+    };
     let as_typed = if order.alone { dumps.iter().map(alone).collect() } else { dumps.to_vec() };
     let listed = "without --to the dumps are listed";
     let mut state = when::state_at(&as_typed, host, disk, at.as_ref(), now).map_err(|error| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-use amanda::chains::{Bases, Restorable, chains};
+use amanda::chains::{Restorable, chains};
 use amanda::dle::Dle;
 use amanda::frames::Parts;
 use amanda::header::HEADER_BYTES;
@@ -15,6 +15,7 @@ use super::scan::open;
 use crate::engine::Trouble;
 use crate::engine::embedded::stamp;
 use crate::restore::serve::{Asked, Library};
+use crate::restore::source::embedded::chain;
 use crate::restore::source::{Data, Source, Stored, no_such_dump};
 
 /// Dumps by what their headers say. Which builds on which is told by their dates alone, as Amanda tells it.
@@ -105,20 +106,6 @@ pub fn stored(dump: &LooseDump) -> Result<Stored, Trouble> {
     Ok(Stored { data: Data::Files(parts), sum, native, bytes: dump.bytes, is_plain: false })
 }
 
-/// What a restore of a dump reads, and why it cannot be restored.
-fn chain(dump: &Restorable) -> (Vec<(u8, String)>, String) {
-    let itself = (dump.level, dump.datestamp.clone());
-    match &dump.bases {
-        Bases::Complete(bases) | Bases::Doubtful { bases, .. } => {
-            let mut chain: Vec<(u8, String)> = (0..dump.level).rev().zip(bases.iter().cloned()).collect();
-            chain.reverse();
-            chain.push(itself);
-            (chain, String::new())
-        }
-        Bases::Missing { level } => (Vec::new(), format!("it builds on a dump of level {level}, which was not found")),
-    }
-}
-
 /// Anybody's dumps, for whoever may read the files.
 impl Library for Loose {
     fn of(&mut self, _: &HostName) -> Result<&mut dyn Source, Trouble> {
@@ -126,4 +113,34 @@ impl Library for Loose {
     }
 
     fn note(&mut self, _: &Asked<'_>, _: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use amanda::crc::Crc;
+    use amanda::header::{Header, Kind};
+
+    use super::super::group::group;
+    use super::super::scan::LooseFile;
+    use super::*;
+
+    #[test]
+    fn a_dump_that_may_build_on_one_that_is_not_whole_says_so() {
+        let dumps = [("20261101000000", 0, 30), ("20261102000000", 0, 20), ("20261103000000", 1, 30), ("20261104000000", 2, 30)];
+        let files = dumps.map(|(stamp, level, bytes)| {
+            let mut header = Header::new(Dle::new("h", "/d"), stamp, level);
+            (header.kind, header.server) = (Kind::File, Some(Crc { crc: 1, bytes: 30 }));
+            LooseFile { path: format!("h.{stamp}").into(), bytes, header, on: None }
+        });
+        let host: HostName = "h".parse().expect("a name");
+        let mut doubted = BTreeMap::new();
+        for dump in Source::dumps(&mut Loose::new(group(files.to_vec())), &host).expect("in memory") {
+            doubted.insert((dump.id.level, dump.chain.len()), dump.why_not);
+        }
+        assert_eq!(doubted.keys().copied().collect::<Vec<_>>(), [(0, 1), (1, 2), (2, 3)]);
+        assert_eq!(doubted[&(0, 1)], "");
+        for doubtful in [(1, 2), (2, 3)] {
+            assert!(doubted[&doubtful].contains("the dump of 20261102000000 is not whole"), "{doubted:?}");
+        }
+    }
 }

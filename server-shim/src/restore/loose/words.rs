@@ -47,12 +47,18 @@ pub(super) fn outcome(outcome: &Outcome, into: &Path) -> Vec<String> {
         false => format!("Restored into {into}: {}; {} bytes.", made.join(", "), outcome.bytes),
     }];
     if outcome.kept.count > 0 {
-        lines.push(format!(
-            "Kept {} that there was already, of which {} not what the dump has; --overwrite replaces.",
-            count(outcome.kept.count, "file", "files"),
-            count(outcome.kept_different, "is", "are")
-        ));
+        let different = (outcome.kept_different, "is not what the dump has", "are not what the dump has");
+        let uncompared = (outcome.kept_uncompared, "was not compared with it", "were not compared with it");
+        let said: Vec<String> = [different, uncompared]
+            .iter()
+            .filter(|(number, ..)| *number > 0)
+            .map(|(number, one, many)| count(*number, one, many))
+            .collect();
+        let said = if said.is_empty() { String::new() } else { format!(", of which {}", said.join(" and ")) };
+        let files = count(outcome.kept.count, "file", "files");
+        lines.push(format!("Kept {files} that there was already{said}; --overwrite replaces."));
     }
+    lines.extend(outcome.doubt.iter().map(|doubt| format!("Not all that was there may have come back: {}.", doubt.trim_end_matches('.'))));
     lines.extend(outcome.damaged.iter().take(NAMED).map(|damaged| {
         let hint = if damaged.hint.is_empty() { String::new() } else { format!(" Next: {}.", damaged.hint.trim_end_matches('.')) };
         format!("Damaged: level {} of {}: {}{hint}", damaged.dump.level, damaged.dump.datestamp, damaged.what)

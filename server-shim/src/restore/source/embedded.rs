@@ -181,7 +181,7 @@ fn told(catalog: &Catalog, host: &HostName, disk: &DiskName, dle: &Dle, dump: &R
 }
 
 /// Returns what a restore reads, level 0 first, and what is to be said against it.
-pub(super) fn chain(dump: &Restorable) -> (Vec<(u8, String)>, String) {
+pub(in crate::restore) fn chain(dump: &Restorable) -> (Vec<(u8, String)>, String) {
     let (bases, why_not) = match &dump.bases {
         Bases::Complete(bases) => (bases, String::new()),
         Bases::Doubtful { bases, broken } => {

@@ -90,16 +90,28 @@ impl Installed {
     /// # Errors
     /// When there is no such dump, or it cannot be opened.
     pub fn as_it_is(&mut self, dump: &DumpId) -> Result<Stored, Trouble> {
+        if let Some(stored) = self.copy(dump, 0)? {
+            return Ok(stored);
+        }
+        let key = key(dump);
+        let noted = self.noted(&key);
+        let sum = noted.as_ref().and_then(|header| header.server).filter(Crc::is_known);
+        let data = Data::Stream(Box::new(fetch::start(&self.programs, &self.name, &key, &self.lock, &self.leash)?));
+        Ok(Stored { data, sum, native: noted.and_then(|header| header.native), bytes: sum.map_or(0, |sum| sum.bytes), is_plain: false })
+    }
+
+    /// Opens one of the copies of a dump that lie in files, counted from 0; nothing when there are not so many.
+    ///
+    /// # Errors
+    /// When there is no such dump.
+    pub fn copy(&mut self, dump: &DumpId, number: usize) -> Result<Option<Stored>, Trouble> {
         let found = self.find(dump)?;
         let key = key(dump);
         let noted = self.noted(&key);
         let sum = noted.as_ref().and_then(|header| header.server).filter(Crc::is_known);
-        let opened = found.places.iter().find_map(|copy| self.files.open(copy, &key, sum));
-        let data = match opened {
-            Some(parts) => Data::Files(parts),
-            None => Data::Stream(Box::new(fetch::start(&self.programs, &self.name, &key, &self.lock, &self.leash)?)),
-        };
-        Ok(Stored { data, sum, native: noted.and_then(|header| header.native), bytes: sum.map_or(0, |sum| sum.bytes), is_plain: false })
+        let opened = found.places.iter().filter_map(|copy| self.files.open(copy, &key, sum)).nth(number);
+        let (native, bytes) = (noted.and_then(|header| header.native), sum.map_or(0, |sum| sum.bytes));
+        Ok(opened.map(|parts| Stored { data: Data::Files(parts), sum, native, bytes, is_plain: false }))
     }
 
     /// Says whether a dump is listed now.
