@@ -34,21 +34,28 @@ pub struct Holder {
 /// A lock that is held until this value is dropped.
 #[derive(Debug)]
 pub struct Guard {
-    _file: File,
+    file: File,
     words: Option<PathBuf>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // The lock goes with the descriptor; the words go too, so that nobody reads them as a holder.
+        // The words go too, so that nobody reads them as a holder.
         if let Some(words) = &self.words {
             let _ = fs::remove_file(words);
         }
+        release(&self.file);
     }
 }
 
 fn whole_file(kind: i32) -> libc::flock {
     libc::flock { l_type: kind as libc::c_short, l_whence: libc::SEEK_SET as libc::c_short, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
+/// Gives a lock up. It goes with the last descriptor anyway, but a program that is being started by another thread has a copy of them all until it
+/// becomes that program, and for that long the lock would seem to be somebody's.
+pub(crate) fn release(file: &File) {
+    let _gone_at_last_with_its_descriptors = fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_UNLCK)));
 }
 
 fn words_of(path: &Path) -> PathBuf {
@@ -74,7 +81,7 @@ pub fn take(path: &Path) -> io::Result<Guard> {
     let file = open(path)?;
     loop {
         match fcntl(&file, FcntlArg::F_OFD_SETLKW(&whole_file(libc::F_WRLCK))) {
-            Ok(_) => return Ok(Guard { _file: file, words: None }),
+            Ok(_) => return Ok(Guard { file, words: None }),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -93,11 +100,11 @@ pub fn try_take(path: &Path, what: &str, now: i64) -> io::Result<Option<Guard>> 
         Err(errno) => return Err(errno.into()),
     }
     if what.is_empty() {
-        return Ok(Some(Guard { _file: file, words: None }));
+        return Ok(Some(Guard { file, words: None }));
     }
     let pid = std::process::id();
     let process = Identity { pid, start: processes::read(pid).map_or(0, |process| process.start) };
-    let guard = Guard { _file: file, words: Some(words_of(path)) };
+    let guard = Guard { file, words: Some(words_of(path)) };
     durable::publish_json(&words_of(path), &Holder { process, since: now, what: what.to_owned() }, 0o640)?;
     Ok(Some(guard))
 }
@@ -159,5 +166,18 @@ mod tests {
         std::os::unix::fs::symlink(&victim, &path).expect("symlink");
         assert!(try_take(&path, "a test", 0).is_err());
         assert_eq!(std::fs::read(&victim).expect("read"), b"precious");
+    }
+
+    #[test]
+    fn a_lock_is_free_when_its_guard_has_gone_whoever_still_has_a_copy_of_its_descriptor() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("x.lock");
+        let guard = try_take(&path, "", 0).expect("take").expect("free");
+        // As in a child that has not become its program yet.
+        let copy = guard.file.try_clone().expect("a copy");
+        assert!(try_take(&path, "", 0).expect("try").is_none());
+        drop(guard);
+        assert!(try_take(&path, "", 0).expect("try").is_some());
+        drop(copy);
     }
 }

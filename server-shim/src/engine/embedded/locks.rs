@@ -30,7 +30,13 @@ const AMANDAS: [&str; 4] = ["driver", "planner", "dumper", "amdump"];
 /// A lock on a file that is open.
 #[derive(Debug)]
 pub struct Held {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        lock::release(&self.file);
+    }
 }
 
 fn whole_file() -> libc::flock {
@@ -72,7 +78,7 @@ pub fn tapelist(site: &Site) -> io::Result<Held> {
 fn wait(file: File) -> io::Result<Held> {
     loop {
         match fcntl(&file, FcntlArg::F_OFD_SETLKW(&whole_file())) {
-            Ok(_) => return Ok(Held { _file: file }),
+            Ok(_) => return Ok(Held { file }),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -106,7 +112,7 @@ pub fn own_run(directory: &Path) -> io::Result<Held> {
         Err(errno) => return Err(errno.into()),
     }
     file.write_all(std::process::id().to_string().as_bytes())?;
-    Ok(Held { _file: file })
+    Ok(Held { file })
 }
 
 /// Says whether the run that made a directory is gone. A process of Amanda's that lives counts, too: it has no lock, only its id.
