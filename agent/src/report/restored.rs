@@ -143,7 +143,9 @@ pub fn troubles(outcome: &Outcome) -> Vec<String> {
     }
     more(&mut lines, NAMED.min(outcome.damaged.len()), outcome.damaged.len() as u64);
     for missing in outcome.missing.first.iter().take(NAMED) {
-        lines.push(format!("not restored: {}: {}", show(missing.path.as_bytes()), show(&missing.why)));
+        // The disk's own directory has no name below itself.
+        let name = if missing.path.as_bytes().is_empty() { b"." } else { missing.path.as_bytes() };
+        lines.push(format!("not restored: {}: {}", show(name), show(&missing.why)));
     }
     more(&mut lines, NAMED.min(outcome.missing.first.len()), outcome.missing.count);
     if let Some(first) = outcome.absent.first.first() {
