@@ -92,6 +92,8 @@ pub(super) enum Unit {
 pub(super) enum Shape {
     /// `"text"`
     Str,
+    /// The same; an address of mail may stand without quotation marks.
+    Address,
     /// A name, quoted or not.
     Name,
     /// A whole number with or without a unit.

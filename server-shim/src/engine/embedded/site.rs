@@ -93,7 +93,7 @@ impl Source for Files<'_> {
 }
 
 fn wrong(error: &ConfError) -> Trouble {
-    Trouble::config(error.to_string(), "correct this line; the configuration is Amanda's, see amanda.conf(5) and disklist(5)")
+    Trouble::config(error.to_string(), format!("{}; the configuration is Amanda's, see amanda.conf(5) and disklist(5)", error.hint))
 }
 
 pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Trouble {
