@@ -35,6 +35,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Dumptype,
+        Self::Tapetype,
+        Self::Holdingdisk,
+        Self::Interface,
+        Self::Application,
+        Self::Script,
+        Self::Device,
+        Self::Changer,
+        Self::Interactivity,
+        Self::Taperscan,
+        Self::Policy,
+        Self::Storage,
+    ];
+
     /// The names that stand behind `define`.
     pub(super) const NAMES: [(&'static str, Self); 14] = [
         ("dumptype", Self::Dumptype),
@@ -76,6 +92,12 @@ impl Kind {
             Self::Storage => tables::STORAGE,
         }
     }
+}
+
+/// Returns the keywords of a definition of a kind, in the order of the alphabet; `None` is the config itself, which also has `define`
+/// and `includefile`.
+pub fn of(kind: Option<Kind>) -> impl Iterator<Item = &'static str> {
+    kind.map_or(tables::GLOBAL, Kind::table).iter().map(|(name, _)| *name)
 }
 
 /// What a number without a unit counts.

@@ -89,6 +89,8 @@ pub struct Section {
     pub name: String,
     /// Its settings, with those of its parents.
     pub settings: Settings,
+    /// The names of its parents, in their order.
+    pub parents: Vec<String>,
     /// What the config itself had said in front of it, of the settings that a dumptype takes over when it does not say them.
     pub defaults: Settings,
     /// The file where it is defined.

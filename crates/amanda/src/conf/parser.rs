@@ -186,7 +186,7 @@ impl<'a> Parser<'a> {
         if newline.token != Token::Newline {
             return self.error(newline.at, "the line has to end behind {", "begin the next line here");
         }
-        let mut settings = Settings::default();
+        let (mut settings, mut parents) = (Settings::default(), Vec::new());
         loop {
             let word = self.next()?;
             match &word.token {
@@ -195,9 +195,11 @@ impl<'a> Parser<'a> {
                 Token::End => {
                     return self.error(open.at, "this { is never closed", "write } into a line of its own where the definition ends");
                 }
-                Token::Word(name) if self.is_parent(kind, name) => self.parent(kind, &mut settings, name, word.at)?,
+                Token::Word(name) if self.is_parent(kind, name) => self.parent(kind, &mut settings, &mut parents, name, word.at)?,
                 Token::Word(name) => self.setting(&mut settings, kind.table(), &folded(name), word.at)?,
-                Token::Str(name) => self.parent(kind, &mut settings, &String::from_utf8_lossy(name), word.at)?,
+                Token::Str(name) => {
+                    self.parent(kind, &mut settings, &mut parents, &String::from_utf8_lossy(name), word.at)?;
+                }
                 _ => {
                     return self.stands(
                         &word,
@@ -209,7 +211,7 @@ impl<'a> Parser<'a> {
         }
         let key = (kind, name.to_ascii_lowercase());
         let defaults = if kind == Kind::Dumptype { self.config.settings.only(tables::INHERITED) } else { Settings::default() };
-        self.config.sections.insert(key, Section { kind, name, settings, defaults, file: self.file.clone(), at });
+        self.config.sections.insert(key, Section { kind, name, settings, parents, defaults, file: self.file.clone(), at });
         Ok(())
     }
 
@@ -227,7 +229,7 @@ impl<'a> Parser<'a> {
         !is_keyword(kind.table(), &folded(word)) && self.config.section(kind, word).is_some()
     }
 
-    fn parent(&mut self, kind: Kind, settings: &mut Settings, name: &str, at: Place) -> Result<(), ConfError> {
+    fn parent(&mut self, kind: Kind, settings: &mut Settings, parents: &mut Vec<String>, name: &str, at: Place) -> Result<(), ConfError> {
         let Some(parent) = self.config.section(kind, name) else {
             let otherwise = format!("define the {} in front of this line", kind.name());
             let hint = meant(name, self.config.sections(kind).map(|section| section.name.as_str()), &otherwise);
@@ -236,6 +238,7 @@ impl<'a> Parser<'a> {
         if !settings.inherit(&parent.settings) {
             return self.error(at, "a list has more than 4096 entries", "inherit from fewer definitions");
         }
+        parents.push(parent.name.clone());
         self.end_of_line()
     }
 

@@ -4,6 +4,7 @@
 //! then the vault is read as if they had moved with it, and written anew before anything else is.
 
 mod bounds;
+pub mod meaning;
 mod moved;
 mod refused;
 mod rotation;
