@@ -40,8 +40,6 @@ pub struct Disk {
     pub interface: Option<String>,
     /// The file it stands in.
     pub file: PathBuf,
-    /// The line: of the closing brace, where it has a definition of its own.
-    pub line: usize,
     /// Where its host stands.
     pub at: Place,
 }
@@ -228,12 +226,12 @@ impl Reader<'_> {
         }
         let place = (sanitise(dle.host.as_bytes()), sanitise(dle.disk_bytes()));
         if let Some(other) = self.by_path.get(&place).and_then(|at| self.disks.get(*at)) {
-            let what = format!("{dle} has its files where {} of line {} has them", other.dle, other.line);
+            let what = format!("{dle} has its files where {} of line {} has them", other.dle, other.at.line);
             return line.error(name, what, "give one of the two another name, and the directory behind it");
         }
         self.by_path.insert(place, self.disks.len());
-        let (file, line) = (line.file.to_owned(), line.number);
-        self.disks.push(Disk { dle, device, dumptype, spindle, interface, file, line, at });
+        let file = line.file.to_owned();
+        self.disks.push(Disk { dle, device, dumptype, spindle, interface, file, at });
         Ok(())
     }
 

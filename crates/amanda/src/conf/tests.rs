@@ -68,7 +68,7 @@ fn a_config_that_amanda_runs_with_is_understood() {
     assert_eq!((zstd.custom_compress(), zstd.program()), (Some(OsStr::new("/usr/bin/zstd")), OsStr::new("GNUTAR")));
     assert_eq!((zstd.estimate(), zstd.dumpcycle(), zstd.index()), (vec![Estimate::Server], 7, true));
     assert_eq!(plain.how(&config).unwrap().compress(), Compress::None);
-    assert_eq!(plain.line, 3);
+    assert_eq!(plain.at.line, 3);
 }
 
 #[test]
@@ -158,8 +158,8 @@ fn disks_are_read_with_devices_definitions_and_includes() {
     assert_eq!((a.dumptype.as_str(), a.spindle, a.directory()), ("laptop", None, Path::new("/a")));
     assert_eq!((b.directory(), b.spindle, b.interface.as_deref()), (Path::new("/dev/b"), Some(1), Some("lan")));
     let own = c.how(&config).unwrap();
-    assert_eq!((own.program(), own.compress(), c.spindle, c.line), (OsStr::new("GNUTAR"), Compress::None, Some(-1), 8));
-    assert_eq!((more.dle.host.as_str(), more.line), ("i", 1));
+    assert_eq!((own.program(), own.compress(), c.spindle, c.at.line), (OsStr::new("GNUTAR"), Compress::None, Some(-1), 5));
+    assert_eq!((more.dle.host.as_str(), more.at.line), ("i", 1));
 }
 
 #[test]

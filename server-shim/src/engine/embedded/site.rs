@@ -400,7 +400,7 @@ fn taken(dle: &Dle, disk: &Disk) -> Trouble {
             "{dle} stands in the disklist already, for the directory {}",
             amanda::escape::printable(disk.directory().as_os_str().as_bytes())
         ),
-        format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.line),
+        format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.at.line),
     )
 }
 
