@@ -101,7 +101,7 @@ const CONFIG: Table = &[
     ("ssl-dir", REACH),
     ("storage", Honoured("one; a second one is refused")),
     ("tapecycle", Honoured("")),
-    ("tapedev", Honoured("as `tpchanger`, when it names volumes in directories")),
+    ("tapedev", Honoured("as `tpchanger`, where there is none")),
     ("tapelist", Honoured("")),
     ("taper-parallel-write", Without("one volume is written at a time: what is written is the same")),
     ("taperalgo", Honoured("")),
@@ -221,7 +221,7 @@ const CHANGER: Table = &[
     ("comment", COMMENT),
     ("device-property", Refused("")),
     ("property", Honoured("`num-slot`, `auto-create-slot`; `mount`, `umount` and `removable` are refused when they say yes")),
-    ("tapedev", Honoured("as `tpchanger`, when it names volumes in directories")),
+    ("tapedev", Honoured("as `tpchanger`, where there is none")),
     ("tpchanger", Honoured("`chg-disk:/DIRECTORY`; every other changer is refused")),
 ];
 
@@ -262,7 +262,7 @@ const STORAGE: Table = &[
     ("report-use-media", Honoured("")),
     ("runtapes", Honoured("")),
     ("set-no-reuse", Refused("when it says yes")),
-    ("tapedev", Honoured("as `tpchanger`, when it names volumes in directories")),
+    ("tapedev", Honoured("as `tpchanger`, where there is none")),
     ("tapepool", Honoured("")),
     ("taper-parallel-write", Without("one volume is written at a time: what is written is the same")),
     ("taperalgo", Honoured("")),
