@@ -355,7 +355,7 @@ fn amanda_understands_settings_of_every_kind_as_we_do() {
         dumpcycle 3\nmaxdumps 3\nbumpsize 7 mb\n\
         define dumptype late {\nearly\nPriority High\nstrategy INCRONLY\nholdingdisk required\nstarttime 1730\ncomprate 0.25\nretry-dump 4\n\
         dump-limit same-host server\nexclude append \"./a b\"\ninclude \"./x*\"\nrecord no\nskip_incr\nindex false\nmaxpromoteday 4\n}\n\
-        define dumptype zstd {\nlate\ncompress custom client\nclient_custom_compress \"/usr/bin/zstd\"\nallow-split off\ntape-splitsize 3 gb\npriority 7\nignore\n}\n\
+        define dumptype zstd {\nlate\ncompress custom client\nclient_custom_compress \"/usr/bin/zstd\"\nallow-split off\ntape-splitsize 3 gb\npriority high\nignore\n}\n\
         define dumptype small {\nearly\ncompress server best\nencrypt none\nholdingdisk no\nstrategy hanoi\ndumpcycle 0\nbumpmult 2\nskip-full yes\n}\n";
     world.write("amanda.conf", conf);
     world.write(
