@@ -181,6 +181,7 @@ fn show_check(config: &Config, host: Option<&wire::HostName>, json: bool) -> Res
     if json {
         print(&format!("{}\n", serde_json::to_string(&found).map_err(|error| Words::new(Exit::Failed, error.to_string()))?));
     } else {
+        dumper::explain::all(config, host).iter().for_each(|text| print(text));
         for finding in &found {
             let kind = if finding.serious { "must be mended" } else { "worth knowing" };
             print(&format!(
