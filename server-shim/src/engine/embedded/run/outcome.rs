@@ -1,9 +1,11 @@
 //! What a run brought besides receipts: what it passed over, and what became of dumps that were waiting on the holding disk.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 
 use amanda::dle::Dle;
+use amanda::escape::printable;
 use wire::{DiskName, HostName, Receipt};
 
 use crate::engine::Trouble;
@@ -21,6 +23,33 @@ pub struct Ran {
     pub skipped: Vec<Skipped>,
     /// Dumps of earlier runs that were to go to volumes.
     pub flushed: Vec<Flushed>,
+}
+
+impl Ran {
+    /// Says what the receipts do not, a line for each disk and dump.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let skipped = self.skipped.iter().map(|one| format!("{} {} is passed over: {}", one.host, printable(one.disk.as_bytes()), one.why));
+        skipped.chain(self.flushed.iter().map(ToString::to_string)).collect()
+    }
+}
+
+impl Flushed {
+    /// Says whether it still waits.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+impl fmt::Display for Flushed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} level {} of {}", self.dle.host, printable(self.dle.disk_bytes()), self.level, self.datestamp)?;
+        match &self.places[..] {
+            [] => f.write_str(" still waits on the holding disk"),
+            places => write!(f, " OK, on {}", places.join(", ")),
+        }
+    }
 }
 
 /// A disk that was not to be dumped now.
