@@ -114,8 +114,12 @@ pub struct Verdict {
     pub level: u8,
     /// Its figures, where there are some.
     pub figures: Option<Figures>,
-    /// Why, made printable, without brackets; empty for a success.
+    /// Why, made printable, a failure's without its brackets; empty for a success.
     pub reason: String,
+    /// The same as it stands there, in its brackets and quotation marks; of a failure alone.
+    pub raw: String,
+    /// How many parts were written, where the taper tells it.
+    pub parts: Option<i32>,
     /// The storage that the taper writes to.
     pub storage: Option<String>,
     /// A second copy, by amvault or the storage's `vault`.
@@ -131,6 +135,8 @@ pub struct Verdict {
 pub struct Written {
     /// The storage.
     pub storage: Option<String>,
+    /// The pool.
+    pub pool: Option<String>,
     /// The volume.
     pub label: String,
     /// The file on it.
@@ -164,12 +170,22 @@ pub enum Said {
     Error(Program, String),
     /// FATAL, made printable.
     Fatal(Program, String),
-    /// `ERROR taper no-tape error|config …`: no volume could be had; whether the configuration forbids it, and why.
+    /// `ERROR taper no-tape error|config …`: no volume could be had; whether the configuration forbids it, and why, in the brackets
+    /// that it may have.
     NoTape(bool, String),
     /// `START PROGRAM date …`.
     Start(Program, String),
-    /// `START taper …`: a volume, with its datestamp and the storage.
-    Volume(String, Option<String>, String),
+    /// `START taper …`: a volume is written to.
+    Volume {
+        /// The datestamp that its label and the tapelist have.
+        datestamp: String,
+        /// The storage.
+        storage: Option<String>,
+        /// The pool.
+        pool: Option<String>,
+        /// Its label.
+        label: String,
+    },
     /// `FINISH PROGRAM … time …`.
     Finish(Program, f64),
     /// This disk is to be dumped, or flushed.
@@ -270,7 +286,7 @@ fn no_tape(text: &[u8]) -> Said {
     let mut words = split_words(text);
     words.next();
     let by_config = words.next() == Some(b"config");
-    Said::NoTape(by_config, told(words.rest()))
+    Said::NoTape(by_config, plain(words.rest()))
 }
 
 fn start(program: Program, text: &[u8]) -> Option<Said> {
@@ -278,9 +294,9 @@ fn start(program: Program, text: &[u8]) -> Option<Said> {
     match words.next()? {
         b"datestamp" if program == Program::Taper => {
             let datestamp = name(&mut words)?;
-            let (storage, _, _) = storage_names(&mut words);
+            let (storage, pool, _) = storage_names(&mut words);
             words.next().filter(|word| *word == b"label")?;
-            Some(Said::Volume(datestamp, storage, name(&mut words)?))
+            Some(Said::Volume { datestamp, storage, pool, label: name(&mut words)? })
         }
         b"date" => Some(Said::Start(program, name(&mut words)?)),
         _ => None,
@@ -315,7 +331,7 @@ fn skipped(text: &[u8]) -> Option<Said> {
 
 fn part(text: &[u8], whole: bool) -> Option<Written> {
     let mut words = split_words(text);
-    let (storage, _, _) = storage_names(&mut words);
+    let (storage, pool, _) = storage_names(&mut words);
     let label = name(&mut words)?;
     let file = number(words.next()?)?;
     let dle = dle(&mut words)?;
@@ -324,7 +340,7 @@ fn part(text: &[u8], whole: bool) -> Option<Written> {
     let (part, parts) = (part.parse().ok()?, parts.parse().ok()?);
     let level = number(words.next()?)?;
     let figures = figures(words.rest()).map(|(figures, _)| figures).unwrap_or_default();
-    Some(Written { storage, label, file, dle, datestamp, part, parts, level, whole, figures })
+    Some(Written { storage, pool, label, file, dle, datestamp, part, parts, level, whole, figures })
 }
 
 fn verdict(program: Program, word: Word, text: &[u8]) -> Option<Verdict> {
@@ -334,10 +350,7 @@ fn verdict(program: Program, word: Word, text: &[u8]) -> Option<Verdict> {
     let stamped = words.clone().next().is_some_and(is_datestamp);
     let datestamp = if stamped { name(&mut words) } else { None };
     let taped = program == Program::Taper;
-    if taped && word != Word::Fail {
-        // The number of parts.
-        words.next()?;
-    }
+    let parts = if taped && word != Word::Fail { words.next().and_then(number) } else { None };
     let level = number(words.next()?)?;
     let mut verdict = Verdict {
         program,
@@ -347,6 +360,8 @@ fn verdict(program: Program, word: Word, text: &[u8]) -> Option<Verdict> {
         level,
         figures: None,
         reason: String::new(),
+        raw: String::new(),
+        parts,
         storage,
         vault,
         by_config: false,
@@ -355,6 +370,7 @@ fn verdict(program: Program, word: Word, text: &[u8]) -> Option<Verdict> {
     match word {
         Word::Fail => {
             verdict.by_config = taped && words.next() == Some(b"config");
+            verdict.raw = printable(words.rest());
             verdict.reason = told(words.rest());
         }
         // delay 5 level 0 message "…"
@@ -371,7 +387,8 @@ fn verdict(program: Program, word: Word, text: &[u8]) -> Option<Verdict> {
             }
             if let Some((figures, rest)) = figures(words.rest()) {
                 verdict.figures = Some(figures);
-                verdict.reason = told(rest);
+                // Brackets stay where they are, as in Amanda's report.
+                verdict.reason = plain(rest);
             }
         }
     }
@@ -401,13 +418,16 @@ fn finite(value: &str) -> f64 {
     value.parse().ok().filter(|value: &f64| value.is_finite()).unwrap_or(0.0)
 }
 
-/// Returns what is said, without the quotation marks that it has as a whole or in its words, and without brackets around all of it.
-fn told(text: &[u8]) -> String {
+/// Returns what is said, without the quotation marks that it has as a whole or in its words.
+fn plain(text: &[u8]) -> String {
     let text = text.trim_ascii();
-    let unquoted = unquote(text).ok();
-    let text = unquoted.as_deref().unwrap_or(text);
-    let inner = text.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]"));
-    printable(inner.unwrap_or(text))
+    printable(unquote(text).as_deref().unwrap_or(text))
+}
+
+/// Returns what is said without brackets around all of it.
+fn told(text: &[u8]) -> String {
+    let text = plain(text);
+    text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).map(str::to_owned).unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -216,7 +216,7 @@ impl Run {
                     }
                     run.datestamp.clone_from(datestamp);
                 }
-                Said::Volume(datestamp, storage, label) => {
+                Said::Volume { datestamp, storage, label, .. } => {
                     run.datestamp.clone_from(datestamp);
                     run.volume(label).storage.clone_from(storage);
                 }

@@ -20,7 +20,12 @@ fn every_figure_of_a_real_log_is_there() {
     assert_eq!((dumped.secs, dumped.kb, dumped.kps, dumped.orig_kb), (0.161, 3907, 24176.8, Some(3910)));
     assert!(all.contains(&Said::Hostname("vm".into())));
     assert!(all.contains(&Said::Finish(Program::Planner, 1.133)));
-    assert!(all.contains(&Said::Volume("20261122023901".into(), Some("fx1".into()), "fx1-001".into())));
+    assert!(all.contains(&Said::Volume {
+        datestamp: "20261122023901".into(),
+        storage: Some("fx1".into()),
+        pool: Some("fx1".into()),
+        label: "fx1-001".into()
+    }));
     assert!(all.contains(&Said::Estimate(Dle::new("127.0.0.5", "/srv/aafx/src/data"), 0, 51232)));
     let notes = all.iter().filter(|said| matches!(said, Said::Note(..))).count();
     assert_eq!(notes, 7, "gzip's pids are no notes");
@@ -35,14 +40,14 @@ fn reasons_lose_their_brackets_and_quotation_marks() {
     for (line, reason, by_config) in [
         ("FAIL planner h /d 20261122023628 0 \"[Request to h failed: timeout]\"", "Request to h failed: timeout", false),
         ("FAIL taper \"ST:s\" \"POOL:p\" h /d 20261122023628 0 config \"No more volumes\"", "No more volumes", true),
-        ("PARTIAL taper ST:s POOL:p h /d 20261122023628 1 0 1:2 1:2 1:2 [sec 1.0 bytes 2048 kps 2.0] \"[x y]\"", "x y", false),
+        ("PARTIAL taper ST:s POOL:p h /d 20261122023628 1 0 1:2 1:2 1:2 [sec 1.0 bytes 2048 kps 2.0] \"[x y]\"", "[x y]", false),
         ("RETRY dumper h /d 20261122023628 1 delay 5 level 0 message \"a b\"", "a b", false),
     ] {
         let Some(Said::Verdict(verdict)) = one(line) else { panic!("{line}") };
         assert_eq!((verdict.reason.as_str(), verdict.by_config), (reason, by_config), "{line}");
     }
-    assert_eq!(one("ERROR taper no-tape error \"[none found]\""), Some(Said::NoTape(false, "none found".into())));
-    assert_eq!(one("ERROR taper no-tape config \"[runtapes=1]\""), Some(Said::NoTape(true, "runtapes=1".into())));
+    assert_eq!(one("ERROR taper no-tape error \"[none found]\""), Some(Said::NoTape(false, "[none found]".into())));
+    assert_eq!(one("ERROR taper no-tape config \"[runtapes=1]\""), Some(Said::NoTape(true, "[runtapes=1]".into())));
 }
 
 #[test]
