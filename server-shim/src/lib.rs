@@ -85,9 +85,7 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
         }
         Command::Find { name, only, json } => show(json, office::find::command(&office::place::open(&config, &name)?, &only, json)?),
         Command::Tape { name, json } => show(json, office::tape::command(&office::place::open(&config, &name)?, json, clock())?),
-        Command::History { name, only, json } => {
-            show(json, office::history::command(&office::place::open(&config, &name)?, &only, json)?)
-        }
+        Command::History { name, only, json } => show(json, office::history::command(&office::place::open(&config, &name)?, &only, json)?),
         Command::Vault { name, order } => {
             vault::make::vault(&config, &name, &order.into())?.iter().for_each(|line| say(line));
             Ok(Exit::Done)

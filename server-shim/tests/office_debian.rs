@@ -134,7 +134,9 @@ fn words(report: &str) -> Vec<String> {
             || line.starts_with("Total ")
             || line.bytes().all(|byte| byte == b'-' || byte == b' ')
     };
-    let words = |line: &str| line.split_whitespace().filter(|word| word.len() < 5 || !word.bytes().all(|byte| byte == b'-')).collect::<Vec<_>>().join(" ");
+    let words = |line: &str| {
+        line.split_whitespace().filter(|word| word.len() < 5 || !word.bytes().all(|byte| byte == b'-')).collect::<Vec<_>>().join(" ")
+    };
     report.lines().filter(|line| !layout(line)).map(words).collect()
 }
 
@@ -172,7 +174,9 @@ fn the_newest_run_tells_what_is_left_and_what_is_wanted() {
         ("few", tape("20261122023901", "fx1-001") + &tape("20261121023901", "fx1-002")),
         (
             "enough",
-            tape("20261122023901", "fx1-001") + &tape("20261121023901", "fx1-002") + &tape("20261120023901", "fx1-003")
+            tape("20261122023901", "fx1-001")
+                + &tape("20261121023901", "fx1-002")
+                + &tape("20261120023901", "fx1-003")
                 + "20261119023901 fx1-004 no-reuse POOL:fx1 STORAGE:fx1\n20261118023901 foreign reuse\n",
         ),
     ] {
@@ -186,7 +190,8 @@ fn the_newest_run_tells_what_is_left_and_what_is_wanted() {
         assert_eq!(words(tables), words(&theirs), "{case}\n{theirs}\n{tables}");
         // amadmin tape names the same volumes.
         let theirs = String::from_utf8(world.amanda("amadmin", &[&world.name, "tape"])).expect("text");
-        let named: Vec<&str> = theirs.split_whitespace().filter(|word| word.starts_with("fx1-")).map(|word| word.trim_matches([',', '.'])).collect();
+        let named: Vec<&str> =
+            theirs.split_whitespace().filter(|word| word.starts_with("fx1-")).map(|word| word.trim_matches([',', '.'])).collect();
         let volumes = tape::look(&world.place(), NOW).expect("looked");
         let ours: Vec<&str> = volumes.wanted.volumes.iter().flatten().chain(&volumes.wanted.labelled).map(String::as_str).collect();
         assert_eq!(ours, named, "{case}\n{theirs}");

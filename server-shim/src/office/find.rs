@@ -258,15 +258,7 @@ fn as_value(row: &Found) -> serde_json::Value {
 pub fn date(datestamp: &str) -> String {
     let piece = |range: std::ops::Range<usize>| datestamp.get(range).unwrap_or_default();
     match datestamp.len() {
-        14 => format!(
-            "{}-{}-{} {}:{}:{}",
-            piece(0..4),
-            piece(4..6),
-            piece(6..8),
-            piece(8..10),
-            piece(10..12),
-            piece(12..14)
-        ),
+        14 => format!("{}-{}-{} {}:{}:{}", piece(0..4), piece(4..6), piece(6..8), piece(8..10), piece(10..12), piece(12..14)),
         8 => format!("{}-{}-{}", piece(0..4), piece(4..6), piece(6..8)),
         _ => printable(datestamp.as_bytes()),
     }

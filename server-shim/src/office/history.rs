@@ -34,7 +34,10 @@ pub fn info(place: &Place, dle: &Dle) -> Result<Info, Trouble> {
     let text = files::read(&path, LONGEST).map_err(|error| failed("cannot read", &path, &error))?;
     let Some(text) = text else { return Ok(Info::default()) };
     Info::parse(&text).map_err(|error| {
-        Trouble::config(format!("{}: {error}", path.display()), "Amanda's planner stops at it, too; move it away: the next dump is a full one")
+        Trouble::config(
+            format!("{}: {error}", path.display()),
+            "Amanda's planner stops at it, too; move it away: the next dump is a full one",
+        )
     })
 }
 
@@ -122,9 +125,10 @@ fn as_value(dle: &Dle, info: &Info) -> Value {
             "label": stats.place.as_ref().map(|place| &place.label), "file": stats.place.as_ref().map(|place| place.file),
         })
     });
-    let history = info.history.iter().map(|dump| {
-        json!({ "level": dump.level, "orig_kb": dump.orig_kb, "kb": dump.kb, "date": dump.date, "secs": dump.secs })
-    });
+    let history = info
+        .history
+        .iter()
+        .map(|dump| json!({ "level": dump.level, "orig_kb": dump.orig_kb, "kb": dump.kb, "date": dump.date, "secs": dump.secs }));
     json!({
         "host": dle.host, "disk": dle.disk.to_string_lossy(), "command": info.command,
         "last_level": info.last_level, "consecutive_runs": info.consecutive_runs,
@@ -149,7 +153,14 @@ mod tests {
         info.command = FORCE_FULL;
         let mut text = String::new();
         of_disk(&Dle::new("laptop1", "/home\x1b"), &info, &mut text);
-        for part in ["laptop1:/home\\x1b\n", "The next dump is a full one", "daily-002", "holding disk", "Last full dumps: 512.0 KB/s; packed to 50.0 %", "1.0 MB"] {
+        for part in [
+            "laptop1:/home\\x1b\n",
+            "The next dump is a full one",
+            "daily-002",
+            "holding disk",
+            "Last full dumps: 512.0 KB/s; packed to 50.0 %",
+            "1.0 MB",
+        ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
         let value = as_value(&Dle::new("laptop1", "/home"), &info);

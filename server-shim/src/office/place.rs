@@ -16,8 +16,8 @@ use super::held;
 use crate::config::{Config, EngineKind};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::LONGEST_LOG;
-use crate::engine::embedded::site::{Site, failed};
 use crate::engine::embedded::files;
+use crate::engine::embedded::site::{Site, failed};
 use crate::report::Words;
 use crate::runner::start;
 

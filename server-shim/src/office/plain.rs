@@ -194,11 +194,8 @@ fn went_well(report: &Report) -> Vec<String> {
 
 fn waiting(report: &Report) -> Option<String> {
     let kb = report.held_kb();
-    let next = if report.autoflush {
-        "the next run writes it to a volume"
-    } else {
-        "`asyncamanda-shim flush CONFIG` writes it to a volume"
-    };
+    let next =
+        if report.autoflush { "the next run writes it to a volume" } else { "`asyncamanda-shim flush CONFIG` writes it to a volume" };
     (kb > 0).then(|| format!("{} waits on the holding disk; {next}.", size(kb)))
 }
 
@@ -249,7 +246,15 @@ mod tests {
 
     fn words(log: &str, wanted: &[Option<&str>]) -> String {
         let run = Run::of(&said(log.as_bytes()));
-        let about = About { config: "c".into(), storages: vec!["c".into()], tell_next: true, tell_used: true, unit: 'K', unit_kb: 1, ..About::default() };
+        let about = About {
+            config: "c".into(),
+            storages: vec!["c".into()],
+            tell_next: true,
+            tell_used: true,
+            unit: 'K',
+            unit_kb: 1,
+            ..About::default()
+        };
         let volumes = wanted.iter().map(|label| label.map(str::to_owned)).collect();
         let around = Around { wanted: Wanted { volumes, labelled: vec![] }, ..Around::default() };
         plain(&Report::of(&run, &about, &around)).join("\n")

@@ -71,7 +71,13 @@ impl Rules {
 
 /// Returns why volumes may not be overwritten, by label. `rows` are what [`find`](super::find) lists, `days_ago` makes a datestamp
 /// of a number of days.
-pub fn kept(list: &Tapelist, rules: &Rules, matches: Matches<'_>, rows: &[Found], days_ago: &dyn Fn(u32) -> String) -> BTreeMap<String, Kept> {
+pub fn kept(
+    list: &Tapelist,
+    rules: &Rules,
+    matches: Matches<'_>,
+    rows: &[Found],
+    days_ago: &dyn Fn(u32) -> String,
+) -> BTreeMap<String, Kept> {
     let mut kept = BTreeMap::new();
     let mut youngest = 0;
     for tape in list.tapes() {
@@ -155,11 +161,7 @@ pub fn wanted(list: &Tapelist, rules: &Rules, matches: Matches<'_>, kept: &BTree
 
 fn labelled(list: &Tapelist, rules: &Rules, matches: Matches<'_>) -> Vec<String> {
     let fresh = list.tapes().iter().rev().skip_while(|tape| !tape.reuse).take_while(|tape| tape.datestamp == "0");
-    fresh
-        .filter(|tape| tape.reuse && rules.has(tape, matches))
-        .take(rules.runtapes as usize)
-        .map(|tape| tape.label.clone())
-        .collect()
+    fresh.filter(|tape| tape.reuse && rules.has(tape, matches)).take(rules.runtapes as usize).map(|tape| tape.label.clone()).collect()
 }
 
 #[cfg(test)]
@@ -216,10 +218,7 @@ mod tests {
         tapes.put(Tape::new("20261106000000", "F", "other"));
         let (_, _, kept) = of(&tapes, &Rules { days: 6, ..rules(2, 1) });
         let told: Vec<_> = kept.iter().map(|(label, why)| (label.as_str(), *why)).collect();
-        assert_eq!(
-            told,
-            [("B", Kept::Days), ("C", Kept::Tapes), ("D", Kept::Tapes), ("E", Kept::NoReuse), ("F", Kept::OtherConfig)]
-        );
+        assert_eq!(told, [("B", Kept::Days), ("C", Kept::Tapes), ("D", Kept::Tapes), ("E", Kept::NoReuse), ("F", Kept::OtherConfig)]);
     }
 
     #[test]
@@ -235,7 +234,8 @@ mod tests {
             parts: 1,
             status: "OK".into(),
         };
-        let rows = [row("20261101000000", 0, "A"), row("20261110000000", 1, "B"), row("20261112000000", 1, "C"), row("20261122000000", 1, "D")];
+        let rows =
+            [row("20261101000000", 0, "A"), row("20261110000000", 1, "B"), row("20261112000000", 1, "C"), row("20261122000000", 1, "D")];
         let tapes = list(&[("20261101000000", "A"), ("20261110000000", "B"), ("20261112000000", "C"), ("20261122000000", "D")]);
         let kept = |rules: &Rules| kept(&tapes, rules, &|_| true, &rows, &days_ago).into_keys().collect::<Vec<_>>();
         assert_eq!(kept(&Rules { recover: 5, ..rules(0, 1) }), ["A", "D"]);

@@ -195,8 +195,11 @@ impl Volumes {
             ));
         }
         let odd = slots.iter().filter_map(|(slot, content)| if let Content::Odd(why) = content { Some((slot, why)) } else { None });
-        found.extend(odd.map(|(slot, why)| Finding::minor(format!("the volume in slot {slot} cannot be used: {why}"), "look at it, or take it out")));
-        let unknown = slots.iter().filter_map(|(slot, content)| if let Content::Volume(label) = content { Some((slot, label)) } else { None });
+        found.extend(
+            odd.map(|(slot, why)| Finding::minor(format!("the volume in slot {slot} cannot be used: {why}"), "look at it, or take it out")),
+        );
+        let unknown =
+            slots.iter().filter_map(|(slot, content)| if let Content::Volume(label) = content { Some((slot, label)) } else { None });
         let unknown = unknown.filter(|(_, label)| !self.volumes.iter().any(|volume| volume.label == **label));
         found.extend(unknown.map(|(slot, label)| {
             Finding::minor(
@@ -241,7 +244,9 @@ pub fn command(place: &Place, as_json: bool, now: i64) -> Result<(Exit, String),
             for (slot, content) in slots {
                 let _ = match content {
                     Content::Volume(label) if known(label) => Ok(()),
-                    Content::Volume(label) => writeln!(text, "Slot {slot} has a volume {} that is not in the list.", printable(label.as_bytes())),
+                    Content::Volume(label) => {
+                        writeln!(text, "Slot {slot} has a volume {} that is not in the list.", printable(label.as_bytes()))
+                    }
                     Content::Nothing => writeln!(text, "Slot {slot} is free."),
                     Content::Odd(why) => writeln!(text, "Slot {slot} cannot be used: {}.", printable(why.as_bytes())),
                 };

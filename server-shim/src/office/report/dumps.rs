@@ -160,7 +160,8 @@ impl<'a> Seen<'a> {
             shown(self.tape)
         };
         let last = tries.last();
-        let level = last.and_then(|last| last.taper.as_ref().or(last.chunker.as_ref()).or(last.dumper.as_ref())).map_or(0, |half| half.level);
+        let level =
+            last.and_then(|last| last.taper.as_ref().or(last.chunker.as_ref()).or(last.dumper.as_ref())).map_or(0, |half| half.level);
         let mut row = Row {
             level: level.to_string(),
             orig: size(orig_kb.unsigned_abs()),

@@ -1,8 +1,8 @@
 //! What went wrong, disk by disk (`output_error_summaries` in perl/Amanda/Report/human.pm).
 
 use amanda::dle::Dle;
-use amanda::quoting::quote;
 use amanda::escape::printable;
+use amanda::quoting::quote;
 use amanda::run_log::said::{Program, Word};
 
 use super::about::About;

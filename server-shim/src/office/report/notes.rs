@@ -102,7 +102,8 @@ fn out(disk: &Disk) -> Option<u64> {
     let tries = disk.dumps.values().flatten().filter(|attempt| attempt.dumper.is_some());
     let size = |half: Option<&Half>, words: &[Word]| half.filter(|half| half.is(words) && half.figures.is_some()).map(Half::kb);
     let sizes = tries.filter_map(|attempt| {
-        size(attempt.chunker.as_ref(), &[Word::Success, Word::Partial]).or_else(|| size(attempt.taper.as_ref(), &[Word::Done, Word::Partial]))
+        size(attempt.chunker.as_ref(), &[Word::Success, Word::Partial])
+            .or_else(|| size(attempt.taper.as_ref(), &[Word::Done, Word::Partial]))
     });
     sizes.last()
 }

@@ -145,13 +145,21 @@ impl Statistics {
             three("Output Size (meg)", &|sums| megabytes(sums.out_kb as f64), String::new()),
             three("Original Size (meg)", &|sums| megabytes(sums.orig_kb as f64), String::new()),
             three("Avg Compressed Size (%)", &|sums| percent(sums.out_kb as f64, sums.orig_kb as f64), String::new()),
-            three("DLEs Dumped", &|sums| sums.dumped.to_string(), by_level(self.dumped.iter().map(|(level, count)| (*level, u64::from(*count))))),
+            three(
+                "DLEs Dumped",
+                &|sums| sums.dumped.to_string(),
+                by_level(self.dumped.iter().map(|(level, count)| (*level, u64::from(*count)))),
+            ),
             three("Avg Dump Rate (k/s)", &|sums| rate(sums.out_kb as f64, sums.dump_secs), String::new()),
             Default::default(),
             three("Tape Time (hrs:min)", &|sums| hours(sums.tape_secs), String::new()),
             three("Tape Size (meg)", &|sums| megabytes(sums.tape_kb as f64), String::new()),
             three("Tape Used (%)", &|sums| self.tape_used(sums), String::new()),
-            three("DLEs Taped", &|sums| sums.taped.to_string(), by_level(self.taped.iter().map(|(level, count)| (*level, u64::from(*count))))),
+            three(
+                "DLEs Taped",
+                &|sums| sums.taped.to_string(),
+                by_level(self.taped.iter().map(|(level, count)| (*level, u64::from(*count)))),
+            ),
             three("Parts Taped", &|sums| sums.parts.to_string(), self.parts_by_level()),
             three("Avg Tp Write Rate (k/s)", &|sums| rate(sums.tape_kb as f64, sums.tape_secs), String::new()),
         ]
@@ -166,7 +174,8 @@ impl Statistics {
 
 /// `1:3 2:1`; full dumps are not told.
 fn by_level(counts: impl Iterator<Item = (u8, u64)>) -> String {
-    let told: Vec<String> = counts.filter(|(level, count)| *level > 0 && *count > 0).map(|(level, count)| format!("{level}:{count}")).collect();
+    let told: Vec<String> =
+        counts.filter(|(level, count)| *level > 0 && *count > 0).map(|(level, count)| format!("{level}:{count}")).collect();
     told.join(" ")
 }
 
