@@ -111,6 +111,23 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Give the volume in a slot a label, so that runs may write to it
+    ///
+    /// The label has to match labelstr. A volume that has one already, or cannot be read, is overwritten only with --force.
+    Label {
+        /// A config in shim.toml's config_dir, or the directory of a vault
+        #[arg(value_name = "CONFIG|VAULT")]
+        name: String,
+        /// The label
+        #[arg(value_name = "LABEL")]
+        label: String,
+        /// The slot; the one where the changer stands when none is named
+        #[arg(long, value_name = "N")]
+        slot: Option<u32>,
+        /// Overwrite what is on the volume
+        #[arg(long)]
+        force: bool,
+    },
     /// Show what is remembered of disks: levels, sizes, dates, rates
     History {
         /// A config of the installed Amanda or in shim.toml's config_dir, or the directory of a vault
@@ -273,6 +290,7 @@ impl Command {
                 | Self::Find { .. }
                 | Self::Tape { .. }
                 | Self::History { .. }
+                | Self::Label { .. }
                 | Self::Reindex { .. }
                 | Self::Restore { .. }
                 | Self::Dumper { command: DumperCommand::HandOver { .. } }

@@ -6,13 +6,14 @@
 //! - [`place`]: the config that was named · [`held`]: dumps on holding disks
 //! - [`report`]: a run's log as amreport tells it · [`plain`], [`advice`]: the same for somebody who has never read one
 //! - [`mail`]: what is sent, and how · [`check`]: what was found before a run
-//! - [`find`]: where the dumps are · [`retention`], [`tape`]: volumes · [`history`]: what is remembered of disks
+//! - [`find`]: where the dumps are · [`retention`], [`tape`], [`label`]: volumes · [`history`]: what is remembered of disks
 
 pub mod advice;
 pub mod check;
 pub mod find;
 pub mod held;
 pub mod history;
+pub mod label;
 pub mod mail;
 pub mod place;
 pub mod plain;

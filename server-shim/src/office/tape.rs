@@ -16,6 +16,8 @@ use super::plain;
 use super::report::about;
 use super::report::text::{lines, table};
 use super::retention::{self, Kept, Rules, Wanted};
+use crate::engine::embedded::catalog::words;
+use crate::engine::embedded::site::failed;
 use crate::engine::embedded::stamp;
 use crate::engine::{Finding, Trouble};
 use crate::report::Words;
@@ -76,7 +78,7 @@ pub fn look(place: &Place, now: i64) -> Result<Volumes, Trouble> {
     let kept = retention::kept(&tapelist, &rules, &matches, &rows, &|days| stamp::of(now - i64::from(days) * 86_400));
     let wanted = retention::wanted(&tapelist, &rules, &matches, &kept);
     let changer = changer(place);
-    let slots = changer.as_ref().map(|changer| slots(place, changer)).transpose()?;
+    let slots = changer.as_ref().map(slots).transpose()?;
     let mut youngest = 0;
     let of = |tape: &Tape| volume(tape, &rules, &kept, slots.as_ref(), &mut youngest);
     Ok(Volumes {
@@ -116,14 +118,17 @@ fn of_directories(config: &Config) -> Option<ChgDisk> {
     ChgDisk::named(config.tpchanger()?.to_str()?)
 }
 
-fn slots(place: &Place, changer: &ChgDisk) -> Result<BTreeMap<u32, Content>, Trouble> {
-    let slots = changer.slots().map_err(|error| crate::engine::embedded::site::failed("cannot list", changer.directory(), &error))?;
+/// Looks into the slots.
+///
+/// # Errors
+/// When they cannot be listed.
+pub fn slots(changer: &ChgDisk) -> Result<BTreeMap<u32, Content>, Trouble> {
+    let slots = changer.slots().map_err(|error| failed("cannot list", changer.directory(), &error))?;
     let content = |slot: u32| match changer.volume(slot).label() {
         Ok(Some(start)) => Content::Volume(start.label),
         Ok(None) => Content::Nothing,
-        Err(error) => Content::Odd(crate::engine::embedded::catalog::words(&error)),
+        Err(error) => Content::Odd(words(&error)),
     };
-    let _ = place;
     Ok(slots.into_iter().map(|slot| (slot, content(slot))).collect())
 }
 
