@@ -85,6 +85,10 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
         }
         Command::Find { name, only, json } => show(json, office::find::command(&office::place::open(&config, &name)?, &only, json)?),
         Command::Tape { name, json } => show(json, office::tape::command(&office::place::open(&config, &name)?, json, clock())?),
+        Command::Label { name, label, slot, force } => {
+            let wish = office::label::Wish { label, slot, force };
+            show(false, office::label::command(&office::place::open(&config, &name)?, &wish)?)
+        }
         Command::History { name, only, json } => show(json, office::history::command(&office::place::open(&config, &name)?, &only, json)?),
         Command::Vault { name, order } => {
             vault::make::vault(&config, &name, &order.into())?.iter().for_each(|line| say(line));

@@ -40,8 +40,13 @@ pub enum MailError {
     #[error("the mailer {} cannot be started (mailer in amanda.conf)", .0.display())]
     Start(PathBuf, #[source] io::Error),
     /// It did not take the mail.
-    #[error("the mailer {} did not take the mail: {1}", .0.display())]
-    Refused(PathBuf, String),
+    #[error("the mailer {} did not take the mail: {said}", .mailer.display())]
+    Refused {
+        /// The program.
+        mailer: PathBuf,
+        /// Its words.
+        said: String,
+    },
 }
 
 impl MailError {
@@ -52,7 +57,7 @@ impl MailError {
             Self::NoMailer => "name a program in amanda.conf: mailer \"/usr/bin/mail\"",
             Self::Address(_) => "write plain addresses, with blanks between them",
             Self::Start(..) => "install a mailer (bsd-mailx or mailutils on Debian), or name another one in amanda.conf",
-            Self::Refused(..) => "try it by hand: echo test | mail -s test ADDRESS",
+            Self::Refused { .. } => "try it by hand: echo test | mail -s test ADDRESS",
         }
     }
 }
@@ -120,7 +125,7 @@ impl Letter {
         for line in String::from_utf8_lossy(&ended.stderr).lines().filter(|line| !line.trim().is_empty()).take(3) {
             let _ = write!(said, "{} ", printable(line.as_bytes()));
         }
-        Err(MailError::Refused(self.mailer.clone(), format!("{said}({})", ended.status)))
+        Err(MailError::Refused { mailer: self.mailer.clone(), said: format!("{said}({})", ended.status) })
     }
 }
 

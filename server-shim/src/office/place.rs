@@ -97,7 +97,7 @@ impl Place {
     ///
     /// # Errors
     /// When `labelstr` is no expression.
-    pub fn labels(&self) -> Result<amanda::conf::Labelstr, Trouble> {
+    pub fn labels(&self) -> Result<amanda::conf::labels::Labelstr, Trouble> {
         self.conf.labels().map_err(|what| Trouble::config(format!("labelstr: {what}"), "correct it in amanda.conf; see amanda.conf(5)"))
     }
 

@@ -54,7 +54,7 @@ impl About {
             filemark_kb: u64::try_from(filemark).unwrap_or(0),
             storages,
             vaults: names("vault-storage"),
-            autoflush: config.autoflush() != amanda::conf::Autoflush::No,
+            autoflush: config.autoflush() != amanda::conf::rules::Autoflush::No,
             tell_used,
             tell_next,
             rules: rules(config, name),

@@ -59,8 +59,8 @@ impl Ending {
     }
 
     /// Says whether a report is mailed after such a run.
-    pub fn is_told(self, on: amanda::conf::ReportOn) -> bool {
-        use amanda::conf::ReportOn;
+    pub fn is_told(self, on: amanda::conf::reports::ReportOn) -> bool {
+        use amanda::conf::reports::ReportOn;
         let error = !self.finished || self.failed || self.missing || self.wrong;
         match on {
             ReportOn::All => true,
@@ -111,7 +111,7 @@ fn out(disk: &Disk) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use amanda::conf::ReportOn;
+    use amanda::conf::reports::ReportOn;
 
     #[test]
     fn whom_a_report_is_for_goes_by_how_the_run_ended() {

@@ -6,7 +6,7 @@ use amanda::run_log::said::{Program, Word};
 use serde::Serialize;
 
 use super::about::About;
-use super::run::{Kind, Run, Try};
+use super::run::{Run, Try};
 
 /// The figures of full dumps, of incremental ones, or of both.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -217,6 +217,7 @@ fn rate(kb: f64, secs: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::office::report::run::Kind;
 
     #[test]
     fn times_and_shares_are_written_as_amanda_writes_them() {
