@@ -11,6 +11,7 @@
 mod ballast;
 mod begin;
 mod dumping;
+mod lineup;
 mod outcome;
 mod places;
 mod room;
@@ -35,6 +36,7 @@ use crate::engine::Trouble;
 
 pub use dumping::{Dumper, NoDump, OverLink, Task};
 pub use outcome::{Flushed, Ran, Skipped};
+pub use places::roots;
 
 /// A run that is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +163,7 @@ pub fn make(
         pass_over_absent(&mut jobs, dumper);
     }
     let begun = begin::begin(site, &mut jobs, watch, started, dumper)?;
-    dumping::dump(site, &mut jobs, &begun, dumper, watch, clock);
+    dumping::dump(site, call.kind, &mut jobs, &begun, dumper, watch, clock);
     let (catalog, flushed) = end(site, call.kind, &jobs, &begun, watch, clock);
     let run = receipts::Run { id: call.id, started, finished: clock() };
     let mut ran = Ran { flushed, ..Ran::default() };

@@ -18,7 +18,7 @@ use crate::engine::Trouble;
 use crate::engine::embedded::holding::Held;
 use crate::engine::embedded::site::{CONF, Site, failed};
 use crate::engine::embedded::volumes::Key;
-use crate::engine::embedded::{bases, damaged, files, holding, verified};
+use crate::engine::embedded::{bases, damaged, files, holding, run, verified};
 
 /// The longest log that is read, in bytes.
 pub(crate) const LONGEST_LOG: u64 = 256 * 1024 * 1024;
@@ -33,8 +33,9 @@ const PADDING: u64 = 32 * 1024;
 pub fn load(site: &Site) -> Result<Catalog, Trouble> {
     let mut catalog = Catalog { tapelist: tapes(site)?, ..Catalog::default() };
     // The holding disk first: a dump that goes to a volume meanwhile is listed twice, not left out.
-    let holding = site.holding();
-    catalog.runs = holding::runs(&holding).map_err(|error| failed("cannot list", &holding, &error))?;
+    for root in run::roots(site) {
+        catalog.runs.extend(holding::runs(&root).map_err(|error| failed("cannot list", &root, &error))?);
+    }
     let volumes = volumes(site)?;
     let logged = logs(site, &catalog.tapelist)?;
     let mut shelf = Shelf { storage: site.shelf(), rows: Vec::new(), dumps: BTreeMap::new(), lost: Vec::new() };

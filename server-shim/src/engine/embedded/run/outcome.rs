@@ -77,7 +77,7 @@ pub struct Flushed {
 }
 
 /// Says whether the volumes go round as Amanda has them: then only a nightly run and a flush write to them.
-fn goes_round(site: &Site) -> bool {
+pub(super) fn goes_round(site: &Site) -> bool {
     site.config().retention_days().is_none()
 }
 

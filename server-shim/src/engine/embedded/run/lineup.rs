@@ -1,0 +1,170 @@
+//! What a run's disks and its config are to the [driver](crate::engine::embedded::driver).
+
+use std::collections::HashMap;
+
+use amanda::conf::{self, Config, Dumptype, HoldingUse, Kind, Value};
+use amanda::curinfo::Info;
+use chrono::{DateTime, Local, Timelike as _};
+
+use super::Job;
+use crate::engine::embedded::driver::{Letters, Limits, Task};
+use crate::engine::embedded::history;
+use crate::engine::embedded::site::Site;
+
+/// What `inparallel`, `maxdumps`, `netusage` (KiB a second) and `retry-dump` are when nobody says (`init_defaults` in conffile.c).
+const IN_PARALLEL: i64 = 10;
+const MAXDUMPS: i64 = 1;
+const NETUSAGE: i64 = 80_000;
+const RETRY_DUMP: i64 = 2;
+
+/// More threads than this are never wanted; Amanda has room for 63 dumpers.
+const MOST: i64 = 63;
+
+/// KiB a second of a dump of which nothing is known, as Amanda's planner has it (`DEFAULT_DUMPRATE`).
+const RATE: u64 = 1_024;
+
+/// A header in front of a dump, and half as much again for what it may be larger than expected.
+const HEADER: u64 = 32 * 1024;
+
+/// The dumps of a run, as the driver takes them.
+#[derive(Debug, Default)]
+pub struct Lineup {
+    /// What the config allows.
+    pub limits: Limits,
+    /// The dumps.
+    pub tasks: Vec<Task>,
+    /// Which job each of them is.
+    pub jobs: Vec<usize>,
+    /// How often each is tried.
+    pub tries: Vec<u32>,
+}
+
+/// Lines up the jobs that are open.
+pub fn line_up(site: &Site, jobs: &[Job<'_>], now: i64) -> Lineup {
+    let config = site.config();
+    let int = |name, usual| config.settings().int(name).unwrap_or(usual);
+    let letters = config.settings().text("dumporder").and_then(|text| text.to_str()).map_or_else(Letters::default, Letters::of);
+    let in_parallel = usize::try_from(int("inparallel", IN_PARALLEL).clamp(1, MOST)).unwrap_or(1);
+    let mut lineup = Lineup { limits: Limits { in_parallel, letters, ..Limits::default() }, ..Lineup::default() };
+    let mut hosts: HashMap<&str, (usize, usize)> = HashMap::new();
+    let mut networks: Vec<String> = Vec::new();
+    for (at, job) in jobs.iter().enumerate().filter(|(_, job)| job.is_open()) {
+        let Some((disk, how)) = job.disk.and_then(|disk| Some((disk, disk.how(config)?))) else { continue };
+        let name = job.host.as_str();
+        let (host, network) = *hosts.entry(name).or_insert_with(|| {
+            // The last one in the disklist has the word for its host (`parse_diskline` in diskfile.c).
+            let last = site.disks().iter().rfind(|disk| disk.dle.host == name).unwrap_or(disk);
+            let maxdumps = last.how(config).and_then(|how| how.settings().int("maxdumps"));
+            let maxdumps = maxdumps.unwrap_or_else(|| int("maxdumps", MAXDUMPS)).clamp(1, MOST);
+            lineup.limits.hosts.push(u32::try_from(maxdumps).unwrap_or(1));
+            let interface = last.interface.as_deref().unwrap_or("default").to_ascii_lowercase();
+            let network = networks.iter().position(|other| *other == interface).unwrap_or_else(|| {
+                lineup.limits.networks.push(carries(config, &interface));
+                networks.push(interface);
+                networks.len() - 1
+            });
+            (lineup.limits.hosts.len() - 1, network)
+        });
+        // Without it a dump only counts as one of an unknown pace.
+        let info = history::load(site, &job.dle).unwrap_or_default();
+        let level = job.plan.as_ref().map_or(0, |plan| plan.level);
+        let stored = job.plan.as_ref().and_then(|plan| plan.estimate).map(|estimate| estimate.stored);
+        let (seconds, kps) = pace(stored.unwrap_or(0), &info, level);
+        lineup.tasks.push(Task {
+            host,
+            network,
+            spindle: disk.spindle.filter(|spindle| *spindle != -1),
+            bytes: stored.unwrap_or(0).saturating_add(HEADER),
+            seconds,
+            kps,
+            priority: priority(&how),
+            not_before: not_before(&how, now),
+            holding: how.holdingdisk(),
+        });
+        lineup.jobs.push(at);
+        let tries = how.settings().int("retry-dump").unwrap_or(RETRY_DUMP).clamp(1, 10);
+        lineup.tries.push(u32::try_from(tries).unwrap_or(1));
+    }
+    lineup
+}
+
+/// Returns what a network carries, in KiB a second.
+fn carries(config: &Config, interface: &str) -> u64 {
+    let own = config.section(Kind::Interface, interface).and_then(|section| section.settings.int("use"));
+    let kib = own.or_else(|| config.settings().int("netusage")).unwrap_or(NETUSAGE);
+    u64::try_from(kib).unwrap_or(0)
+}
+
+/// Returns the seconds that a dump of so many bytes takes, and the KiB that come in one: as the last ones of its kind went.
+fn pace(bytes: u64, info: &Info, level: u8) -> (u64, u64) {
+    let rates = if level == 0 { &info.full.rate } else { &info.incr.rate };
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an expectation")]
+    let rate = if rates.is_empty() { RATE } else { (rates.iter().sum::<f64>() / rates.len() as f64).max(1.0) as u64 };
+    let kib = bytes / 1024;
+    let seconds = (kib / rate).max(1);
+    (seconds, (kib / seconds).min(rate))
+}
+
+fn priority(how: &Dumptype<'_>) -> i64 {
+    match how.settings().get("priority").map(|setting| &setting.value) {
+        Some(Value::Int(number)) => *number,
+        Some(Value::Word(word)) if word == "high" => 2,
+        Some(Value::Word(word)) if word == "low" => 0,
+        _ => 1,
+    }
+}
+
+/// Returns when a dump may begin: `starttime` is a time of this day, or of the next one when it was more than half a day ago
+/// (diskfile.c).
+fn not_before(how: &Dumptype<'_>, now: i64) -> i64 {
+    let Some(hours) = how.settings().int("starttime").filter(|hours| *hours > 0) else { return 0 };
+    let local = DateTime::from_timestamp(now, 0).map_or(0, |time| i64::from(time.with_timezone(&Local).num_seconds_from_midnight()));
+    start_time(hours, local, now)
+}
+
+fn start_time(hours: i64, second_of_day: i64, now: i64) -> i64 {
+    let start = now - second_of_day + hours / 100 * 3600 + hours % 100 * 60;
+    if start - now < -43_200 { start + 86_400 } else { start }
+}
+
+/// Says whether a dump that found no room on its holding disk may go beside the volumes.
+pub fn may_go_beside(task: &Task) -> bool {
+    task.holding == conf::HoldingUse::Auto
+}
+
+/// Has a dump go beside the volumes from here on.
+pub fn send_beside(task: &mut Task) {
+    task.holding = HoldingUse::Never;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_time_is_today_unless_that_is_half_a_day_ago() {
+        let hour = 3_600;
+        for (case, hours, of_day, expected) in [
+            ("later today", 2_300, 20 * hour, 3 * hour),
+            ("just now", 2_000, 20 * hour, 0),
+            ("has been", 1_930, 20 * hour, -hour / 2),
+            ("in the small hours of the next day", 130, 20 * hour, 5 * hour + hour / 2),
+        ] {
+            assert_eq!(start_time(hours, of_day, 1_000_000) - 1_000_000, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_dump_is_expected_to_go_as_the_last_ones_went() {
+        let mut info = Info::default();
+        info.full.rate = vec![2_000.0, 4_000.0];
+        for (case, bytes, level, expected) in [
+            ("nothing known", 10 << 20, 1, (10, 1_024)),
+            ("known", 30_000 << 10, 0, (10, 3_000)),
+            ("less than a second", 100 << 10, 0, (1, 100)),
+            ("of unknown size", 0, 0, (1, 0)),
+        ] {
+            assert_eq!(pace(bytes, &info, level), expected, "{case}");
+        }
+    }
+}
