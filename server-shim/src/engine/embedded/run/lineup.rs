@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use amanda::conf::{self, Config, Dumptype, HoldingUse, Kind, Value};
+use amanda::conf::HoldingUse;
 use amanda::curinfo::Info;
 use chrono::{DateTime, Local, Timelike as _};
 
@@ -11,14 +11,8 @@ use crate::engine::embedded::driver::{Letters, Limits, Task};
 use crate::engine::embedded::history;
 use crate::engine::embedded::site::Site;
 
-/// What `inparallel`, `maxdumps`, `netusage` (KiB a second) and `retry-dump` are when nobody says (`init_defaults` in conffile.c).
-const IN_PARALLEL: i64 = 10;
-const MAXDUMPS: i64 = 1;
-const NETUSAGE: i64 = 80_000;
-const RETRY_DUMP: i64 = 2;
-
 /// More threads than this are never wanted; Amanda has room for 63 dumpers.
-const MOST: i64 = 63;
+const MOST: u32 = 63;
 
 /// KiB a second of a dump of which nothing is known, as Amanda's planner has it (`DEFAULT_DUMPRATE`).
 const RATE: u64 = 1_024;
@@ -42,9 +36,8 @@ pub struct Lineup {
 /// Lines up the jobs that are open.
 pub fn line_up(site: &Site, jobs: &[Job<'_>], now: i64) -> Lineup {
     let config = site.config();
-    let int = |name, usual| config.settings().int(name).unwrap_or(usual);
-    let letters = config.settings().text("dumporder").and_then(|text| text.to_str()).map_or_else(Letters::default, Letters::of);
-    let in_parallel = usize::try_from(int("inparallel", IN_PARALLEL).clamp(1, MOST)).unwrap_or(1);
+    let letters = Letters::of(&config.dumporder().to_string_lossy());
+    let in_parallel = config.inparallel().clamp(1, MOST) as usize;
     let mut lineup = Lineup { limits: Limits { in_parallel, letters, ..Limits::default() }, ..Lineup::default() };
     let mut hosts: HashMap<&str, (usize, usize)> = HashMap::new();
     let mut networks: Vec<String> = Vec::new();
@@ -54,12 +47,10 @@ pub fn line_up(site: &Site, jobs: &[Job<'_>], now: i64) -> Lineup {
         let (host, network) = *hosts.entry(name).or_insert_with(|| {
             // The last one in the disklist has the word for its host (`parse_diskline` in diskfile.c).
             let last = site.disks().iter().rfind(|disk| disk.dle.host == name).unwrap_or(disk);
-            let maxdumps = last.how(config).and_then(|how| how.settings().int("maxdumps"));
-            let maxdumps = maxdumps.unwrap_or_else(|| int("maxdumps", MAXDUMPS)).clamp(1, MOST);
-            lineup.limits.hosts.push(u32::try_from(maxdumps).unwrap_or(1));
+            lineup.limits.hosts.push(last.how(config).map_or(1, |how| how.maxdumps()).clamp(1, MOST));
             let interface = last.interface.as_deref().unwrap_or("default").to_ascii_lowercase();
             let network = networks.iter().position(|other| *other == interface).unwrap_or_else(|| {
-                lineup.limits.networks.push(carries(config, &interface));
+                lineup.limits.networks.push(config.interface_kps(Some(&interface)));
                 networks.push(interface);
                 networks.len() - 1
             });
@@ -77,22 +68,14 @@ pub fn line_up(site: &Site, jobs: &[Job<'_>], now: i64) -> Lineup {
             bytes: stored.unwrap_or(0).saturating_add(HEADER),
             seconds,
             kps,
-            priority: priority(&how),
-            not_before: not_before(&how, now),
+            priority: how.priority(),
+            not_before: how.starttime().map_or(0, |seconds| start_time(seconds, second_of_day(now), now)),
             holding: how.holdingdisk(),
         });
         lineup.jobs.push(at);
-        let tries = how.settings().int("retry-dump").unwrap_or(RETRY_DUMP).clamp(1, 10);
-        lineup.tries.push(u32::try_from(tries).unwrap_or(1));
+        lineup.tries.push(how.retry_dump().max(1));
     }
     lineup
-}
-
-/// Returns what a network carries, in KiB a second.
-fn carries(config: &Config, interface: &str) -> u64 {
-    let own = config.section(Kind::Interface, interface).and_then(|section| section.settings.int("use"));
-    let kib = own.or_else(|| config.settings().int("netusage")).unwrap_or(NETUSAGE);
-    u64::try_from(kib).unwrap_or(0)
 }
 
 /// Returns the seconds that a dump of so many bytes takes, and the KiB that come in one: as the last ones of its kind went.
@@ -105,31 +88,20 @@ fn pace(bytes: u64, info: &Info, level: u8) -> (u64, u64) {
     (seconds, (kib / seconds).min(rate))
 }
 
-fn priority(how: &Dumptype<'_>) -> i64 {
-    match how.settings().get("priority").map(|setting| &setting.value) {
-        Some(Value::Int(number)) => *number,
-        Some(Value::Word(word)) if word == "high" => 2,
-        Some(Value::Word(word)) if word == "low" => 0,
-        _ => 1,
-    }
+/// Returns the second of the day, by this place's clocks.
+fn second_of_day(now: i64) -> i64 {
+    DateTime::from_timestamp(now, 0).map_or(0, |time| i64::from(time.with_timezone(&Local).num_seconds_from_midnight()))
 }
 
-/// Returns when a dump may begin: `starttime` is a time of this day, or of the next one when it was more than half a day ago
-/// (diskfile.c).
-fn not_before(how: &Dumptype<'_>, now: i64) -> i64 {
-    let Some(hours) = how.settings().int("starttime").filter(|hours| *hours > 0) else { return 0 };
-    let local = DateTime::from_timestamp(now, 0).map_or(0, |time| i64::from(time.with_timezone(&Local).num_seconds_from_midnight()));
-    start_time(hours, local, now)
-}
-
-fn start_time(hours: i64, second_of_day: i64, now: i64) -> i64 {
-    let start = now - second_of_day + hours / 100 * 3600 + hours % 100 * 60;
+/// Returns when a dump may begin: a time of this day, or of the next one when that was more than half a day ago (diskfile.c).
+fn start_time(starttime: u32, second_of_day: i64, now: i64) -> i64 {
+    let start = now - second_of_day + i64::from(starttime);
     if start - now < -43_200 { start + 86_400 } else { start }
 }
 
 /// Says whether a dump that found no room on its holding disk may go beside the volumes.
 pub fn may_go_beside(task: &Task) -> bool {
-    task.holding == conf::HoldingUse::Auto
+    task.holding == HoldingUse::Auto
 }
 
 /// Has a dump go beside the volumes from here on.
@@ -143,14 +115,14 @@ mod tests {
 
     #[test]
     fn a_start_time_is_today_unless_that_is_half_a_day_ago() {
-        let hour = 3_600;
-        for (case, hours, of_day, expected) in [
-            ("later today", 2_300, 20 * hour, 3 * hour),
-            ("just now", 2_000, 20 * hour, 0),
-            ("has been", 1_930, 20 * hour, -hour / 2),
-            ("in the small hours of the next day", 130, 20 * hour, 5 * hour + hour / 2),
+        let now = 20 * 3_600;
+        for (case, starttime, expected) in [
+            ("later today", 23 * 3_600, 3 * 3_600),
+            ("just now", 20 * 3_600, 0),
+            ("has been", 19 * 3_600, -3_600),
+            ("in the small hours of the next day", 5_400, 19_800),
         ] {
-            assert_eq!(start_time(hours, of_day, 1_000_000) - 1_000_000, expected, "{case}");
+            assert_eq!(start_time(starttime, now, 1_000_000) - 1_000_000, expected, "{case}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
+use amanda::conf::Autoflush;
 use amanda::dle::Dle;
 use amanda::escape::printable;
 use wire::{DiskName, HostName, Receipt};
@@ -11,7 +12,7 @@ use wire::{DiskName, HostName, Receipt};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::Catalog;
 use crate::engine::embedded::holding::Held;
-use crate::engine::embedded::site::{Site, failed};
+use crate::engine::embedded::site::{Rotation, Site, failed};
 use crate::engine::embedded::{Kind, locks, mend};
 
 /// What a run brought.
@@ -78,7 +79,7 @@ pub struct Flushed {
 
 /// Says whether the volumes go round as Amanda has them: then only a nightly run and a flush write to them.
 pub(super) fn goes_round(site: &Site) -> bool {
-    site.config().retention_days().is_none()
+    matches!(site.rotation(), Rotation::Cycle { .. })
 }
 
 /// Says whether a run of this kind puts its own dumps on volumes.
@@ -88,7 +89,7 @@ pub(super) fn goes_to_volumes(site: &Site, kind: Kind) -> bool {
 
 /// Says whether a nightly run takes along what earlier ones left on the holding disk (`autoflush`).
 pub(super) fn autoflush(site: &Site) -> bool {
-    !matches!(site.config().settings().word("autoflush"), None | Some("no"))
+    site.config().autoflush() != Autoflush::No
 }
 
 /// Returns the dumps of runs that are over, oldest first. Those of a run that goes on are its own business.

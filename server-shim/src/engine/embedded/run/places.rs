@@ -2,28 +2,31 @@
 
 use std::path::{Path, PathBuf};
 
+use amanda::conf::Use;
+
 use crate::engine::Trouble;
 use crate::engine::embedded::driver::Place;
-use crate::engine::embedded::driver::room::allowed;
 use crate::engine::embedded::site::{Site, failed};
 use crate::engine::embedded::{files, locks, taper};
 
-/// The directory beside the volumes. A changer knows only its slots.
-const BESIDE: &str = ".asyncamanda-dumps";
+/// Everything that is free.
+const ALL: Use = Use::AllBut(0);
 
 /// Returns the directories that runs make their own in: those of the holding disks, and the one beside the volumes, which is made when it
 /// is needed.
 pub fn roots(site: &Site) -> Vec<PathBuf> {
-    holdings(site).into_iter().map(|(directory, _)| directory).chain([beside(site)]).collect()
+    let mut roots = site.holdings().to_vec();
+    if !roots.contains(&site.straight()) {
+        roots.push(site.straight());
+    }
+    roots
 }
 
-/// Returns the holding disks with their `use` in KiB.
-fn holdings(site: &Site) -> Vec<(PathBuf, i64)> {
-    vec![(site.holding(), 0)]
-}
-
-fn beside(site: &Site) -> PathBuf {
-    site.changer().directory().join(BESIDE)
+/// Returns the holding disks with what of each may be used.
+fn holdings(site: &Site) -> Vec<(PathBuf, Use)> {
+    let uses = site.config().holdingdisks().into_iter().map(|disk| disk.uses);
+    let holdings = site.holdings().iter().filter(|directory| **directory != site.straight()).cloned();
+    holdings.zip(uses.chain(std::iter::repeat(ALL))).collect()
 }
 
 /// The directories of a run, marked as in use for as long as this lives.
@@ -36,8 +39,8 @@ struct Taken {
     directory: PathBuf,
     /// The file system that it is on has this directory, too.
     above: PathBuf,
-    /// As `use` of a holding disk.
-    use_kib: i64,
+    /// What of it may be used.
+    uses: Use,
     _own: locks::Held,
 }
 
@@ -61,26 +64,26 @@ impl Places {
     /// # Errors
     /// When a file system cannot be looked at.
     pub fn room(&self) -> Result<(Vec<u64>, u64), Trouble> {
-        let room = |taken: &Taken| Ok::<_, Trouble>(allowed(taken.use_kib, taper::room(&taken.above)?));
+        let room = |taken: &Taken| Ok::<_, Trouble>(taken.uses.room_kb(taper::room(&taken.above)? / 1024).saturating_mul(1024));
         Ok((self.holdings.iter().map(room).collect::<Result<_, _>>()?, self.beside.as_ref().map_or(Ok(0), room)?))
     }
 }
 
 /// Makes the directories of a run and marks them. Whoever calls holds the tapelist's lock.
 pub fn take(site: &Site, stamp: &str, wants_beside: bool) -> Result<Places, Trouble> {
-    let take = |(above, use_kib): (PathBuf, i64)| {
+    let take = |(above, uses): (PathBuf, Use)| {
         let directory = above.join(stamp);
         let made = files::make_below(&above, &directory).and_then(|()| locks::own_run(&directory));
         let own = made.map_err(|error| failed("cannot make", &directory, &error))?;
         files::sync_parent(&directory).map_err(|error| failed("cannot make", &directory, &error))?;
-        Ok::<_, Trouble>(Taken { directory, above, use_kib, _own: own })
+        Ok::<_, Trouble>(Taken { directory, above, uses, _own: own })
     };
     let holdings = holdings(site).into_iter().map(take).collect::<Result<_, _>>()?;
     let beside = wants_beside.then(|| {
-        let beside = beside(site);
+        let beside = site.straight();
         let made = files::make_below(site.changer().directory(), &beside);
         made.map_err(|error| failed("cannot make", &beside, &error))?;
-        take((beside, 0))
+        take((beside, ALL))
     });
     Ok(Places { holdings, beside: beside.transpose()? })
 }
