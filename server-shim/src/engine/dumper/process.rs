@@ -5,6 +5,7 @@ use wire::{DiskName, Exit, HostName, Receipt};
 
 use super::progress::Teller;
 use super::survey;
+use super::ways::Ways;
 use crate::config::Config;
 use crate::durable;
 use crate::engine::embedded::run::{self, Call, Flushed, OverLink, Ran};
@@ -15,7 +16,6 @@ use crate::queue::order as queue;
 use crate::report::Words;
 use crate::runner::record::{Part, RunRecord};
 use crate::runner::{clock, start};
-use crate::tunnel::dial::Sessions;
 
 /// What a run brought, as its dumper says it with its last act.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -75,11 +75,11 @@ pub fn work(config: &Config, id: &str) -> Result<Exit, Words> {
     start::leave_session();
     let teller = Teller::new(layout.run_progress(id));
     let made = survey::open(config, &record.config).and_then(|site| {
-        let sessions = Sessions::new(config);
+        let ways = Ways::new(config);
         let orders = orders(&record, &survey::survey(&site));
         teller.expect(&orders);
         let call = Call { id, kind: kind(record.kind), orders: &orders };
-        run::make(&site, &call, &OverLink { site: &site, link: &sessions }, &teller, &|| clock() as i64)
+        run::make(&site, &call, &OverLink { site: &site, link: &ways }, &teller, &|| clock() as i64)
     });
     let mut brought = match made {
         Ok(ran) => Brought::from(ran),

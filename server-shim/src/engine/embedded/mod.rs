@@ -68,6 +68,13 @@ pub trait Link: Sync {
         let _ = host;
         None
     }
+
+    /// Says whether a host's client moves its incremental state by itself when its own side of a dump has ended well, as Amanda's does.
+    /// When the server does not have that dump, the next one has to be a full one.
+    fn moves_by_itself(&self, host: &HostName) -> bool {
+        let _ = host;
+        false
+    }
 }
 
 /// What a run is for.

@@ -20,7 +20,7 @@ use crate::engine::embedded::driver::{self, Place, State, Step};
 use crate::engine::embedded::dump::{self, Ask, Why};
 use crate::engine::embedded::forget::forget;
 use crate::engine::embedded::site::Site;
-use crate::engine::embedded::{Kind, Link, Watch, catalog, estimate, mend, taper};
+use crate::engine::embedded::{Kind, Link, Watch, catalog, estimate, history, mend, taper};
 
 /// The longest time between two looks at the clock, which somebody may set.
 const LOOK: Duration = Duration::from_secs(60);
@@ -89,6 +89,12 @@ impl Dumper for OverLink<'_> {
         let no = |why: String| NoDump { why, full: false, again: false };
         let ask = self.ask(task.host, task.disk, task.level, task.stamp).ok_or_else(|| no("its dumptype is gone".to_owned()))?;
         let connection = self.link.connect(task.host).map_err(|error| no(format!("{} cannot be reached: {error}", task.host)))?;
+        if self.link.moves_by_itself(task.host) {
+            // Taken back when the dump is there. Whoever is killed meanwhile has said it.
+            history::force_full(self.site, &task.disk.dle).map_err(|error| {
+                no(format!("it cannot be noted in {} that a dump was begun: {error}", self.site.config().infofile().display()))
+            })?;
+        }
         let indexdir = self.site.indexdir();
         let place = dump::Place { holding: task.directory, indexdir: &indexdir };
         let made = dump::dump(connection, &ask, &place, moved).map_err(|error| {
