@@ -76,9 +76,10 @@ pub fn work(config: &Config, id: &str) -> Result<Exit, Words> {
     let teller = Teller::new(layout.run_progress(id));
     let made = survey::open(config, &record.config).and_then(|site| {
         let ways = Ways::new(config);
-        let orders = orders(&record, &survey::survey(&site));
+        let survey = survey::survey(&site);
+        let orders = orders(&record, &survey);
         teller.expect(&orders);
-        let call = Call { id, kind: kind(record.kind), orders: &orders };
+        let call = Call { id, kind: kind(record.kind), orders: &orders, everything: record.is_everything(&survey) };
         run::make(&site, &call, &OverLink { site: &site, link: &ways }, &teller, &|| clock() as i64)
     });
     let mut brought = match made {

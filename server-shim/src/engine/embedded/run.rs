@@ -47,6 +47,8 @@ pub struct Call<'a> {
     pub kind: Kind,
     /// The disks; a flush has none.
     pub orders: &'a [Order],
+    /// A nightly run has to do with the whole disklist, and not only with some hosts or disks of it.
+    pub everything: bool,
 }
 
 /// A disk that was asked for, and what became of it.
@@ -83,6 +85,8 @@ struct Undone {
 /// How far a disk came that was not dumped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Came {
+    /// None of this run's: only its own host's calls dump it. The planner counts it.
+    Counted,
     /// Not wanted now, and nothing is wrong with that.
     Skipped,
     /// It failed before its client was asked for a dump.
@@ -101,7 +105,7 @@ impl Job<'_> {
     }
 
     fn is_skipped(&self) -> bool {
-        matches!(&self.end, Some(Err(undone)) if undone.came == Came::Skipped)
+        matches!(&self.end, Some(Err(undone)) if matches!(undone.came, Came::Counted | Came::Skipped))
     }
 
     fn is_open(&self) -> bool {
@@ -136,7 +140,7 @@ pub fn run_with(
     watch: &dyn Watch,
     clock: &(dyn Fn() -> i64 + Sync),
 ) -> Result<Vec<Receipt>, Trouble> {
-    make(site, &Call { id, kind: Kind::Laptops, orders }, dumper, watch, clock).map(|ran| ran.receipts)
+    make(site, &Call { id, kind: Kind::Laptops, orders, everything: false }, dumper, watch, clock).map(|ran| ran.receipts)
 }
 
 /// Makes a run of any kind.
@@ -161,6 +165,9 @@ pub fn make(
     }
     if call.kind == Kind::Nightly {
         pass_over_absent(&mut jobs, dumper);
+        if call.everything {
+            count_the_others(site, &mut jobs);
+        }
     }
     let begun = begin::begin(site, &mut jobs, watch, started, dumper)?;
     dumping::dump(site, call.kind, &mut jobs, &begun, dumper, watch, clock);
@@ -168,6 +175,9 @@ pub fn make(
     let run = receipts::Run { id: call.id, started, finished: clock() };
     let mut ran = Ran { flushed, ..Ran::default() };
     for job in &jobs {
+        if let Some(Err(Undone { came: Came::Counted, .. })) = &job.end {
+            continue;
+        }
         if let Some(Err(Undone { why, came: Came::Skipped })) = &job.end {
             ran.skipped.push(Skipped { host: job.host.clone(), disk: job.name.clone(), why: why.clone() });
             continue;
@@ -181,6 +191,17 @@ pub fn make(
         ran.receipts.push(receipt);
     }
     Ok(ran)
+}
+
+/// Adds the disks that only their own hosts' calls dump.
+fn count_the_others<'a>(site: &'a Site, jobs: &mut Vec<Job<'a>>) {
+    for disk in site.disks().iter().filter(|disk| !site.is_ignored(disk)) {
+        let (Ok(host), Ok(name)) = (disk.dle.host.parse(), DiskName::new(disk.dle.disk.clone())) else { continue };
+        if !jobs.iter().any(|job| job.dle == disk.dle) {
+            let end = Some(Err(Undone { why: "only its own calls dump it".to_owned(), came: Came::Counted }));
+            jobs.push(Job { host, name, dle: disk.dle.clone(), disk: Some(disk), plan: None, end });
+        }
+    }
 }
 
 /// Leaves out the hosts that are not there and call by themselves.
