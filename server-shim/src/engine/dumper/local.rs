@@ -17,6 +17,9 @@ const MAX_WORDS: u64 = 4096;
 /// How long a client may take to end when nobody listens any more.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Between two looks at one that ends.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// Opens a connection to a client that is started for it.
 ///
 /// # Errors
@@ -66,7 +69,7 @@ impl End {
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break Some(status),
-                Ok(None) if begun.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(5)),
+                Ok(None) if begun.elapsed() < PATIENCE => thread::sleep(LOOK),
                 // Behind a sudo it is not ours to kill; it hears the end of its pipes.
                 _ => {
                     let _ = self.child.kill();
@@ -77,8 +80,11 @@ impl End {
         if status.is_some_and(|status| status.success()) {
             return None;
         }
-        // It has ended, and whoever else holds its standard error is not waited for.
-        let words = if self.heard.is_finished() || status.is_some() { self.heard.join().unwrap_or_default() } else { String::new() };
+        // It has ended. Whoever else has its standard error is not waited for.
+        while !self.heard.is_finished() && begun.elapsed() < PATIENCE {
+            thread::sleep(LOOK);
+        }
+        let words = if self.heard.is_finished() { self.heard.join().unwrap_or_default() } else { String::new() };
         let how = status.map_or_else(|| "does not end".to_owned(), |status| format!("ended with {status}"));
         Some(if words.is_empty() { format!("{} {how}", self.name) } else { format!("{} {how}: {words}", self.name) })
     }
