@@ -37,8 +37,10 @@ pub struct Disk {
     pub interface: Option<String>,
     /// The file it stands in.
     pub file: PathBuf,
-    /// The line.
+    /// The line: of the closing brace, where it has a definition of its own.
     pub line: usize,
+    /// Where its host stands.
+    pub at: Place,
 }
 
 impl Disk {
@@ -82,11 +84,14 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn error<T>(&self, word: &[u8], what: impl Into<String>, hint: Option<String>) -> Result<T, ConfError> {
-        // A word is a piece of the line, so its place is told by where it lies.
+    /// A word is a piece of the line, so its place is told by where it lies.
+    fn place(&self, word: &[u8]) -> Place {
         let column = (word.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize).filter(|at| *at <= self.text.len());
-        let at = Place { line: self.number, column: column.unwrap_or(0) + 1 };
-        Err(ConfError { file: self.file.to_owned(), at: Some(at), what: what.into(), hint })
+        Place { line: self.number, column: column.unwrap_or(0) + 1 }
+    }
+
+    fn error<T>(&self, word: &[u8], what: impl Into<String>, hint: Option<String>) -> Result<T, ConfError> {
+        Err(ConfError { file: self.file.to_owned(), at: Some(self.place(word)), what: what.into(), hint })
     }
 
     /// Takes the next word; nothing before a comment.
@@ -146,6 +151,7 @@ impl Reader<'_> {
         line: &mut Line<'a>,
         lines: &mut impl Iterator<Item = (usize, &'a [u8])>,
     ) -> Result<(), ConfError> {
+        let at = line.place(host);
         let name = line.needed("the disk's name")?;
         let disk = line.name(name)?;
         let Some(dle) = Dle::from_names(host, disk) else { return line.error(host, "no host has such a name", None) };
@@ -202,7 +208,7 @@ impl Reader<'_> {
         }
         self.by_path.insert(place, self.disks.len());
         let (file, line) = (line.file.to_owned(), line.number);
-        self.disks.push(Disk { dle, device, dumptype, spindle, interface, file, line });
+        self.disks.push(Disk { dle, device, dumptype, spindle, interface, file, line, at });
         Ok(())
     }
 

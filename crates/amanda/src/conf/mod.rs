@@ -1,21 +1,27 @@
 //! amanda.conf and the disklist (common-src/conffile.c, server-src/diskfile.c).
 //!
 //! The parser knows every keyword of 3.5.1 and the shape of its value, with inheritance, units and `includefile`, and refuses what
-//! Amanda refuses; what is wrong is told with file, line and column. What a setting *means* is interpreted for the few that
-//! a vault needs ([`Config`], [`Dumptype`]); the others are there by their names ([`Settings`]).
+//! Amanda refuses; what is wrong is told with file, line and column. What a setting *means* is interpreted for those that an Amanda
+//! server goes by ([`Config`], [`Dumptype`]); the others are there by their names ([`Settings`]).
 //!
 //! - `lexer`: words with their places
 //! - [`keywords`], `tables`: what may stand where
 //! - `parser`, `values`, `lists`: from words to settings, which are [`value`]s
 //! - [`disklist`]: the disks
-//! - `typed`, `whole`: the settings that are interpreted
+//! - `whole`, [`holding`], [`labels`], [`reports`]: what is interpreted of the config as a whole
+//! - `typed`: of a dumptype
+//! - [`rules`]: of both, what planner, driver and taper go by
 //! - [`vault`]: a vault's own amanda.conf and disklist, printed
 
 pub mod disklist;
+pub mod holding;
 pub mod keywords;
+pub mod labels;
 mod lexer;
 mod lists;
 mod parser;
+pub mod reports;
+pub mod rules;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -81,6 +87,8 @@ pub struct Section {
     pub name: String,
     /// Its settings, with those of its parents.
     pub settings: Settings,
+    /// What the config itself had said in front of it, of the settings that a dumptype takes over when it does not say them.
+    pub defaults: Settings,
     /// The file where it is defined.
     pub file: Arc<PathBuf>,
     /// The place in that file.

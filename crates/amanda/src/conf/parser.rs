@@ -171,7 +171,8 @@ impl<'a> Parser<'a> {
             }
         }
         let key = (kind, name.to_ascii_lowercase());
-        self.config.sections.insert(key, Section { kind, name, settings, file: self.file.clone(), at });
+        let defaults = if kind == Kind::Dumptype { self.config.settings.only(tables::INHERITED) } else { Settings::default() };
+        self.config.sections.insert(key, Section { kind, name, settings, defaults, file: self.file.clone(), at });
         Ok(())
     }
 

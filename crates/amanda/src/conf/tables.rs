@@ -254,6 +254,9 @@ pub(super) const STORAGE: Table = &[
     ("vault", Vaults),
 ];
 
+/// What a dumptype takes from the config as it is where the dumptype is defined.
+pub(super) const INHERITED: &[&str] = &["bumpdays", "bumpmult", "bumppercent", "bumpsize", "dumpcycle", "maxdumps"];
+
 /// Settings that Amanda refuses below zero.
 pub(super) const NOT_NEGATIVE: &[&str] = &[
     "dumpcycle",
