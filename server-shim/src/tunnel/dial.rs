@@ -18,7 +18,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use wire::HostName;
 
 use super::mux_client::{Answer, answer, new_session};
-use super::{ask, mux};
+use super::{alive, ask, mux};
 use crate::config::{Config, Reach};
 use crate::engine::embedded::{Connection, Link};
 
@@ -62,6 +62,11 @@ impl Link for Sessions<'_> {
         }
         let socket = ask::reach(self.config, host).map_err(|error| absent(host, &error))?;
         open(socket, host)
+    }
+
+    fn absent(&self, host: &HostName) -> Option<String> {
+        let calls = self.config.hosts.get(host).is_some_and(|rule| rule.reach == Reach::Tunnel);
+        (calls && !alive(self.config, host)).then(|| "it calls by itself, and has no session now".to_owned())
     }
 }
 

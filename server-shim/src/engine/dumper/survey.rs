@@ -39,12 +39,13 @@ pub fn survey(site: &Site) -> Survey {
 /// Returns what matters of one disk; none when its name is one that nobody could ask for.
 fn rule(site: &Site, disk: &Disk) -> Option<DiskRule> {
     let how = disk.how(site.config())?;
+    let limits = how.settings().list("dump-limit");
     Some(DiskRule {
         host: disk.dle.host.clone(),
         disk: DiskName::new(disk.dle.disk.clone()).ok()?,
-        // There is one kind of run, which any disk may be in: with Amanda, too, a laptop gets whatever it asks for.
+        // A laptop gets whatever it asks for, as with Amanda. Only such runs dump what has a `dump-limit` without `server`.
         by_client: true,
-        by_server: true,
+        by_server: limits.is_empty() || limits.iter().any(|limit| limit.eq_ignore_ascii_case("server")),
         changed_on_server: false,
         ignored: how.ignore() || how.strategy() == Strategy::Skip,
     })

@@ -62,6 +62,24 @@ pub trait Link: Sync {
     /// # Errors
     /// When the host is not there now, in words that a report can show.
     fn connect(&self, host: &HostName) -> io::Result<Connection>;
+
+    /// Says, in words, that a host is not there now and that nothing is wrong with that: it calls by itself. A nightly run passes over it.
+    fn absent(&self, host: &HostName) -> Option<String> {
+        let _ = host;
+        None
+    }
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Disks that their own hosts asked for. Where volumes go round as Amanda has them the dumps wait on the holding disk for the next
+    /// nightly run or flush.
+    Laptops,
+    /// Every disk that is due, and volumes.
+    Nightly,
+    /// No dumps: what waits on the holding disk goes to volumes.
+    Flush,
 }
 
 /// What a run is asked for: disks of one host.

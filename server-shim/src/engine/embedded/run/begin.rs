@@ -1,26 +1,23 @@
 //! The beginning of a run: what there is, which levels, whether there is room.
 
-use std::path::PathBuf;
-
 use amanda::chains::Restorable;
 
 use super::dumping::Dumper;
-use super::{Job, room};
+use super::{Job, places, room};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::Catalog;
 use crate::engine::embedded::plan::{Known, Rules, plan};
 use crate::engine::embedded::site::{Site, failed};
-use crate::engine::embedded::{Watch, bases, files, history, locks, mend, stamp};
+use crate::engine::embedded::{Watch, bases, history, mend, stamp};
 
 /// A run that has begun.
 pub struct Begun {
     /// Its datestamp.
     pub stamp: String,
-    /// Its directory on the holding disk.
-    pub directory: PathBuf,
+    /// Its directories, where dumps are written.
+    pub places: places::Places,
     /// When it began.
     pub started: i64,
-    _own: locks::Held,
 }
 
 /// Mends, plans, makes room, and takes a directory on the holding disk.
@@ -41,17 +38,13 @@ pub fn begin(site: &Site, jobs: &mut [Job<'_>], watch: &dyn Watch, started: i64,
     let notes: Vec<_> = notes.collect();
     let noted = bases::note(site, notes.iter().map(|(key, on)| (key, Some(on.as_str()))));
     noted.map_err(|error| failed("cannot write in", &site.own(), &error))?;
-    let holding = site.holding();
-    let directory = holding.join(&stamp);
-    let made = files::make_below(&holding, &directory).and_then(|()| locks::own_run(&directory));
-    let own = made.map_err(|error| failed("cannot make", &directory, &error))?;
-    files::sync_parent(&directory).map_err(|error| failed("cannot make", &directory, &error))?;
+    let places = places::take(site, &stamp)?;
     for job in jobs.iter() {
         if let Some(plan) = job.plan.as_ref().filter(|_| job.is_open()) {
             watch.planned(&job.host, &job.name, plan.level, &plan.reason, plan.estimate.map(|estimate| estimate.stored));
         }
     }
-    Ok(Begun { stamp, directory, started, _own: own })
+    Ok(Begun { stamp, places, started })
 }
 
 fn choose_level(site: &Site, catalog: &Catalog, job: &mut Job<'_>, datestamp: &str, now: i64) -> Result<(), Trouble> {

@@ -13,7 +13,7 @@ use amanda::conf::disklist::Disk;
 use wire::{HostName, Outcome};
 
 use super::begin::Begun;
-use super::{Done, Job, Undone, room};
+use super::{Came, Done, Job, Undone, room};
 use crate::engine::embedded::dialogue::Patience;
 use crate::engine::embedded::dump::{self, Ask, Place};
 use crate::engine::embedded::forget::forget;
@@ -57,6 +57,12 @@ pub trait Dumper: Sync {
 
     /// Asks for the size of a dump before compression, in bytes; `None` when there is no answer.
     fn estimate(&self, disk: &Disk, level: u8) -> Option<u64>;
+
+    /// As [`Link::absent`].
+    fn absent(&self, host: &HostName) -> Option<String> {
+        let _ = host;
+        None
+    }
 }
 
 /// Dumps over a link to hosts' clients.
@@ -97,6 +103,10 @@ impl Dumper for OverLink<'_> {
         let sizes = estimate::estimate(self.link.connect(&host).ok()?, &ask, &[level]).ok()?;
         sizes.into_iter().find_map(|(_, size)| size.ok())
     }
+
+    fn absent(&self, host: &HostName) -> Option<String> {
+        self.link.absent(host)
+    }
 }
 
 /// Says whether the file system was full.
@@ -136,7 +146,7 @@ pub fn dump(site: &Site, jobs: &mut [Job<'_>], begun: &Begun, dumper: &dyn Dumpe
             for at in disks {
                 // A disk whose dump ends in a bug of ours stops no other.
                 let end = catch_unwind(AssertUnwindSafe(|| one(site, &jobs[at], begun, dumper, watch, clock)));
-                let end = end.unwrap_or_else(|_| Err(Undone { why: "the dump ended in a fault of this program".to_owned(), begun: true }));
+                let end = end.unwrap_or_else(|_| Err(Undone { why: "the dump ended in a fault of this program".to_owned(), came: Came::Begun }));
                 if let Ok(mut ends) = ends.lock() {
                     ends.push((at, end));
                 }
@@ -168,7 +178,7 @@ fn one(
     clock: &(dyn Fn() -> i64 + Sync),
 ) -> Result<Done, Undone> {
     let (Some(disk), Some(plan)) = (job.disk, &job.plan) else {
-        return Err(Undone { why: "nothing was planned for it".to_owned(), begun: false });
+        return Err(Undone { why: "nothing was planned for it".to_owned(), came: Came::Planned });
     };
     let task = Task { host: &job.host, disk, level: plan.level, stamp: &begun.stamp, directory: &begun.directory };
     let came = AtomicU64::new(0);
@@ -179,7 +189,7 @@ fn one(
     loop {
         let why = match dumper.dump(&task, &moved) {
             Ok(done) => return Ok(done),
-            Err(NoDump { full: false, why }) => return Err(Undone { why, begun: true }),
+            Err(NoDump { full: false, why }) => return Err(Undone { why, came: Came::Begun }),
             Err(NoDump { full: true, why }) => why,
         };
         let came = came.swap(0, Ordering::Relaxed);
@@ -188,7 +198,7 @@ fn one(
             false
         });
         if !erased {
-            return Err(Undone { why: format!("{} ({why})", room::no_room_meanwhile(site, came)), begun: true });
+            return Err(Undone { why: format!("{} ({why})", room::no_room_meanwhile(site, came)), came: Came::Begun });
         }
         watch.noted(&format!("{} is dumped once more: the file system was full, and older volumes have been erased", job.dle));
     }

@@ -2,7 +2,7 @@
 
 use amanda::run_log::write::{Dump, Entry, Statistics, Sums};
 
-use super::Job;
+use super::{Came, Job};
 use super::begin::Begun;
 use crate::engine::embedded::logs::OURS;
 
@@ -20,14 +20,18 @@ pub fn log(jobs: &[Job<'_>], begun: &Begun, now: i64) -> (Vec<u8>, Vec<u8>) {
     put(Entry::Pid("amdump", pid));
     put(Entry::Info("amdump", OURS));
     put(Entry::Start("planner", stamp));
-    for job in jobs.iter().filter(|job| job.disk.is_some()) {
+    // A disk that has a line here and none later is missing for amreport.
+    for job in jobs.iter().filter(|job| job.disk.is_some() && !job.is_skipped()) {
         put(Entry::Disk(&job.dle));
     }
     for job in jobs {
         let level = job.plan.as_ref().map_or(0, |plan| plan.level);
         let dump = Dump { dle: &job.dle, datestamp: stamp, level };
         match (&job.end, &job.plan) {
-            (Some(Err(undone)), _) if !undone.begun => put(Entry::Fail("planner", dump, &undone.why)),
+            (Some(Err(undone)), _) if undone.came == Came::Skipped => {
+                put(Entry::Info("planner", &format!("{} is passed over: {}", job.dle, undone.why)));
+            }
+            (Some(Err(undone)), _) if undone.came == Came::Planned => put(Entry::Fail("planner", dump, &undone.why)),
             (_, Some(plan)) => put(Entry::Info("planner", &format!("{} level {level}: {}", job.dle, plan.reason))),
             (_, None) => {}
         }
@@ -66,7 +70,7 @@ fn dumped(job: &Job<'_>, stamp: &str, put: &mut dyn FnMut(Entry<'_>)) {
             }
             put(Entry::Chunked(dump, header.server, statistics, true));
         }
-        Some(Err(undone)) if undone.begun => put(Entry::Fail("dumper", dump, &undone.why)),
+        Some(Err(undone)) if undone.came == Came::Begun => put(Entry::Fail("dumper", dump, &undone.why)),
         _ => {}
     }
 }
