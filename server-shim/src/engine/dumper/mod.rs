@@ -95,8 +95,7 @@ impl<'a> DumperEngine<'a> {
         let there = restate::restate_all(&site, &record.hosts(), clock() as i64)?;
         for part in &record.parts {
             let is_in = |disk: &DiskName| part.disks.is_empty() || part.disks.contains(disk);
-            let of_this_run =
-                |receipt: &&Receipt| receipt.host == part.host && is_in(&receipt.disk) && may_be_of(record, &begin, receipt);
+            let of_this_run = |receipt: &&Receipt| receipt.host == part.host && is_in(&receipt.disk) && may_be_of(record, &begin, receipt);
             brought.receipts.extend(there.iter().filter(of_this_run).map(|receipt| Receipt {
                 run: record.id.clone(),
                 started: receipt.started.max(record.started),
@@ -152,7 +151,9 @@ fn verdicts(record: &RunRecord, brought: Brought, whole: bool, disks: impl Fn(&P
         verdicts.notes.extend(brought.trouble.filter(|_| record.parts.is_empty()));
         verdicts.notes.extend(brought.told);
         if !whole {
-            verdicts.notes.push("the run was cut off (a part of it was killed or died); what it left is looked after by the next one".to_owned());
+            verdicts
+                .notes
+                .push("the run was cut off (a part of it was killed or died); what it left is looked after by the next one".to_owned());
         }
     }
     verdicts.notes.extend(brought.notes);
@@ -257,7 +258,14 @@ mod tests {
         let order = |kind| RunRecord { order: Some(crate::queue::ticket::TicketId::new(1, 1)), ..record(kind, &[]) };
         for (case, kind, brought, whole, failed, says) in [
             ("nothing to do", Kind::Flush, Brought::default(), true, false, None),
-            ("something stays", Kind::Flush, Brought { failed: true, told: vec!["x".to_owned()], ..Brought::default() }, true, true, Some("x")),
+            (
+                "something stays",
+                Kind::Flush,
+                Brought { failed: true, told: vec!["x".to_owned()], ..Brought::default() },
+                true,
+                true,
+                Some("x"),
+            ),
             ("no config", Kind::Flush, Brought { trouble: Some("no room".to_owned()), ..Brought::default() }, true, true, Some("no room")),
             ("killed", Kind::Flush, Brought::default(), false, true, Some("cut off")),
         ] {

@@ -18,6 +18,7 @@ mod bases;
 pub mod catalog;
 mod damaged;
 pub mod dialogue;
+pub mod driver;
 pub mod dump;
 pub mod estimate;
 pub(crate) mod files;

@@ -146,7 +146,8 @@ pub fn dump(site: &Site, jobs: &mut [Job<'_>], begun: &Begun, dumper: &dyn Dumpe
             for at in disks {
                 // A disk whose dump ends in a bug of ours stops no other.
                 let end = catch_unwind(AssertUnwindSafe(|| one(site, &jobs[at], begun, dumper, watch, clock)));
-                let end = end.unwrap_or_else(|_| Err(Undone { why: "the dump ended in a fault of this program".to_owned(), came: Came::Begun }));
+                let end =
+                    end.unwrap_or_else(|_| Err(Undone { why: "the dump ended in a fault of this program".to_owned(), came: Came::Begun }));
                 if let Ok(mut ends) = ends.lock() {
                     ends.push((at, end));
                 }

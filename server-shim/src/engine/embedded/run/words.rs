@@ -2,8 +2,8 @@
 
 use amanda::run_log::write::{Dump, Entry, Statistics, Sums};
 
-use super::{Came, Job};
 use super::begin::Begun;
+use super::{Came, Job};
 use crate::engine::embedded::logs::OURS;
 
 /// So much of what a client said goes into a receipt.
