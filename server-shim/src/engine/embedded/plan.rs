@@ -5,7 +5,7 @@
 //! says, and then goes to the next one.
 
 use amanda::chains::{Bases, Restorable};
-use amanda::conf::{Dumptype, Strategy, Value};
+use amanda::conf::{Dumptype, Strategy};
 use amanda::curinfo::{FORCE_BUMP, FORCE_FULL, FORCE_LEVEL_1, FORCE_NO_BUMP, History, Info};
 
 /// The highest level that is made.
@@ -35,20 +35,15 @@ pub struct Rules {
 
 impl Rules {
     /// Reads the rules for a disk, with Amanda's defaults.
-    pub fn of(how: &Dumptype<'_>, config: &amanda::conf::Config) -> Self {
-        let int = |name, default| how.settings().int(name).or_else(|| config.settings().int(name)).unwrap_or(default);
-        let setting = how.settings().get("bumpmult").or_else(|| config.settings().get("bumpmult"));
-        let bumpmult = match setting.map(|setting| &setting.value) {
-            Some(Value::Real(value)) => *value,
-            _ => 1.5,
-        };
+    pub fn of(how: &Dumptype<'_>) -> Self {
+        let bump = how.bump();
         Self {
             full_only: how.strategy() == Strategy::NoInc,
             dumpcycle: how.dumpcycle(),
-            bumpdays: int("bumpdays", 2),
-            bumpsize: int("bumpsize", 10 * 1024),
-            bumppercent: int("bumppercent", 0),
-            bumpmult,
+            bumpdays: i64::from(bump.days),
+            bumpsize: i64::try_from(bump.size_kb).unwrap_or(i64::MAX),
+            bumppercent: i64::from(bump.percent),
+            bumpmult: bump.mult,
         }
     }
 

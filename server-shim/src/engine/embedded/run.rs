@@ -11,6 +11,7 @@
 mod ballast;
 mod begin;
 mod dumping;
+mod nightly;
 mod outcome;
 mod places;
 mod room;
@@ -54,6 +55,8 @@ struct Job<'a> {
     dle: Dle,
     disk: Option<&'a Disk>,
     plan: Option<super::plan::Plan>,
+    /// What the planner of a nightly run says of it besides: how important it is, and what is dumped instead without a volume.
+    planned: Option<super::planner::Planned>,
     /// The dump, or why there is none.
     end: Option<Result<Done, Undone>>,
 }
@@ -160,7 +163,7 @@ pub fn make(
     if call.kind == Kind::Nightly {
         pass_over_absent(&mut jobs, dumper);
     }
-    let begun = begin::begin(site, &mut jobs, watch, started, dumper)?;
+    let begun = begin::begin(site, call.kind, &mut jobs, watch, started, dumper)?;
     dumping::dump(site, &mut jobs, &begun, dumper, watch, clock);
     let (catalog, flushed) = end(site, call.kind, &jobs, &begun, watch, clock);
     let run = receipts::Run { id: call.id, started, finished: clock() };
@@ -201,7 +204,7 @@ fn jobs<'a>(site: &'a Site, orders: &[Order]) -> Vec<Job<'a>> {
         let mut add = |name: DiskName, disk: Option<&'a Disk>| {
             let dle = Dle::new(order.host.as_str(), name.as_os_str().to_owned());
             if !jobs.iter().any(|job| job.dle == dle) {
-                jobs.push(Job { host: order.host.clone(), name, dle, disk, plan: None, end: None });
+                jobs.push(Job { host: order.host.clone(), name, dle, disk, plan: None, planned: None, end: None });
             }
         };
         if order.disks.is_empty() {

@@ -52,7 +52,11 @@ impl Line {
                 let disk = printable(&quote(dle.disk_bytes()));
                 Entry::Info("planner", &format!("{} {disk} {datestamp} 0 [{reason}]", dle.host)).print(log);
             }
-            Self::Skipped { at, level, word } => Entry::Skipped(dump(*at, *level), word).print(log),
+            Self::Skipped { at, level, word } => {
+                // For amreport a disk without this line is none of the run's.
+                Entry::Disk(dle(*at)).print(log);
+                Entry::Skipped(dump(*at, *level), word).print(log);
+            }
         }
     }
 }

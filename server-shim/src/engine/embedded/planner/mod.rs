@@ -129,6 +129,14 @@ pub struct Planned {
     pub moved: Option<Moved>,
 }
 
+impl Planned {
+    /// Returns the seconds that it should take, and KiB in a second.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds, none of them negative")]
+    pub fn expected(&self) -> (u64, u64) {
+        ((sizes::real(self.size.kb) / self.kps) as u64, self.kps.round() as u64)
+    }
+}
+
 /// What is dumped when no volume can be written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Degraded {
@@ -232,8 +240,10 @@ impl Item<'_> {
 /// Plans a run.
 pub fn schedule(site: &SiteRules, candidates: &[Candidate<'_>]) -> Schedule {
     let mut lines = Vec::new();
-    if site.tapecycle <= site.runs_per_cycle {
-        let words = format!("tapecycle ({}) <= runspercycle ({})", site.tapecycle, site.runs_per_cycle);
+    // So many volumes are left alone by a run.
+    let kept = site.tapecycle - 1;
+    if kept <= site.runs_per_cycle {
+        let words = format!("tapecycle - 1 ({kept}) <= runspercycle ({})", site.runs_per_cycle);
         lines.push(Line::Warning(words));
     }
     let mut verdicts: Vec<Option<Verdict>> = vec![None; candidates.len()];

@@ -1,10 +1,12 @@
 //! What amanda.conf says on schedules.
 
-use amanda::conf::{Compress, Config, Dumptype, Settings, Strategy, Value};
+use amanda::conf::rules::Split;
+use amanda::conf::{Compress, Config, Dumptype, Strategy};
 use amanda::tapelist::Tapelist;
 
 use super::tapes;
 use crate::engine::embedded::plan;
+use crate::engine::embedded::site::Rotation;
 
 /// What a disk's dumptype says.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,19 +33,18 @@ pub struct DiskRules {
 
 impl DiskRules {
     /// Reads a dumptype, with Amanda's defaults.
-    pub fn of(how: &Dumptype<'_>, config: &Config) -> Self {
-        let settings = how.settings();
-        let yes = |name, default| settings.bool(name).unwrap_or(default);
+    pub fn of(how: &Dumptype<'_>) -> Self {
+        let (full, incremental) = how.comprate();
         Self {
             strategy: how.strategy(),
-            skip_full: yes("skip-full", false),
-            skip_incr: yes("skip-incr", false),
-            levels: plan::Rules::of(how, config),
-            maxpromoteday: settings.int("maxpromoteday").unwrap_or(10_000),
-            priority: priority(settings),
+            skip_full: how.skip_full(),
+            skip_incr: how.skip_incr(),
+            levels: plan::Rules::of(how),
+            maxpromoteday: i64::from(how.maxpromoteday()),
+            priority: how.priority(),
             compresses: how.compress() != Compress::None,
-            comprate: comprate(settings),
-            may_split: yes("allow-split", true) || settings.int("tape-splitsize").is_some_and(|kb| kb > 0),
+            comprate: [full, incremental],
+            may_split: how.split() != Split::No,
         }
     }
 
@@ -51,25 +52,6 @@ impl DiskRules {
     pub(super) fn has_no_full(&self) -> bool {
         self.skip_full || matches!(self.strategy, Strategy::NoFull | Strategy::IncrOnly)
     }
-}
-
-fn priority(settings: &Settings) -> i64 {
-    match settings.get("priority").map(|setting| &setting.value) {
-        Some(Value::Int(number)) => *number,
-        Some(Value::Word(word)) if word == "low" => 0,
-        Some(Value::Word(word)) if word == "high" => 2,
-        _ => 1,
-    }
-}
-
-fn comprate(settings: &Settings) -> [f64; 2] {
-    let Some(Value::List(rates)) = settings.get("comprate").map(|setting| &setting.value) else { return [0.5; 2] };
-    let rate = |at: usize| match rates.get(at) {
-        Some(Value::Real(rate)) => Some(*rate),
-        _ => None,
-    };
-    let full = rate(0).unwrap_or(0.5);
-    [full, rate(1).unwrap_or(full)]
 }
 
 /// What a site has, and what waits for its volumes.
@@ -93,8 +75,6 @@ pub struct SiteRules {
     pub mark_kb: i64,
     /// A block, in KiB: a header or a label.
     pub block_kb: i64,
-    /// The percentage of the holding disk that is kept for incremental dumps when no volume can be written.
-    pub reserve: i64,
     /// KiB that wait on the holding disk and go on this run's volumes.
     pub waiting_kb: i64,
     /// The full dumps among them.
@@ -102,24 +82,26 @@ pub struct SiteRules {
 }
 
 impl SiteRules {
-    /// Reads a config, with Amanda's defaults; nothing waits.
+    /// Reads a config; nothing waits.
     pub fn of(config: &Config, tapelist: &Tapelist, now: i64) -> Self {
-        let settings = config.settings();
-        let dumpcycle = i64::from(config.dumpcycle());
-        let (tapecycle, runtapes) = (i64::from(config.tapecycle()), i64::from(config.runtapes()));
+        let (tapecycle, runtapes) = match Rotation::of(config) {
+            Rotation::Cycle { tapecycle, runtapes } => (tapecycle, runtapes),
+            Rotation::Kept { .. } => (config.tapecycle(), config.runtapes()),
+        };
+        let (tapecycle, runtapes, dumpcycle) = (i64::from(tapecycle), i64::from(runtapes), i64::from(config.dumpcycle()));
         let tapetype = |name, default| config.tapetype().and_then(|tapetype| tapetype.settings.int(name)).unwrap_or(default);
-        let said = settings.int("runspercycle").unwrap_or(0);
+        let said = config.runspercycle().map(i64::from);
+        let size = |kb: u64| i64::try_from(kb).unwrap_or(i64::MAX);
         Self {
             now,
             dumpcycle,
             runs_per_cycle: tapes::runs_per_cycle(said, dumpcycle, tapecycle, runtapes, tapelist, now),
             tapecycle,
             runtapes,
-            tape_kb: i64::try_from(config.tape_length_kb()).unwrap_or(i64::MAX),
-            most_kb: settings.int("maxdumpsize").filter(|kb| *kb > 0),
+            tape_kb: size(config.tape_length_kb()),
+            most_kb: config.maxdumpsize_kb().map(size).filter(|kb| *kb > 0),
             mark_kb: tapetype("filemark", 1),
             block_kb: tapetype("blocksize", 32),
-            reserve: settings.int("reserve").unwrap_or(100),
             waiting_kb: 0,
             waiting_full_kb: 0,
         }

@@ -5,15 +5,9 @@ use amanda::tapelist::Tapelist;
 use super::days;
 use crate::engine::embedded::stamp;
 
-/// Returns the runs in a cycle, at least 1. `said` is what amanda.conf says: 0 for one run a day, -1 for what the list of volumes
-/// shows (`guess_runs_from_tapelist`).
-pub fn runs_per_cycle(said: i64, dumpcycle: i64, tapecycle: i64, runtapes: i64, tapelist: &Tapelist, now: i64) -> i64 {
-    let runs = match said {
-        0 => dumpcycle,
-        -1 => guess(dumpcycle, tapecycle, runtapes.max(1), tapelist, now),
-        said => said,
-    };
-    runs.max(1)
+/// Returns the runs in a cycle, at least 1: what amanda.conf says, or else what the list of volumes shows (`guess_runs_from_tapelist`).
+pub fn runs_per_cycle(said: Option<i64>, dumpcycle: i64, tapecycle: i64, runtapes: i64, tapelist: &Tapelist, now: i64) -> i64 {
+    said.unwrap_or_else(|| guess(dumpcycle, tapecycle, runtapes.max(1), tapelist, now)).max(1)
 }
 
 fn guess(dumpcycle: i64, tapecycle: i64, runtapes: i64, tapelist: &Tapelist, now: i64) -> i64 {

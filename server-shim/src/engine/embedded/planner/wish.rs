@@ -21,7 +21,7 @@ pub(super) fn wish<'a>(
 ) -> Result<Item<'a>, Verdict> {
     let rules = &candidate.rules;
     let (dle, info) = (candidate.dle, candidate.info);
-    let command = command(candidate, lines);
+    let mut command = command(candidate, lines);
     if info.history.is_empty() && info.stats.is_empty() {
         lines.push(Line::Info(format!("Adding new disk {}.", words::name(dle))));
     }
@@ -32,6 +32,10 @@ pub(super) fn wish<'a>(
         (Err(_), true) => remembered,
         (Err(_), false) => None,
     };
+    if command == FORCE_LEVEL_1 && last.is_none() && !rules.has_no_full() {
+        // There is nothing that a level 1 could build on.
+        command = 0;
+    }
     let mut next_full = next_full(candidate, site);
     let mut priority = rules.priority;
     let mut no_degraded = None;
@@ -41,7 +45,7 @@ pub(super) fn wish<'a>(
             last = None;
             next_full = -site.dumpcycle;
         }
-        FORCE_LEVEL_1 if last.is_some() || rules.has_no_full() => {
+        FORCE_LEVEL_1 => {
             lines.push(Line::Info(format!("Forcing level 1 of {} as directed.", words::name(dle))));
             (last, next_full) = (Some(0), 0);
         }
