@@ -125,7 +125,9 @@ fn agree_without(info: &mut Info, catalog: &Catalog, dle: &Dle, compressed: bool
         // Whoever asked for something asked after this dump was made.
         info.command = command;
     }
-    info.stats.retain(|level, stats| find(&dumps, *level, stats.date, stats.kb).is_some());
+    // One without a size says that a full dump was made elsewhere, and when (`skip-full`).
+    let is_elsewhere = |level: u8, kb: i64| level == 0 && kb == 0;
+    info.stats.retain(|level, stats| is_elsewhere(*level, stats.kb) || find(&dumps, *level, stats.date, stats.kb).is_some());
     for (level, stats) in &mut info.stats {
         let place = find(&dumps, *level, stats.date, stats.kb).and_then(|at| dumps[at].place());
         stats.place = place.map(|(label, file)| curinfo::Place { label, file });

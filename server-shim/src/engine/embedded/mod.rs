@@ -32,6 +32,7 @@ pub mod machine;
 pub mod make;
 pub mod mend;
 pub mod plan;
+pub mod planner;
 mod receipts;
 pub mod restate;
 pub mod run;

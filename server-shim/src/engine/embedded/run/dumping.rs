@@ -14,7 +14,8 @@ use amanda::header::HEADER_BYTES;
 use wire::{HostName, Outcome};
 
 use super::begin::Begun;
-use super::{Came, Done, Job, Undone, lineup, outcome, room};
+use super::jobs::{Came, Done, Job, Undone};
+use super::{lineup, outcome, room};
 use crate::engine::embedded::dialogue::Patience;
 use crate::engine::embedded::driver::{self, Place, State, Step};
 use crate::engine::embedded::dump::{self, Ask, Why};

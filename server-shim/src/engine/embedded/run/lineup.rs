@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use amanda::conf::HoldingUse;
-use amanda::curinfo::Info;
 use chrono::{DateTime, Local, Timelike as _};
 
 use super::Job;
@@ -15,9 +14,9 @@ use crate::engine::embedded::site::Site;
 const MOST: u32 = 63;
 
 /// KiB a second of a dump of which nothing is known, as Amanda's planner has it (`DEFAULT_DUMPRATE`).
-const RATE: u64 = 1_024;
+const RATE: f64 = 1_024.0;
 
-/// A header in front of a dump, and half as much again for what it may be larger than expected.
+/// A header in front of a dump.
 const HEADER: u64 = 32 * 1024;
 
 /// The dumps of a run, as the driver takes them.
@@ -56,19 +55,17 @@ pub fn line_up(site: &Site, jobs: &[Job<'_>], now: i64) -> Lineup {
             });
             (lineup.limits.hosts.len() - 1, network)
         });
-        // Without it a dump only counts as one of an unknown pace.
-        let info = history::load(site, &job.dle).unwrap_or_default();
-        let level = job.plan.as_ref().map_or(0, |plan| plan.level);
-        let stored = job.plan.as_ref().and_then(|plan| plan.estimate).map(|estimate| estimate.stored);
-        let (seconds, kps) = pace(stored.unwrap_or(0), &info, level);
+        let stored = job.plan.as_ref().and_then(|plan| plan.estimate).map_or(0, |estimate| estimate.stored);
+        let rate = job.planned.as_ref().map_or_else(|| rate(site, job), |planned| planned.kps);
+        let (seconds, kps) = pace(stored, rate);
         lineup.tasks.push(Task {
             host,
             network,
             spindle: disk.spindle.filter(|spindle| *spindle != -1),
-            bytes: stored.unwrap_or(0).saturating_add(HEADER),
+            bytes: stored.saturating_add(HEADER),
             seconds,
             kps,
-            priority: how.priority(),
+            priority: job.planned.as_ref().map_or_else(|| how.priority(), |planned| planned.priority),
             not_before: how.starttime().map_or(0, |seconds| start_time(seconds, second_of_day(now), now)),
             holding: how.holdingdisk(),
         });
@@ -78,11 +75,20 @@ pub fn line_up(site: &Site, jobs: &[Job<'_>], now: i64) -> Lineup {
     lineup
 }
 
-/// Returns the seconds that a dump of so many bytes takes, and the KiB that come in one: as the last ones of its kind went.
-fn pace(bytes: u64, info: &Info, level: u8) -> (u64, u64) {
-    let rates = if level == 0 { &info.full.rate } else { &info.incr.rate };
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an expectation")]
-    let rate = if rates.is_empty() { RATE } else { (rates.iter().sum::<f64>() / rates.len() as f64).max(1.0) as u64 };
+/// Returns the KiB that come in a second, as the last dumps of its kind went.
+fn rate(site: &Site, job: &Job<'_>) -> f64 {
+    // Without its history a dump only counts as one of an unknown pace.
+    let info = history::load(site, &job.dle).unwrap_or_default();
+    let rates = if job.plan.as_ref().is_some_and(|plan| plan.level > 0) { info.incr.rate } else { info.full.rate };
+    #[expect(clippy::cast_precision_loss, reason = "three of them")]
+    let average = rates.iter().sum::<f64>() / rates.len() as f64;
+    if rates.is_empty() { RATE } else { average }
+}
+
+/// Returns the seconds that a dump of so many bytes takes at a rate, and what it takes of a network in each.
+fn pace(bytes: u64, rate: f64) -> (u64, u64) {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an expectation")]
+    let rate = rate.max(1.0) as u64;
     let kib = bytes / 1024;
     let seconds = (kib / rate).max(1);
     (seconds, (kib / seconds).min(rate))
@@ -128,15 +134,14 @@ mod tests {
 
     #[test]
     fn a_dump_is_expected_to_go_as_the_last_ones_went() {
-        let mut info = Info::default();
-        info.full.rate = vec![2_000.0, 4_000.0];
-        for (case, bytes, level, expected) in [
-            ("nothing known", 10 << 20, 1, (10, 1_024)),
-            ("known", 30_000 << 10, 0, (10, 3_000)),
-            ("less than a second", 100 << 10, 0, (1, 100)),
-            ("of unknown size", 0, 0, (1, 0)),
+        for (case, bytes, rate, expected) in [
+            ("nothing known", 10 << 20, RATE, (10, 1_024)),
+            ("known", 30_000 << 10, 3_000.0, (10, 3_000)),
+            ("less than a second", 100 << 10, 3_000.0, (1, 100)),
+            ("of unknown size", 0, 3_000.0, (1, 0)),
+            ("hardly any rate", 2 << 10, 0.0, (2, 1)),
         ] {
-            assert_eq!(pace(bytes, &info, level), expected, "{case}");
+            assert_eq!(pace(bytes, rate), expected, "{case}");
         }
     }
 }
