@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use amanda::conf::Autoflush;
+use amanda::conf::rules::Autoflush;
 use amanda::dle::Dle;
 use amanda::escape::printable;
 use wire::{DiskName, HostName, Receipt};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use amanda::conf::Use;
+use amanda::conf::holding::Use;
 
 use crate::engine::Trouble;
 use crate::engine::embedded::driver::Place;
