@@ -8,7 +8,7 @@ use super::survey;
 use super::ways::Ways;
 use crate::config::Config;
 use crate::durable;
-use crate::engine::embedded::run::{self, Call, Flushed, OverLink, Ran};
+use crate::engine::embedded::run::{self, Call, OverLink, Ran};
 use crate::engine::embedded::{Kind, Order};
 use crate::engine::{Survey, Trouble};
 use crate::processes::MARK;
@@ -42,7 +42,7 @@ pub struct Brought {
 impl From<Ran> for Brought {
     fn from(ran: Ran) -> Self {
         let skipped = ran.skipped.iter().map(|one| (one.host.clone(), one.disk.clone())).collect();
-        let (told, failed) = (ran.lines(), ran.flushed.iter().any(Flushed::waits));
+        let (told, failed) = (ran.lines(), ran.stuck);
         Self { receipts: ran.receipts, skipped, told, failed, ..Self::default() }
     }
 }

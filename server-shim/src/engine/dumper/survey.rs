@@ -5,7 +5,7 @@ use amanda::conf::disklist::Disk;
 use wire::{ConfigName, DiskName};
 
 use crate::config::Config;
-use crate::engine::embedded::run::roots;
+use crate::engine::embedded::holding;
 use crate::engine::embedded::site::Site;
 use crate::engine::{DiskRule, Survey, Trouble};
 
@@ -32,7 +32,7 @@ pub fn survey(site: &Site) -> Survey {
         catalog: format!("logdir={} tapelist={}", site.config().logdir().display(), site.config().tapelist().display()),
         logdir: site.config().logdir(),
         indexdir: site.indexdir(),
-        holding: roots(site),
+        holding: holding::directories(site),
         disks: site.disks().iter().filter_map(|disk| rule(site, disk)).collect(),
     }
 }

@@ -25,12 +25,12 @@ use wire::Receipt;
 use super::site::Site;
 use super::{Kind, Link, Order, Watch, latest, receipts};
 use crate::engine::Trouble;
+use end::Ended;
 use jobs::{Came, Job, Undone};
 
 pub use dumping::{Dumper, NoDump, OverLink, Task};
 pub use jobs::Done;
 pub use outcome::{Flushed, Ran, Skipped};
-pub use places::roots;
 
 /// A run that is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -103,9 +103,9 @@ pub fn make(
     }
     let begun = begin::begin(site, call.kind, &mut jobs, watch, started, dumper)?;
     dumping::dump(site, call.kind, &mut jobs, &begun, dumper, watch, clock);
-    let (catalog, flushed) = end::end(site, call.kind, &jobs, &begun, watch, clock);
+    let Ended { catalog, flushed, stuck } = end::end(site, call, &jobs, &begun, watch, clock);
     let run = receipts::Run { id: call.id, started, finished: clock() };
-    let mut ran = Ran { flushed, ..Ran::default() };
+    let mut ran = Ran { flushed, stuck, ..Ran::default() };
     for job in &jobs {
         if let Some(Err(Undone { came: Came::Counted, .. })) = &job.end {
             continue;

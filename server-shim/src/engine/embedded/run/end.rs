@@ -1,14 +1,12 @@
 //! The end of a run: volumes, log, history, and what there is then.
 
-use std::collections::BTreeSet;
-
 use amanda::curinfo::Dumped;
 use amanda::dle::Dle;
 use wire::{Outcome, Receipt};
 
 use super::begin::Begun;
 use super::jobs::{Came, Done, Job};
-use super::{Flushed, Ran, outcome, words};
+use super::{Call, Flushed, Ran, outcome, words};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::{self, Catalog};
 use crate::engine::embedded::forget::forget;
@@ -16,49 +14,53 @@ use crate::engine::embedded::holding::Held;
 use crate::engine::embedded::mend::{self, remember};
 use crate::engine::embedded::site::{Site, failed};
 use crate::engine::embedded::taper::{self, Work};
-use crate::engine::embedded::{Kind, Watch, history, receipts};
+use crate::engine::embedded::volumes::flush::Autoflush;
+use crate::engine::embedded::{Kind, Watch, flush, history, receipts};
 
-/// Puts the dumps on volumes where that is this run's business, and returns what there is then, and what became of dumps that were
-/// waiting. What goes wrong here loses no dump: it is where it was, and the next run takes it from there.
-pub fn end(
-    site: &Site,
-    kind: Kind,
-    jobs: &[Job<'_>],
-    begun: &Begun,
-    watch: &dyn Watch,
-    clock: &(dyn Fn() -> i64 + Sync),
-) -> (Catalog, Vec<Flushed>) {
-    let taped = tape(site, kind, jobs, begun, watch, clock);
-    match taped {
-        Ok(taped) => taped,
-        Err(trouble) => {
-            watch.noted(&format!("the dumps of this run could not all be put on volumes: {trouble}"));
-            let catalog = catalog::load(site).unwrap_or_else(|trouble| {
-                watch.noted(&format!("what there is cannot be read: {trouble}"));
-                Catalog::default()
-            });
-            (catalog, Vec::new())
-        }
-    }
+/// What a run left behind.
+#[derive(Default)]
+pub struct Ended {
+    /// What there is now.
+    pub catalog: Catalog,
+    /// What became of dumps that were waiting.
+    pub flushed: Vec<Flushed>,
+    /// Something is not on a volume that should be.
+    pub stuck: bool,
+}
+
+/// Puts the dumps on volumes where that is this run's business. What goes wrong here loses no dump: it is where it was, and the next run
+/// takes it from there.
+pub fn end(site: &Site, call: &Call<'_>, jobs: &[Job<'_>], begun: &Begun, watch: &dyn Watch, clock: &(dyn Fn() -> i64 + Sync)) -> Ended {
+    tape(site, call, jobs, begun, watch, clock).unwrap_or_else(|trouble| {
+        watch.noted(&format!("the dumps of this run could not all be put on volumes: {trouble}"));
+        let catalog = catalog::load(site).unwrap_or_else(|trouble| {
+            watch.noted(&format!("what there is cannot be read: {trouble}"));
+            Catalog::default()
+        });
+        Ended { catalog, flushed: Vec::new(), stuck: true }
+    })
 }
 
 fn tape(
     site: &Site,
-    kind: Kind,
+    call: &Call<'_>,
     jobs: &[Job<'_>],
     begun: &Begun,
     watch: &dyn Watch,
     clock: &(dyn Fn() -> i64 + Sync),
-) -> Result<(Catalog, Vec<Flushed>), Trouble> {
+) -> Result<Ended, Trouble> {
     let lock = mend::lock(site)?;
     let before = catalog::load(site)?;
     let now = clock();
-    let is_ours = |held: &Held| begun.places.directories().any(|directory| held.path.parent() == Some(directory));
-    let waiting = if kind == Kind::Nightly && outcome::autoflush(site) { outcome::waiting(&before)? } else { Vec::new() };
-    let ours = before.held().filter(|held| is_ours(held) && outcome::goes_to_volumes(site, kind));
-    let dumps: Vec<&Held> = waiting.iter().copied().filter(|held| !is_ours(held)).chain(ours).collect();
+    let is_asked_for = |dle: &Dle| call.everything || jobs.iter().any(|job| job.dle == *dle);
+    let dumps = match call.kind {
+        Kind::Nightly => flush::along(&before, &begun.stamp, outcome::autoflush(site), &is_asked_for, watch),
+        _ if outcome::goes_round(site) => Vec::new(),
+        _ => flush::along(&before, &begun.stamp, Autoflush::No, &is_asked_for, watch),
+    };
     let (first, last) = words::log(jobs, begun, now);
-    taper::shelve(site, &before, &Work { dumps, stamp: &begun.stamp, before: first, after: last }, now, watch, &lock)?;
+    let work = Work { dumps: dumps.clone(), stamp: &begun.stamp, before: first, after: last };
+    taper::shelve(site, &before, &work, now, watch, &lock)?;
     let catalog = catalog::load(site)?;
     for job in jobs.iter().filter(|job| !job.is_skipped()) {
         let is_there = |done: &Done| catalog.dumps.contains_key(&(job.dle.clone(), begun.stamp.clone(), done.header.level));
@@ -75,33 +77,22 @@ fn tape(
     for directory in begun.places.directories() {
         mend::tidy(watch, mend::leave(directory).map_err(|error| failed("cannot remove", directory, &error)));
     }
+    let (ours, waiting): (Vec<&Held>, Vec<&Held>) = dumps.into_iter().partition(|held| held.header.datestamp == begun.stamp);
     mend::tidy(watch, outcome::leave_emptied(&waiting));
     mend::tidy(watch, mend::trim(site, &catalog));
     let flushed = outcome::flushed(&waiting, &catalog);
-    Ok((catalog, flushed))
+    let waits = |held: &&Held| catalog.held().any(|other| other.path == held.path);
+    let stuck = outcome::takes_all(site) && (ours.iter().any(waits) || flushed.iter().any(Flushed::waits));
+    Ok(Ended { catalog, flushed, stuck })
 }
 
 /// Puts everything that waits on the holding disk on volumes.
 pub fn flush(site: &Site, watch: &dyn Watch, clock: &(dyn Fn() -> i64 + Sync)) -> Result<Ran, Trouble> {
-    let lock = mend::lock(site)?;
-    let now = clock();
-    let before = mend::mended(site, watch, now, &lock)?;
+    let before = catalog::load(site)?;
     let waiting = outcome::waiting(&before)?;
-    if waiting.is_empty() {
-        return Ok(Ran::default());
-    }
-    let stamp = mend::free_stamp(site, &before, now);
-    let (first, last) = mend::words(&stamp);
-    let dumps = waiting.clone();
-    taper::shelve(site, &before, &Work { dumps, stamp: &stamp, before: first, after: last }, now, watch, &lock)?;
-    let catalog = catalog::load(site)?;
-    for dle in waiting.iter().map(|held| &held.header.dle).collect::<BTreeSet<_>>() {
-        mend::tidy(watch, remember(site, &catalog, dle, now));
-    }
-    mend::tidy(watch, forget(site, &before, &catalog, now));
-    mend::tidy(watch, outcome::leave_emptied(&waiting));
-    mend::tidy(watch, mend::trim(site, &catalog));
-    Ok(Ran { flushed: outcome::flushed(&waiting, &catalog), ..Ran::default() })
+    flush::flush(site, watch, clock)?;
+    let flushed = outcome::flushed(&waiting, &catalog::load(site)?);
+    Ok(Ran { stuck: outcome::takes_all(site) && flushed.iter().any(Flushed::waits), flushed, ..Ran::default() })
 }
 
 /// Notes a dump that this run made, with what the catalog does not know of it.

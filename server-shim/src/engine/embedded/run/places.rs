@@ -12,16 +12,6 @@ use crate::engine::embedded::{files, locks, taper};
 /// Everything that is free.
 const ALL: Use = Use::AllBut(0);
 
-/// Returns the directories that runs make their own in: those of the holding disks, and the one beside the volumes, which is made when it
-/// is needed.
-pub fn roots(site: &Site) -> Vec<PathBuf> {
-    let mut roots = site.holdings().to_vec();
-    if !roots.contains(&site.straight()) {
-        roots.push(site.straight());
-    }
-    roots
-}
-
 /// Returns the holding disks with what of each may be used.
 fn holdings(site: &Site) -> Vec<(PathBuf, Use)> {
     let uses = site.config().holdingdisks().into_iter().map(|disk| disk.uses);
