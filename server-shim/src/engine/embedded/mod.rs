@@ -18,12 +18,15 @@ mod bases;
 pub mod catalog;
 mod damaged;
 pub mod dialogue;
+pub mod driver;
 pub mod dump;
 pub mod estimate;
 pub(crate) mod files;
+pub mod flush;
 mod forget;
 mod history;
-mod holding;
+pub mod holding;
+pub mod label;
 mod latest;
 pub(crate) mod locks;
 pub(crate) mod logs;
@@ -31,6 +34,7 @@ pub mod machine;
 pub mod make;
 pub mod mend;
 pub mod plan;
+pub mod planner;
 mod receipts;
 pub mod restate;
 pub mod run;
@@ -66,6 +70,13 @@ pub trait Link: Sync {
     fn absent(&self, host: &HostName) -> Option<String> {
         let _ = host;
         None
+    }
+
+    /// Says whether a host's client moves its incremental state by itself when its own side of a dump has ended well, as Amanda's does.
+    /// When the server does not have that dump, the next one has to be a full one.
+    fn moves_by_itself(&self, host: &HostName) -> bool {
+        let _ = host;
+        false
     }
 }
 

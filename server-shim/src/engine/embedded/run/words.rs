@@ -5,6 +5,7 @@ use amanda::run_log::write::{Dump, Entry, Statistics, Sums};
 use super::begin::Begun;
 use super::{Came, Job};
 use crate::engine::embedded::logs::OURS;
+use crate::engine::embedded::planner::Planned;
 
 /// So much of what a client said goes into a receipt.
 const SHORT: usize = 1_000;
@@ -28,6 +29,7 @@ pub fn log(jobs: &[Job<'_>], begun: &Begun, now: i64) -> (Vec<u8>, Vec<u8>) {
         let level = job.plan.as_ref().map_or(0, |plan| plan.level);
         let dump = Dump { dle: &job.dle, datestamp: stamp, level };
         match (&job.end, &job.plan) {
+            (Some(Err(undone)), _) if undone.came == Came::Counted => {}
             (Some(Err(undone)), _) if undone.came == Came::Skipped => {
                 put(Entry::Info("planner", &format!("{} is passed over: {}", job.dle, undone.why)));
             }
@@ -36,6 +38,8 @@ pub fn log(jobs: &[Job<'_>], begun: &Begun, now: i64) -> (Vec<u8>, Vec<u8>) {
             (_, None) => {}
         }
     }
+    before.extend(&begun.lines);
+    let mut put = |entry: Entry<'_>| entry.print(&mut before);
     put(Entry::Finish("planner", stamp, 0.0));
     put(Entry::Start("driver", stamp));
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
@@ -60,7 +64,9 @@ fn dumped(job: &Job<'_>, stamp: &str, put: &mut dyn FnMut(Entry<'_>)) {
             let bytes = header.server.map_or(0, |crc| crc.bytes);
             let statistics = Statistics { secs: done.secs, bytes, orig_kb: header.orig_kb.unwrap_or(0) };
             if let Some(estimate) = plan.estimate {
-                put(Entry::Estimate { dump, secs: 0, orig_kb: estimate.raw / 1024, kb: estimate.stored / 1024, kps: 0 });
+                let (orig_kb, kb) = (estimate.raw / 1024, estimate.stored / 1024);
+                let (secs, kps) = job.planned.as_ref().map_or((0, 0), Planned::expected);
+                put(Entry::Estimate { dump, secs, orig_kb, kb, kps });
             }
             if done.strange.is_empty() {
                 put(Entry::Dumped(dump, sums, statistics));
