@@ -1,5 +1,7 @@
 //! A small office's files, as they stand (tests/fixtures/office): older spellings, a stock dumptype, a holding disk.
 
+use std::ffi::OsString;
+
 use super::*;
 use crate::conf::holding::HoldingDisk;
 use crate::conf::labels::Autolabel;
