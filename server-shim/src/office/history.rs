@@ -79,7 +79,9 @@ fn kb(kb: i64) -> u64 {
 
 fn of_disk(dle: &Dle, info: &Info, text: &mut String) {
     let _ = writeln!(text, "{dle}");
-    asked(info).iter().for_each(|words| drop(writeln!(text, "  {words}")));
+    for words in asked(info) {
+        let _ = writeln!(text, "  {words}");
+    }
     if info.stats.is_empty() && info.history.is_empty() {
         text.push_str("  No dump of it is remembered.\n\n");
         return;

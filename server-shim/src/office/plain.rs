@@ -289,7 +289,7 @@ mod tests {
             "1 of 2 disks was NOT backed up.\n  \
                h:/b: the machine did not answer (Request to h failed: timeout waiting for ACK).\n    \
                  What to do: see that it is switched on and on the network, then `asyncamanda-shim check HOST`; the next run tries again.\n\
-             1 disk was backed up in 12 minutes; 1.6 GB went to c-04.\nFor the next run put in a new volume."
+             1 disk was backed up in 12 minutes; 1.5 GB went to c-04.\nFor the next run put in a new volume."
         );
     }
 

@@ -231,7 +231,9 @@ pub fn command(place: &Place, as_json: bool, now: i64) -> Result<(Exit, String),
         return Ok((Exit::Done, format!("{text}\n")));
     }
     let mut text = String::new();
-    volumes.next().iter().for_each(|line| drop(writeln!(text, "{line}")));
+    for line in volumes.next() {
+        let _ = writeln!(text, "{line}");
+    }
     if !volumes.volumes.is_empty() {
         let mut shown = table(&["volume", "written", "slot", "may be overwritten"], 4);
         for volume in &volumes.volumes {

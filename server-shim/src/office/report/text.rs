@@ -97,7 +97,9 @@ fn section(title: &str, lines: &[String], text: &mut String) {
         return;
     }
     let _ = writeln!(text, "\n{title}:");
-    lines.iter().for_each(|line| drop(writeln!(text, "  {line}")));
+    for line in lines {
+        let _ = writeln!(text, "  {line}");
+    }
 }
 
 /// A table without lines around it, its first columns on the left and all others on the right.
@@ -116,13 +118,17 @@ pub fn table(header: &[&str], left: usize) -> Table {
 
 /// Prints a table, without the blanks at the ends of its lines.
 pub fn lines(table: &Table, text: &mut String) {
-    table.lines().for_each(|line| drop(writeln!(text, "{}", line.trim_end())));
+    for line in table.lines() {
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
 }
 
 fn statistics(report: &Report, text: &mut String) {
     text.push_str("\nSTATISTICS:\n");
     let mut table = table(&["", "Total", "Full", "Incr.", "Level:#"], 1);
-    report.statistics.rows().into_iter().for_each(|row| drop(table.add_row(row)));
+    for row in report.statistics.rows() {
+        table.add_row(row);
+    }
     lines(&table, text);
 }
 
@@ -144,7 +150,9 @@ fn dumps(report: &Report, text: &mut String) {
     text.push_str("\nDUMP SUMMARY:\n");
     let header = ["HOSTNAME", "DISK", "L", &orig, &out, "COMP%", "DUMP-M:SS", "DUMP-KB/s", "TAPE-M:SS", "TAPE-KB/s", ""];
     let mut table = table(&header, 2);
-    report.dumps.iter().for_each(|row| drop(table.add_row(cells(row))));
+    for row in &report.dumps {
+        table.add_row(cells(row));
+    }
     lines(&table, text);
 }
 
