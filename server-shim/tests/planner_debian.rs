@@ -50,8 +50,16 @@ const DUMPTYPES: &[(&str, &str)] = &[
 fn alone() -> Vec<Case> {
     const STEADY: &[(i64, u8, i64)] = &[(6, 0, 400_000), (5, 1, 4_000), (4, 1, 5_000), (3, 1, 6_000), (2, 1, 7_000), (1, 1, 8_000)];
     const GROWN: &[(i64, u8, i64)] = &[(6, 0, 400_000), (5, 1, 40_000), (4, 1, 50_000), (3, 1, 60_000), (2, 1, 70_000), (1, 1, 80_000)];
-    const SECOND: &[(i64, u8, i64)] =
-        &[(20, 0, 400_000), (19, 1, 30_000), (18, 1, 60_000), (17, 2, 1_000), (6, 0, 400_000), (5, 1, 30_000), (4, 1, 60_000), (1, 2, 1_500)];
+    const SECOND: &[(i64, u8, i64)] = &[
+        (20, 0, 400_000),
+        (19, 1, 30_000),
+        (18, 1, 60_000),
+        (17, 2, 1_000),
+        (6, 0, 400_000),
+        (5, 1, 30_000),
+        (4, 1, 60_000),
+        (1, 2, 1_500),
+    ];
     vec![
         case("2/new", "d", &[]),
         case("2/after-full", "d", &[(1, 0, 300_000)]),
@@ -63,15 +71,30 @@ fn alone() -> Vec<Case> {
         case("2/long-overdue", "high", &[(19, 0, 500_000), (18, 1, 9_000)]),
         case("3/grown", "d", GROWN),
         case("3/grown-and-young", "d", &[(2, 0, 400_000), (1, 1, 80_000)]),
-        case("3/grown-and-known", "d", &[
-            (20, 0, 400_000), (19, 1, 60_000), (18, 1, 70_000), (17, 2, 3_000), (6, 0, 400_000), (5, 1, 60_000), (4, 1, 70_000), (3, 1, 70_000),
-        ]),
+        case(
+            "3/grown-and-known",
+            "d",
+            &[
+                (20, 0, 400_000),
+                (19, 1, 60_000),
+                (18, 1, 70_000),
+                (17, 2, 3_000),
+                (6, 0, 400_000),
+                (5, 1, 60_000),
+                (4, 1, 70_000),
+                (3, 1, 70_000),
+            ],
+        ),
         case("3/bumped", "d", SECOND),
         case("3/eager", "eager", GROWN),
         case("3/eager-steady", "eager", STEADY),
         case("3/percent", "percent", GROWN),
         case("3/percent-steady", "percent", STEADY),
-        case("3/level-3", "eager", &[(9, 0, 400_000), (8, 1, 90_000), (7, 1, 90_000), (6, 2, 50_000), (5, 2, 50_000), (4, 3, 20_000), (3, 3, 21_000)]),
+        case(
+            "3/level-3",
+            "eager",
+            &[(9, 0, 400_000), (8, 1, 90_000), (7, 1, 90_000), (6, 2, 50_000), (5, 2, 50_000), (4, 3, 20_000), (3, 3, 21_000)],
+        ),
         case("4/forced", "d", STEADY).asked(FORCE_FULL),
         case("4/forced-1", "d", SECOND).asked(FORCE_LEVEL_1),
         case("4/forced-1-overdue", "d", &[(17, 0, 500_000), (1, 1, 9_000)]).asked(FORCE_LEVEL_1),
@@ -93,7 +116,11 @@ fn alone() -> Vec<Case> {
         case("6/skip-full", "skipfull", &[(15, 0, 200_000), (1, 1, 2_500)]),
         case("6/skip-full-not-due", "skipfull", &[(9, 0, 200_000), (1, 1, 2_500)]),
         case("6/skip-full-tomorrow", "skipfull", &[(13, 0, 200_000), (1, 1, 2_500)]),
-        case("6/skip-full-forced-1", "skipfull", &[(9, 0, 200_000), (1, 1, 2_500)]).asked(FORCE_LEVEL_1).differs(None, Some(1), SKIP_FORCED),
+        case("6/skip-full-forced-1", "skipfull", &[(9, 0, 200_000), (1, 1, 2_500)]).asked(FORCE_LEVEL_1).differs(
+            None,
+            Some(1),
+            SKIP_FORCED,
+        ),
         case("6/skip-incr", "skipincr", &[(9, 0, 200_000)]),
         case("6/skip-incr-due", "skipincr", &[(15, 0, 200_000)]),
         case("7/week", "week", &[(7, 0, 200_000), (1, 1, 2_500)]),

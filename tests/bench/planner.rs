@@ -52,10 +52,19 @@ pub fn planner(table: &mut Table) -> Measured {
     let (load, plan, theirs) = (median(&mut loads), median(&mut plans), median(&mut theirs));
     table.time("1,000 disks: planning", plan, "planner, user time", theirs, Aim::Below(Duration::from_millis(100)));
     table.time("1,000 disks: config, histories and planning", load + plan, "planner, user time", theirs, Aim::None);
-    let peak = fs::read_to_string("/proc/self/status")?.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
+    let peak = fs::read_to_string("/proc/self/status")?
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
     let peak = peak.unwrap_or(0);
     let aim = if peak < 64 * 1024 { "< 64 MB" } else { "< 64 MB, MISSED" };
-    table.row("1,000 disks: memory of this whole process".to_owned(), format!("{peak} KiB"), String::new(), String::new(), String::new(), aim);
+    table.row(
+        "1,000 disks: memory of this whole process".to_owned(),
+        format!("{peak} KiB"),
+        String::new(),
+        String::new(),
+        String::new(),
+        aim,
+    );
     Ok(())
 }
 

@@ -58,6 +58,9 @@ impl Link for Sessions<'_> {
                 let why = format!("{host} has reach = \"network\", and this server's engine reaches a host through its own session only");
                 return Err(io::Error::new(io::ErrorKind::Unsupported, why));
             }
+            Some(Reach::Local) => {
+                return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{host} is this machine, and calls nobody")));
+            }
             None => return Err(io::Error::new(io::ErrorKind::NotFound, format!("shim.toml has no {}", Config::heading(host)))),
         }
         let socket = ask::reach(self.config, host).map_err(|error| absent(host, &error))?;

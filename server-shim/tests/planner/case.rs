@@ -56,7 +56,14 @@ impl Case {
         for &(days, level, kb) in self.dumps {
             let date = now - days * DAY;
             // Compression to three fifths, at a rate of its own for each level.
-            info.dumped(Dumped { level, orig_kb: kb, kb: kb * 3 / 5, date, secs: (kb / (3_000 + 700 * i64::from(level))).max(1), compressed: true });
+            info.dumped(Dumped {
+                level,
+                orig_kb: kb,
+                kb: kb * 3 / 5,
+                date,
+                secs: (kb / (3_000 + 700 * i64::from(level))).max(1),
+                compressed: true,
+            });
             info.taped(level, &label(days), 1);
         }
         info.command = self.command;

@@ -144,9 +144,8 @@ fn real(directory: &Path, name: &str, datestamp: &str) -> String {
 fn parse(said: &str) -> BTreeMap<(String, String), Line> {
     let mut lines = BTreeMap::new();
     for text in said.lines().filter(|line| line.starts_with("DUMP ")) {
-        let words: Vec<String> = split_words(text.as_bytes())
-            .map(|word| String::from_utf8_lossy(&unquote(word).expect("quoted")).into_owned())
-            .collect();
+        let words: Vec<String> =
+            split_words(text.as_bytes()).map(|word| String::from_utf8_lossy(&unquote(word).expect("quoted")).into_owned()).collect();
         let number = |at: usize| words.get(at).and_then(|word| word.parse::<i64>().ok()).unwrap_or_else(|| panic!("{at} of {text}"));
         let degraded = match words.len() {
             // Amanda's own way of spelling it.

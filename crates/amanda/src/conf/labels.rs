@@ -63,20 +63,20 @@ impl Template {
     }
 }
 
-/// What a template says that has no number or none that can be made here.
+/// What is the matter with a template that no label can be made by here; it goes on "a template with …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WrongTemplate {
     /// No `%`, or `%` at two places.
-    #[error("a template for labels has one run of % for the digits of a number")]
+    #[error("no number in it, for the digits of which one run of % stands")]
     Number,
     /// `!`, letters for digits.
-    #[error("letters that are counted (!) in a template for labels")]
+    #[error("letters that are counted (!)")]
     Letters,
     /// A barcode, a name of all volumes in a cartridge, a slot.
-    #[error("${0} in a template for labels: a directory has no barcode and no meta label")]
+    #[error("${0} in it: a directory has no barcode and no meta label, and its slot is no part of a label")]
     Variable(char),
     /// A label is one word.
-    #[error("a label without blanks and quotation marks, in which no other character than letters, digits, . _ - + : stands")]
+    #[error("another character in it than letters, digits, . _ - + :")]
     Word,
 }
 

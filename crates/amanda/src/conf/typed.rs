@@ -95,6 +95,12 @@ impl<'a> Dumptype<'a> {
         &self.section.name
     }
 
+    /// Returns the names of the dumptypes that it takes over.
+    #[must_use]
+    pub fn parents(&self) -> &'a [String] {
+        &self.section.parents
+    }
+
     /// Returns everything that was said, also what is not interpreted here.
     #[must_use]
     pub fn settings(&self) -> &'a Settings {

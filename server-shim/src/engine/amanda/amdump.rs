@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::engine::{DiskRule, Survey};
+use crate::engine::Survey;
 use crate::queue::order::Kind;
 use crate::runner::record::RunRecord;
 
@@ -36,9 +36,7 @@ pub fn argv(record: &RunRecord, survey: &Survey) -> (&'static str, Vec<OsString>
 /// Everything, or what was ordered of it.
 fn nightly(config: OsString, record: &RunRecord, survey: &Survey) -> Vec<OsString> {
     let mut arguments = vec![config];
-    let has = |rule: &DiskRule| record.parts.iter().any(|part| rule.host == part.host.as_str() && part.disks.is_empty());
-    let everything = record.parts.is_empty() || survey.disks.iter().filter(|rule| rule.by_server && !rule.ignored).all(has);
-    if !everything {
+    if !record.parts.is_empty() && !record.is_everything(survey) {
         arguments.push("--exact-match".into());
         for part in &record.parts {
             arguments.push(part.host.as_str().into());

@@ -7,13 +7,16 @@
 //!        <─ runs/ID.brought ──┴──> config_dir/CONFIG: volumes, catalog
 //! ```
 //!
-//! [`process`] is the dumper, [`progress`] what it says meanwhile, [`survey`] what a config says, [`check`] what an
+//! `ways` and `local` lead to clients; [`process`] is the dumper, [`progress`] what it says meanwhile, [`survey`] what a config says, [`check`] what an
 //! administrator and a laptop are told beforehand.
 
 pub mod check;
+pub mod explain;
+mod local;
 pub mod process;
 pub mod progress;
 pub mod survey;
+mod ways;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _};

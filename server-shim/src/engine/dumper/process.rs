@@ -5,9 +5,10 @@ use wire::{DiskName, Exit, HostName, Receipt};
 
 use super::progress::Teller;
 use super::survey;
+use super::ways::Ways;
 use crate::config::Config;
 use crate::durable;
-use crate::engine::embedded::run::{self, Call, Flushed, OverLink, Ran};
+use crate::engine::embedded::run::{self, Call, OverLink, Ran};
 use crate::engine::embedded::{Kind, Order};
 use crate::engine::{Survey, Trouble};
 use crate::processes::MARK;
@@ -15,7 +16,6 @@ use crate::queue::order as queue;
 use crate::report::Words;
 use crate::runner::record::{Part, RunRecord};
 use crate::runner::{clock, start};
-use crate::tunnel::dial::Sessions;
 
 /// What a run brought, as its dumper says it with its last act.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct Brought {
 impl From<Ran> for Brought {
     fn from(ran: Ran) -> Self {
         let skipped = ran.skipped.iter().map(|one| (one.host.clone(), one.disk.clone())).collect();
-        let (told, failed) = (ran.lines(), ran.flushed.iter().any(Flushed::waits));
+        let (told, failed) = (ran.lines(), ran.stuck);
         Self { receipts: ran.receipts, skipped, told, failed, ..Self::default() }
     }
 }
@@ -75,11 +75,12 @@ pub fn work(config: &Config, id: &str) -> Result<Exit, Words> {
     start::leave_session();
     let teller = Teller::new(layout.run_progress(id));
     let made = survey::open(config, &record.config).and_then(|site| {
-        let sessions = Sessions::new(config);
-        let orders = orders(&record, &survey::survey(&site));
+        let ways = Ways::new(config);
+        let survey = survey::survey(&site);
+        let orders = orders(&record, &survey);
         teller.expect(&orders);
-        let call = Call { id, kind: kind(record.kind), orders: &orders };
-        run::make(&site, &call, &OverLink { site: &site, link: &sessions }, &teller, &|| clock() as i64)
+        let call = Call { id, kind: kind(record.kind), orders: &orders, everything: record.is_everything(&survey) };
+        run::make(&site, &call, &OverLink { site: &site, link: &ways }, &teller, &|| clock() as i64)
     });
     let mut brought = match made {
         Ok(ran) => Brought::from(ran),

@@ -5,6 +5,7 @@ use amanda::conf::disklist::Disk;
 use wire::{ConfigName, DiskName};
 
 use crate::config::Config;
+use crate::engine::embedded::holding;
 use crate::engine::embedded::site::Site;
 use crate::engine::{DiskRule, Survey, Trouble};
 
@@ -31,7 +32,7 @@ pub fn survey(site: &Site) -> Survey {
         catalog: format!("logdir={} tapelist={}", site.config().logdir().display(), site.config().tapelist().display()),
         logdir: site.config().logdir(),
         indexdir: site.indexdir(),
-        holding: vec![site.holding()],
+        holding: holding::directories(site),
         disks: site.disks().iter().filter_map(|disk| rule(site, disk)).collect(),
     }
 }
@@ -39,13 +40,12 @@ pub fn survey(site: &Site) -> Survey {
 /// Returns what matters of one disk; none when its name is one that nobody could ask for.
 fn rule(site: &Site, disk: &Disk) -> Option<DiskRule> {
     let how = disk.how(site.config())?;
-    let limits = how.settings().list("dump-limit");
     Some(DiskRule {
         host: disk.dle.host.clone(),
         disk: DiskName::new(disk.dle.disk.clone()).ok()?,
         // A laptop gets whatever it asks for, as with Amanda. Only such runs dump what has a `dump-limit` without `server`.
         by_client: true,
-        by_server: limits.is_empty() || limits.iter().any(|limit| limit.eq_ignore_ascii_case("server")),
+        by_server: how.dump_limit().server,
         changed_on_server: false,
         ignored: how.ignore() || how.strategy() == Strategy::Skip,
     })

@@ -22,9 +22,11 @@ pub mod driver;
 pub mod dump;
 pub mod estimate;
 pub(crate) mod files;
+pub mod flush;
 mod forget;
 mod history;
-mod holding;
+pub mod holding;
+pub mod label;
 mod latest;
 pub(crate) mod locks;
 pub(crate) mod logs;
@@ -68,6 +70,13 @@ pub trait Link: Sync {
     fn absent(&self, host: &HostName) -> Option<String> {
         let _ = host;
         None
+    }
+
+    /// Says whether a host's client moves its incremental state by itself when its own side of a dump has ended well, as Amanda's does.
+    /// When the server does not have that dump, the next one has to be a full one.
+    fn moves_by_itself(&self, host: &HostName) -> bool {
+        let _ = host;
+        false
     }
 }
 

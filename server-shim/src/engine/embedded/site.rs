@@ -4,6 +4,7 @@
 //! then the vault is read as if they had moved with it, and written anew before anything else is.
 
 mod bounds;
+pub mod meaning;
 mod moved;
 mod refused;
 mod rotation;
@@ -93,7 +94,7 @@ impl Source for Files<'_> {
 }
 
 fn wrong(error: &ConfError) -> Trouble {
-    Trouble::config(error.to_string(), "correct this line; the configuration is Amanda's, see amanda.conf(5) and disklist(5)")
+    Trouble::config(error.to_string(), format!("{}; the configuration is Amanda's, see amanda.conf(5) and disklist(5)", error.hint))
 }
 
 pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Trouble {
@@ -399,7 +400,7 @@ fn taken(dle: &Dle, disk: &Disk) -> Trouble {
             "{dle} stands in the disklist already, for the directory {}",
             amanda::escape::printable(disk.directory().as_os_str().as_bytes())
         ),
-        format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.line),
+        format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.at.line),
     )
 }
 

@@ -12,6 +12,7 @@
 //! Where there is no room on any holding disk and no dump is being made there that might need less than it was promised, the dump goes
 //! beside the volumes, or is refused when its dumptype says `holdingdisk required`. So something begins whenever nothing goes on.
 
+pub mod degraded;
 mod dumporder;
 pub mod room;
 #[cfg(test)]

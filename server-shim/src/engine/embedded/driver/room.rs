@@ -1,4 +1,4 @@
-//! Room for dumps: on which holding disk one goes, and how much of a file system `use` gives them.
+//! Room for dumps: on which holding disk one goes.
 
 /// Where a dump is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,14 +17,6 @@ pub fn holding(free: &[u64], active: &[usize], bytes: u64) -> Option<usize> {
     has_room.min_by_key(|(at, free)| (active.get(*at).copied().unwrap_or(0), u64::MAX - **free)).map(|(at, _)| at)
 }
 
-/// Returns the bytes of a file system that dumps may take: `use` in KiB, of which a negative number is what is left alone, and nothing is
-/// everything.
-#[must_use]
-pub fn allowed(use_kib: i64, available: u64) -> u64 {
-    let bytes = use_kib.unsigned_abs().saturating_mul(1024);
-    if use_kib > 0 { bytes.min(available) } else { available.saturating_sub(bytes) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,20 +33,6 @@ mod tests {
             ("no holding disk", &[], &[], 0, None),
         ] {
             assert_eq!(holding(free, active, bytes), expected, "{case}");
-        }
-    }
-
-    #[test]
-    fn use_is_a_limit_or_what_is_left_alone() {
-        for (case, kib, available, expected) in [
-            ("everything", 0, 5_000, 5_000),
-            ("a limit", 2, 5_000, 2_048),
-            ("more than there is", 200, 5_000, 5_000),
-            ("some is left alone", -2, 5_000, 2_952),
-            ("more is to be left alone than there is", -200, 5_000, 0),
-            ("beyond all numbers", i64::MIN, 5_000, 0),
-        ] {
-            assert_eq!(allowed(kib, available), expected, "{case}");
         }
     }
 }

@@ -70,10 +70,7 @@ impl Delay<'_, '_> {
             if let Some(full) = item.size(0).filter(|full| full.kb > room) {
                 let more = if self.site.runtapes > 1 && !rules.may_split { ", you could allow it to split" } else { "" };
                 let name = words::name(item.candidate.dle);
-                lines.push(Line::Warning(format!(
-                    "disk {name}, full dump ({}KB) will be larger than available tape space{more}",
-                    full.kb
-                )));
+                lines.push(Line::Warning(format!("disk {name}, full dump ({}KB) will be larger than available tape space{more}", full.kb)));
             }
             let dump = item.dump;
             if dump.kb <= room {
@@ -190,7 +187,8 @@ impl Delay<'_, '_> {
                 None => self.items.iter().find(|item| item.at == undone.at).map_or(0, |item| self.site.taken(item.dump.kb)),
             };
             let total = self.balance.total_kb.saturating_sub(now).saturating_add(self.site.taken(was.kb));
-            let rules = undone.gone.as_ref().or_else(|| self.items.iter().find(|item| item.at == undone.at)).map(|item| item.candidate.rules);
+            let rules =
+                undone.gone.as_ref().or_else(|| self.items.iter().find(|item| item.at == undone.at)).map(|item| item.candidate.rules);
             let fits = rules.is_some_and(|rules| was.kb < self.site.room_for(&rules));
             if total > self.balance.capacity_kb || !fits {
                 left.push(undone);

@@ -7,12 +7,7 @@ use super::{Balance, Candidate, Item, Line, SiteRules, Size, Verdict, sizes, wor
 use crate::engine::embedded::plan::HIGHEST;
 
 /// Chooses the level of a disk, and counts it.
-pub(super) fn choose<'a>(
-    mut item: Item<'a>,
-    site: &SiteRules,
-    balance: &mut Balance,
-    lines: &mut Vec<Line>,
-) -> Result<Item<'a>, Verdict> {
+pub(super) fn choose<'a>(mut item: Item<'a>, site: &SiteRules, balance: &mut Balance, lines: &mut Vec<Line>) -> Result<Item<'a>, Verdict> {
     let rules = &item.candidate.rules;
     // After a full dump `force-no-bump` asks for another one.
     let is_due = item.next_full <= 0 || (item.last == Some(0) && item.is_asked(FORCE_NO_BUMP));

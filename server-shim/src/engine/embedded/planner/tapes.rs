@@ -23,7 +23,13 @@ fn guess(dumpcycle: i64, tapecycle: i64, runtapes: i64, tapelist: &Tapelist, now
     }
     let all = || dumpcycle.saturating_mul(runtapes);
     let volumes = match age {
-        _ if age >= dumpcycle => if volumes == 0 { all() } else { volumes },
+        _ if age >= dumpcycle => {
+            if volumes == 0 {
+                all()
+            } else {
+                volumes
+            }
+        }
         0 => all(),
         age => volumes * dumpcycle / age,
     };

@@ -176,9 +176,7 @@ fn what_is_left_out_says_so() {
     let skip_full = DiskRules { skip_full: true, ..RULES };
     let skip_incr = DiskRules { skip_incr: true, ..RULES };
     let incronly = DiskRules { strategy: Strategy::IncrOnly, ..RULES };
-    let skipped = |level, elsewhere| move |verdict: &Verdict| {
-        matches!(verdict, Verdict::Skipped { level: of, full_made_elsewhere, .. } if (*of, *full_made_elsewhere) == (level, elsewhere))
-    };
+    let skipped = |level, elsewhere| move |verdict: &Verdict| matches!(verdict, Verdict::Skipped { level: of, full_made_elsewhere, .. } if (*of, *full_made_elsewhere) == (level, elsewhere));
     assert!(skipped(0, true)(&one(Machine::with("h:/d", skip_full, &[(980, 0, 500)])).0));
     assert_eq!(planned(&one(Machine::with("h:/d", skip_full, &[(990, 0, 500)])).0).level, 1);
     assert!(skipped(1, false)(&one(Machine::with("h:/d", skip_incr, &[(990, 0, 500)])).0));

@@ -13,12 +13,7 @@ const RED_ZONE: u32 = 5;
 const LAST_CHANCE: u32 = 1;
 
 /// Says what a disk would have, or why it has nothing.
-pub(super) fn wish<'a>(
-    at: usize,
-    candidate: &'a Candidate<'a>,
-    site: &SiteRules,
-    lines: &mut Vec<Line>,
-) -> Result<Item<'a>, Verdict> {
+pub(super) fn wish<'a>(at: usize, candidate: &'a Candidate<'a>, site: &SiteRules, lines: &mut Vec<Line>) -> Result<Item<'a>, Verdict> {
     let rules = &candidate.rules;
     let (dle, info) = (candidate.dle, candidate.info);
     let mut command = command(candidate, lines);
@@ -193,8 +188,8 @@ fn thought_of(
     let name = || words::name(candidate.dle);
     let full_only = rules.strategy == Strategy::NoInc;
     let mut levels = Vec::with_capacity(3);
-    let may_be_full = full_only
-        || (!rules.skip_full && command != FORCE_LEVEL_1 && (command != FORCE_BUMP || rules.skip_incr || last.is_none()));
+    let may_be_full =
+        full_only || (!rules.skip_full && command != FORCE_LEVEL_1 && (command != FORCE_BUMP || rules.skip_incr || last.is_none()));
     if may_be_full && !matches!(rules.strategy, Strategy::NoFull | Strategy::IncrOnly) {
         levels.push(0);
     }

@@ -3,7 +3,7 @@
 use amanda::chains::Restorable;
 
 use super::dumping::Dumper;
-use super::{Job, nightly, places, room};
+use super::{Job, nightly, outcome, places, room};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::Catalog;
 use crate::engine::embedded::plan::{Known, Rules, plan};
@@ -52,7 +52,7 @@ pub fn begin(
     let notes: Vec<_> = notes.collect();
     let noted = bases::note(site, notes.iter().map(|(key, on)| (key, Some(on.as_str()))));
     noted.map_err(|error| failed("cannot write in", &site.own(), &error))?;
-    let places = places::take(site, &stamp)?;
+    let places = places::take(site, &stamp, outcome::goes_round(site))?;
     for job in jobs.iter() {
         if let Some(plan) = job.plan.as_ref().filter(|_| job.is_open()) {
             watch.planned(&job.host, &job.name, plan.level, &plan.reason, plan.estimate.map(|estimate| estimate.stored));

@@ -9,6 +9,7 @@ use crate::engine::embedded::catalog::Catalog;
 use crate::engine::embedded::plan::{Estimate, Ground, Known, Plan, ground};
 use crate::engine::embedded::planner::{self, Candidate, DiskRules, Planned, Presence, Schedule, SiteRules, Verdict};
 use crate::engine::embedded::site::{Site, failed};
+use crate::engine::embedded::volumes::flush::Autoflush;
 use crate::engine::embedded::{history, stamp};
 
 /// A disk whose history was read.
@@ -71,7 +72,7 @@ pub fn choose(site: &Site, catalog: &Catalog, jobs: &mut [Job<'_>], datestamp: &
 /// The site's rules, and what waits for its volumes.
 fn rules(site: &Site, catalog: &Catalog, now: i64) -> Result<SiteRules, Trouble> {
     let mut rules = SiteRules::of(site.config(), &catalog.tapelist, now);
-    if outcome::autoflush(site) {
+    if outcome::autoflush(site) != Autoflush::No {
         for held in outcome::waiting(catalog)? {
             let kb = i64::try_from(held.length / 1024).unwrap_or(i64::MAX);
             rules.waiting_kb = rules.waiting_kb.saturating_add(kb);
@@ -93,7 +94,8 @@ fn look(site: &Site, catalog: &Catalog, job: &mut Job<'_>, datestamp: &str, now:
         return Ok(None);
     };
     let rules = DiskRules::of(&how);
-    let mut info = history::load(site, &job.dle).map_err(|error| failed("cannot read the history in", &site.config().infofile(), &error))?;
+    let mut info =
+        history::load(site, &job.dle).map_err(|error| failed("cannot read the history in", &site.config().infofile(), &error))?;
     history::agree(&mut info, catalog, &job.dle, rules.compresses, now);
     let ground = ground(&Known { dumps: catalog.of(&job.dle), info: &info, moment: &stamp::seconds }, datestamp, now);
     Ok(Some((info, ground, rules)))

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
+use amanda::conf::rules::{self, Thresholds};
 use amanda::dle::Dle;
 use amanda::escape::printable;
 use wire::{DiskName, HostName, Receipt};
@@ -11,8 +12,9 @@ use wire::{DiskName, HostName, Receipt};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::Catalog;
 use crate::engine::embedded::holding::Held;
-use crate::engine::embedded::site::{Site, failed};
-use crate::engine::embedded::{Kind, locks, mend};
+use crate::engine::embedded::site::{Rotation, Site, failed};
+use crate::engine::embedded::volumes::flush::Autoflush;
+use crate::engine::embedded::{locks, mend};
 
 /// What a run brought.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +25,8 @@ pub struct Ran {
     pub skipped: Vec<Skipped>,
     /// Dumps of earlier runs that were to go to volumes.
     pub flushed: Vec<Flushed>,
+    /// Some dump is not on a volume that should be.
+    pub stuck: bool,
 }
 
 impl Ran {
@@ -77,18 +81,22 @@ pub struct Flushed {
 }
 
 /// Says whether the volumes go round as Amanda has them: then only a nightly run and a flush write to them.
-fn goes_round(site: &Site) -> bool {
-    site.config().retention_days().is_none()
+pub(super) fn goes_round(site: &Site) -> bool {
+    matches!(site.rotation(), Rotation::Cycle { .. })
 }
 
-/// Says whether a run of this kind puts its own dumps on volumes.
-pub(super) fn goes_to_volumes(site: &Site, kind: Kind) -> bool {
-    kind != Kind::Laptops || !goes_round(site)
+/// Says what of earlier runs a nightly run takes along from the holding disk.
+pub(super) fn autoflush(site: &Site) -> Autoflush {
+    match site.config().autoflush() {
+        rules::Autoflush::No => Autoflush::No,
+        rules::Autoflush::Yes => Autoflush::Yes,
+        rules::Autoflush::All => Autoflush::All,
+    }
 }
 
-/// Says whether a nightly run takes along what earlier ones left on the holding disk (`autoflush`).
-pub(super) fn autoflush(site: &Site) -> bool {
-    !matches!(site.config().settings().word("autoflush"), None | Some("no"))
+/// Says whether everything that waits is worth a volume; otherwise some may wait, and nothing is wrong with that.
+pub(super) fn takes_all(site: &Site) -> bool {
+    site.config().thresholds() == Thresholds { dumped: 0, scheduled: 0, taperflush: 0 }
 }
 
 /// Returns the dumps of runs that are over, oldest first. Those of a run that goes on are its own business.

@@ -29,6 +29,7 @@ pub fn log(jobs: &[Job<'_>], begun: &Begun, now: i64) -> (Vec<u8>, Vec<u8>) {
         let level = job.plan.as_ref().map_or(0, |plan| plan.level);
         let dump = Dump { dle: &job.dle, datestamp: stamp, level };
         match (&job.end, &job.plan) {
+            (Some(Err(undone)), _) if undone.came == Came::Counted => {}
             (Some(Err(undone)), _) if undone.came == Came::Skipped => {
                 put(Entry::Info("planner", &format!("{} is passed over: {}", job.dle, undone.why)));
             }

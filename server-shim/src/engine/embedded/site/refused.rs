@@ -57,6 +57,8 @@ const POLICY: Names = &[
 pub(super) fn check(config: &Config, disks: &[Disk]) -> Result<(Vec<PathBuf>, ChgDisk), Trouble> {
     let conf = config.directory().join(super::CONF).display().to_string();
     let rotation = Rotation::of(config);
+    // The volumes first: who has a drive is to read that, and not of something beside it.
+    let changer = changer::of(config, &conf)?;
     each(config.settings(), CONFIG)?;
     storages(config, rotation)?;
     tapetype(config, rotation)?;
@@ -66,7 +68,6 @@ pub(super) fn check(config: &Config, disks: &[Disk]) -> Result<(Vec<PathBuf>, Ch
             dumptype::check(disk, how, rotation)?;
         }
     }
-    let changer = changer::of(config, &conf)?;
     Ok((holding(config, &conf, rotation, &changer)?, changer))
 }
 
