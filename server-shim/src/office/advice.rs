@@ -18,6 +18,13 @@ const fn advice(means: &'static str, to_do: &'static str) -> Advice {
 /// Words of a reason, in small letters, and what they mean.
 const DUMPS: &[(&[&str], Advice)] = &[
     (
+        &["said nothing about it", "was not finished"],
+        advice(
+            "its dump was never begun, or never ended",
+            "a program of the run was stopped; run it again, or let the next run make up for it",
+        ),
+    ),
+    (
         &[
             "timeout waiting for ack",
             "timeout waiting for rep",
@@ -80,7 +87,10 @@ const DUMPS: &[(&[&str], Advice)] = &[
     ),
     (
         &["exited", "failed to", "returned", "error ["],
-        advice("the backup program on the machine failed", "its own words are below, under FAILED DUMP DETAILS"),
+        advice(
+            "the backup program on the machine failed",
+            "its own words are below, under FAILED DUMP DETAILS, or in the file that is named here",
+        ),
     ),
 ];
 

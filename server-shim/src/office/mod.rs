@@ -63,7 +63,9 @@ impl From<MailError> for Words {
 /// # Errors
 /// When the config's files cannot be read.
 fn make(place: &Place, log: &[Said], historical: bool, now: i64) -> Result<Report, Trouble> {
-    let about = About::of(&place.conf, &place.name);
+    let mut about = About::of(&place.conf, &place.name);
+    // Nobody puts volumes into a vault.
+    about.tell_next &= !place.is_vault();
     let tapelist = place.tapelist()?;
     let labels = place.labels()?;
     let matches = |label: &str| labels.matches(label);

@@ -17,7 +17,7 @@ use crate::config::{Config, EngineKind};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::LONGEST_LOG;
 use crate::engine::embedded::files;
-use crate::engine::embedded::site::{Site, failed};
+use crate::engine::embedded::site::{Rotation, Site, failed};
 use crate::report::Words;
 use crate::runner::start;
 
@@ -79,6 +79,11 @@ impl Place {
         }
         let (conf, disks) = Site::config_of(directory)?;
         Ok(Self { name: name.to_string(), conf, disks, site: None })
+    }
+
+    /// Says whether its volumes are kept for days, and chosen by their room: nobody puts any in.
+    pub fn is_vault(&self) -> bool {
+        self.site.as_ref().is_some_and(|site| matches!(site.rotation(), Rotation::Kept { .. }))
     }
 
     /// Reads the list of volumes; none when there is none yet.

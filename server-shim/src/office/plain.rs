@@ -108,27 +108,29 @@ fn flushes(report: &Report, lines: &mut Vec<String>) {
 fn volumes(report: &Report, lines: &mut Vec<String>) {
     let Some((by_config, why)) = &report.no_tape else { return };
     let why = why.trim_matches(['[', ']']);
-    if *by_config {
-        lines.push(format!("Not all dumps went to a volume: {why}."));
-    } else if report.used.is_empty() {
-        lines.push("NO VOLUME could be written to.".to_owned());
-    } else {
-        lines.push("Not all dumps went to a volume.".to_owned());
-    }
+    lines.push(match (by_config, report.used.is_empty()) {
+        (false, true) => "NO VOLUME could be written to.".to_owned(),
+        _ => "Not all dumps went to a volume.".to_owned(),
+    });
     // Why each volume was passed over is told in the taper's notes.
-    let notes: Vec<&String> = report.taper_notes().iter().filter(|note| is_news(note)).collect();
-    for note in &notes {
-        told(note, &["the volume".to_owned()], advice::of_volume(note), lines);
-    }
-    if notes.is_empty() && !by_config {
-        told(why, &["the volume".to_owned()], advice::of_volume(why), lines);
+    let notes: Vec<&str> = report.taper_notes().iter().map(String::as_str).filter(|note| is_news(note)).collect();
+    let reasons = if notes.is_empty() { vec![why] } else { notes };
+    for reason in reasons {
+        match advice::of_volume(reason) {
+            Some(Advice { means, to_do }) => {
+                lines.push(format!("  {}{} ({reason}).", means[..1].to_uppercase(), &means[1..]));
+                lines.push(format!("    What to do: {to_do}."));
+            }
+            None => lines.push(format!("  {reason}.")),
+        }
     }
 }
 
 /// A note that says why a volume was not taken.
 fn is_news(note: &str) -> bool {
     let about = note.starts_with("Slot ") || note.starts_with("Label ") || note.starts_with("Volume ");
-    about && !note.contains("not reusable") && !note.contains("can be labeled") && advice::of_volume(note).is_some()
+    let empty = note.starts_with("Slot ") && note.ends_with("not found");
+    about && !empty && !note.contains("not reusable") && !note.contains("can be labeled") && advice::of_volume(note).is_some()
 }
 
 fn programs(report: &Report, lines: &mut Vec<String>) {
@@ -162,7 +164,8 @@ fn strange(report: &Report) -> Vec<String> {
 
 fn went_well(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
-    let there = report.fates().iter().filter(|(_, fate)| matches!(fate, Fate::Volume | Fate::Holding)).count();
+    let held = report.fates().iter().filter(|(_, fate)| *fate == Fate::Holding).count();
+    let there = held + report.fates().iter().filter(|(_, fate)| *fate == Fate::Volume).count();
     let left_out = report.fates().iter().filter(|(_, fate)| matches!(fate, Fate::LeftOut(_))).count();
     let wanted = report.fates().len() - left_out;
     let (taped_kb, tapes) = report.taped();
@@ -171,7 +174,13 @@ fn went_well(report: &Report) -> Vec<String> {
         0 => String::new(),
         _ => format!("; {} went to {}", size(taped_kb), to.join(" and ")),
     };
+    let flushed = report.flushed().iter().filter(|flushed| flushed.failed.is_none()).count();
     let took = duration(report.statistics.run_secs);
+    let took = match held {
+        0 => took,
+        _ if held == there => format!("{took}, to the holding disk"),
+        _ => format!("{took}, {held} of them to the holding disk"),
+    };
     let (one, all) = (there == 1 && wanted == 1, there == wanted);
     if there > 0 {
         lines.push(match (one, all) {
@@ -179,8 +188,10 @@ fn went_well(report: &Report) -> Vec<String> {
             (_, true) => format!("All {wanted} disks were backed up in {took}{written}."),
             _ => format!("{} backed up in {took}{written}.", count(there, "disk was", "disks were")),
         });
+        if flushed > 0 {
+            lines.push(format!("{} put on volumes, too.", count(flushed, "earlier dump was", "earlier dumps were")));
+        }
     } else if report.fates().is_empty() {
-        let flushed = report.flushed().iter().filter(|flushed| flushed.failed.is_none()).count();
         lines.push(match flushed {
             0 => "Nothing was to be done.".to_owned(),
             some => format!("{} put on volumes in {took}{written}.", count(some, "earlier dump was", "earlier dumps were")),
@@ -304,7 +315,7 @@ mod tests {
             "NOTHING was backed up: none of 2 disks.",
             "h:/a, h:/b: there was no volume to write to",
             "NO VOLUME could be written to.",
-            "the volume: the volume whose turn it is is in no slot (Label 'c-04' not found).",
+            "  The volume whose turn it is is in no slot (Label 'c-04' not found).\n    What to do: put it in.",
         ] {
             assert!(words.contains(part), "{part}\n{words}");
         }
@@ -314,6 +325,34 @@ mod tests {
     #[test]
     fn a_run_that_was_killed_is_said_to_be_one() {
         assert!(words(HEAD, &[]).starts_with("The run did not come to its end"));
+    }
+
+    #[test]
+    fn real_nights_are_told_in_words() {
+        for (log, told) in [
+            (
+                include_str!("../../tests/fixtures/logs/log.no-volume"),
+                "NO VOLUME could be written to.\n  The volume whose turn it is is in no slot (Label 'fx1-001' not found).\n    What to do: put it in.\n\
+                 All 2 disks were backed up in 7 seconds, to the holding disk.",
+            ),
+            (
+                include_str!("../../tests/fixtures/logs/log.runtapes"),
+                "Not all dumps went to a volume.\n  \
+                 A run may not write more volumes than that (1 tapes filled; runtapes=1 does not allow additional tapes).\n    \
+                 What to do: raise `runtapes` in amanda.conf, or let the next run write the rest.\n\
+                 All 2 disks were backed up in 6 seconds, 1 of them to the holding disk; 2.9 MB went to fx1-001.",
+            ),
+            (
+                include_str!("../../tests/fixtures/logs/log.autoflush"),
+                "All 2 disks were backed up in 6 seconds; 5.2 MB went to fx1-001.\n2 earlier dumps were put on volumes, too.\nNothing is wrong.",
+            ),
+            (
+                include_str!("../../tests/fixtures/logs/log.split"),
+                "All 2 disks were backed up in 5 seconds; 4.0 MB went to fx1-001 and fx1-002.\nNothing is wrong.",
+            ),
+        ] {
+            assert_eq!(words(log, &[]), told);
+        }
     }
 
     #[test]

@@ -231,8 +231,10 @@ pub fn command(place: &Place, as_json: bool, now: i64) -> Result<(Exit, String),
         return Ok((Exit::Done, format!("{text}\n")));
     }
     let mut text = String::new();
-    for line in volumes.next() {
-        let _ = writeln!(text, "{line}");
+    if place.is_vault() {
+        text.push_str("Nothing has to be put in: a run chooses volumes by their room, and overwrites none that is not old enough.\n");
+    } else {
+        volumes.next().iter().for_each(|line| text.extend([line, "\n"]));
     }
     if !volumes.volumes.is_empty() {
         let mut shown = table(&["volume", "written", "slot", "may be overwritten"], 4);
