@@ -279,7 +279,8 @@ pub fn schedule(site: &SiteRules, candidates: &[Candidate<'_>]) -> Schedule {
         if item.dump.guessed {
             lines.push(Line::Warning(words::guessed(item.candidate.dle, item.dump.kb)));
         }
-        verdicts[item.at] = Some(Verdict::Dump(item.planned()));
+        let at = item.at;
+        verdicts[at] = Some(Verdict::Dump(item.planned()));
     }
     let no_verdict = || Verdict::Failed { level: 0, reason: words::NO_ESTIMATE.to_owned() };
     Schedule { verdicts: verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(no_verdict)).collect(), order, balance, lines }

@@ -10,7 +10,7 @@ use crate::engine::embedded::plan::{Estimate, Ground, Known, Plan, ground};
 use crate::engine::embedded::planner::{self, Candidate, DiskRules, Planned, Presence, Schedule, SiteRules, Verdict};
 use crate::engine::embedded::site::{Site, failed};
 use crate::engine::embedded::volumes::flush::Autoflush;
-use crate::engine::embedded::{history, mend, stamp};
+use crate::engine::embedded::{history, stamp};
 
 /// A disk whose history was read.
 struct Read {
