@@ -24,11 +24,16 @@ fuzz_target!(|input: &[u8]| {
     let files = Files(conf, list);
     let directory = Path::new("/c");
     if let Ok(mut config) = Config::load(directory, &files) {
-        let _ = (config.tpchanger(), config.retention_days(), config.tape_length_kb(), config.holdingdisks(), config.label_template());
+        let _ = (config.tpchanger(), config.auto_slots(), config.retention_days(), config.tape_length_kb(), config.part_kb());
+        let _ = (config.interface_kps(None), config.runspercycle(), config.thresholds(), config.bump(), config.mailto(), config.tapepool());
+        let _ = config.holdingdisks().iter().map(|disk| disk.uses.room_kb(1 << 20)).max();
+        let _ = config.labels().map(|labels| labels.matches("daily-001"));
+        let _ = config.template().map(|template| template.and_then(|template| template.label(1)));
+        let _ = disklist::load(&mut config, &directory.join("disklist"), &files);
         for section in config.sections(Kind::Dumptype) {
             let dumptype = config.dumptype(&section.name).expect("it is defined");
             let _ = (dumptype.compress(), dumptype.custom_compress(), dumptype.estimate(), dumptype.exclude(), dumptype.dumpcycle());
+            let _ = (dumptype.bump(), dumptype.split(), dumptype.starttime(), dumptype.priority(), dumptype.comprate(), dumptype.dump_limit());
         }
-        let _ = disklist::load(&mut config, &directory.join("disklist"), &files);
     }
 });

@@ -15,12 +15,15 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use super::parser::Parser;
-use super::{ConfError, Config, Dumptype, Kind, LONGEST, Place, Source, nearest};
+use super::parser::{Parser, TOO_LONG, UNREADABLE, of_file};
+use super::{ConfError, Config, Dumptype, Kind, LONGEST, Place, Source, meant};
 use crate::dle::Dle;
 use crate::quoting::{Words, sanitise, split_words, unquote};
 
 const DEEPEST: usize = 16;
+
+/// What a line looks like.
+const FORM: &str = "write: HOST DISK [DIRECTORY] DUMPTYPE [SPINDLE [INTERFACE]]";
 
 /// A disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +40,8 @@ pub struct Disk {
     pub interface: Option<String>,
     /// The file it stands in.
     pub file: PathBuf,
-    /// The line.
-    pub line: usize,
+    /// Where its host stands.
+    pub at: Place,
 }
 
 impl Disk {
@@ -60,7 +63,7 @@ impl Disk {
 /// # Errors
 /// At the first thing that Amanda would refuse.
 pub fn load(config: &mut Config, path: &Path, source: &dyn Source) -> Result<Vec<Disk>, ConfError> {
-    let mut reader = Reader { config, source, disks: Vec::new(), by_path: BTreeMap::new() };
+    let mut reader = Reader { config, source, disks: Vec::new(), by_path: BTreeMap::new(), hosts: BTreeMap::new() };
     reader.file(path, 0)?;
     Ok(reader.disks)
 }
@@ -71,6 +74,8 @@ struct Reader<'a> {
     disks: Vec<Disk>,
     /// Disks by what their files are called: two may not share that.
     by_path: BTreeMap<(OsString, OsString), usize>,
+    /// Hosts by their names in small letters: one is to have one name.
+    hosts: BTreeMap<String, String>,
 }
 
 /// A line that is being read.
@@ -82,11 +87,14 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn error<T>(&self, word: &[u8], what: impl Into<String>, hint: Option<String>) -> Result<T, ConfError> {
-        // A word is a piece of the line, so its place is told by where it lies.
+    /// A word is a piece of the line, so its place is told by where it lies.
+    fn place(&self, word: &[u8]) -> Place {
         let column = (word.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize).filter(|at| *at <= self.text.len());
-        let at = Place { line: self.number, column: column.unwrap_or(0) + 1 };
-        Err(ConfError { file: self.file.to_owned(), at: Some(at), what: what.into(), hint })
+        Place { line: self.number, column: column.unwrap_or(0) + 1 }
+    }
+
+    fn error<T>(&self, word: &[u8], what: impl Into<String>, hint: impl Into<String>) -> Result<T, ConfError> {
+        Err(ConfError { file: self.file.to_owned(), at: Some(self.place(word)), what: what.into(), hint: hint.into() })
     }
 
     /// Takes the next word; nothing before a comment.
@@ -100,28 +108,27 @@ impl<'a> Line<'a> {
     fn needed(&mut self, what: &str) -> Result<&'a [u8], ConfError> {
         match self.word() {
             Some(word) => Ok(word),
-            None => self.error(&self.text[self.text.len()..], format!("{what} is missing"), None),
+            None => self.error(&self.text[self.text.len()..], format!("{what} is missing"), FORM),
         }
     }
 
     fn name(&self, word: &[u8]) -> Result<Vec<u8>, ConfError> {
         match unquote(word) {
             Ok(name) if !name.is_empty() && !name.contains(&0) => Ok(name),
-            Ok(_) => self.error(word, "an empty name", None),
-            Err(error) => self.error(word, error.to_string(), None),
+            Ok(_) => self.error(word, "an empty name", FORM),
+            Err(error) => self.error(word, error.to_string(), "write a name with blanks in quotation marks: \"my docs\""),
         }
     }
 }
 
 impl Reader<'_> {
     fn file(&mut self, path: &Path, depth: usize) -> Result<(), ConfError> {
-        let error = |what: String| ConfError { file: path.to_owned(), at: None, what, hint: None };
         if depth > DEEPEST {
-            return Err(error("too many files include one another".to_owned()));
+            return Err(of_file(path, "too many files include one another".to_owned(), "take out the includefile that leads back here"));
         }
-        let text = self.source.read(path).map_err(|cause| error(format!("cannot be read: {cause}")))?;
+        let text = self.source.read(path).map_err(|cause| of_file(path, format!("cannot be read: {cause}"), UNREADABLE))?;
         if text.len() > LONGEST {
-            return Err(error("is longer than 1 MiB".to_owned()));
+            return Err(of_file(path, "is longer than 1 MiB".to_owned(), TOO_LONG));
         }
         let mut lines = text.split(|&byte| byte == b'\n').enumerate();
         while let Some((at, text)) = lines.next() {
@@ -132,7 +139,15 @@ impl Reader<'_> {
                 let word = line.needed("the name of a file")?;
                 let name = line.name(word)?;
                 let file = self.config.directory().join(OsString::from_vec(name));
-                self.file(&file, depth + 1)?;
+                self.file(&file, depth + 1).map_err(|error| match error.at {
+                    None => ConfError {
+                        file: path.to_owned(),
+                        at: Some(line.place(first)),
+                        what: format!("{} {}", error.file.display(), error.what),
+                        hint: error.hint,
+                    },
+                    Some(_) => error,
+                })?;
                 continue;
             }
             self.disk(first, &mut line, &mut lines)?;
@@ -146,9 +161,16 @@ impl Reader<'_> {
         line: &mut Line<'a>,
         lines: &mut impl Iterator<Item = (usize, &'a [u8])>,
     ) -> Result<(), ConfError> {
+        let at = line.place(host);
         let name = line.needed("the disk's name")?;
         let disk = line.name(name)?;
-        let Some(dle) = Dle::from_names(host, disk) else { return line.error(host, "no host has such a name", None) };
+        let Some(dle) = Dle::from_names(host, disk) else {
+            return line.error(host, "no host has such a name", "write the host's name: letters, digits, . and -; no quotation marks");
+        };
+        if let Some(other) = self.hosts.get(&dle.host.to_ascii_lowercase()).filter(|other| **other != dle.host) {
+            return line.error(host, format!("the host {} is {other} in another line", dle.host), format!("write {other} here, too"));
+        }
+        self.hosts.insert(dle.host.to_ascii_lowercase(), dle.host.clone());
         let mut word = line.needed("the dumptype")?;
         let mut device = None;
         // What is no dumptype is a device when something follows it.
@@ -177,7 +199,13 @@ impl Reader<'_> {
             None => None,
             Some(word) => match std::str::from_utf8(word).ok().and_then(|word| word.parse().ok()) {
                 Some(spindle) => Some(spindle),
-                None => return line.error(word, "the spindle is a whole number", None),
+                None => {
+                    return line.error(
+                        word,
+                        "the spindle is a whole number",
+                        "write -1 for a disk that shares its spindle with none; the interface comes behind it",
+                    );
+                }
             },
         };
         let mut interface = None;
@@ -187,22 +215,23 @@ impl Reader<'_> {
                 Some(section) => interface = Some(section.name.clone()),
                 None if name.eq_ignore_ascii_case("default") => interface = Some("default".to_owned()),
                 None => {
-                    let hint = nearest(&name, self.config.sections(Kind::Interface).map(|section| section.name.as_str()));
+                    let otherwise = format!("write `define interface {name} {{` into amanda.conf");
+                    let hint = meant(&name, self.config.sections(Kind::Interface).map(|section| section.name.as_str()), &otherwise);
                     return line.error(word, "there is no such interface", hint);
                 }
             }
         }
         if let Some(word) = line.word() {
-            return line.error(word, "the line has to end here", None);
+            return line.error(word, "the line has to end here", FORM);
         }
         let place = (sanitise(dle.host.as_bytes()), sanitise(dle.disk_bytes()));
         if let Some(other) = self.by_path.get(&place).and_then(|at| self.disks.get(*at)) {
-            let what = format!("{dle} has its files where {} of line {} has them", other.dle, other.line);
-            return line.error(name, what, None);
+            let what = format!("{dle} has its files where {} of line {} has them", other.dle, other.at.line);
+            return line.error(name, what, "give one of the two another name, and the directory behind it");
         }
         self.by_path.insert(place, self.disks.len());
-        let (file, line) = (line.file.to_owned(), line.number);
-        self.disks.push(Disk { dle, device, dumptype, spindle, interface, file, line });
+        let file = line.file.to_owned();
+        self.disks.push(Disk { dle, device, dumptype, spindle, interface, file, at });
         Ok(())
     }
 
@@ -214,7 +243,8 @@ impl Reader<'_> {
 
     fn no_dumptype<T>(&self, line: &Line<'_>, word: &[u8]) -> Result<T, ConfError> {
         let name = String::from_utf8_lossy(word).into_owned();
-        let hint = nearest(&name, self.config.sections(Kind::Dumptype).map(|section| section.name.as_str()));
+        let otherwise = "write the name of a dumptype that amanda.conf or a file that it includes defines, or { for one of its own";
+        let hint = meant(&name, self.config.sections(Kind::Dumptype).map(|section| section.name.as_str()), otherwise);
         line.error(word, "there is no such dumptype", hint)
     }
 
@@ -227,7 +257,7 @@ impl Reader<'_> {
     ) -> Result<(String, Line<'a>), ConfError> {
         let rest = line.words.rest();
         if !rest.is_empty() && !rest.starts_with(b"#") {
-            return line.error(rest, "the line has to end behind {", None);
+            return line.error(rest, "the line has to end behind {", "begin the next line here");
         }
         // Empty lines in front make the parser count as this file does.
         let mut block = vec![b'\n'; line.number - 1];
@@ -242,7 +272,13 @@ impl Reader<'_> {
             block.extend(text);
             block.push(b'\n');
         }
-        let Some(end) = end else { return line.error(&line.text[line.text.len()..], "this { is never closed", None) };
+        let Some(end) = end else {
+            return line.error(
+                &line.text[line.text.len()..],
+                "this { is never closed",
+                "write } into a line of its own where the disk's settings end",
+            );
+        };
         block.extend(b"}\n");
         let name = format!("custom({dle}).{}", line.number);
         let mut parser = Parser::new(self.config, line.file.to_owned(), &block, 0, self.source);

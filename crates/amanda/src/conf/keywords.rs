@@ -35,6 +35,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Dumptype,
+        Self::Tapetype,
+        Self::Holdingdisk,
+        Self::Interface,
+        Self::Application,
+        Self::Script,
+        Self::Device,
+        Self::Changer,
+        Self::Interactivity,
+        Self::Taperscan,
+        Self::Policy,
+        Self::Storage,
+    ];
+
     /// The names that stand behind `define`.
     pub(super) const NAMES: [(&'static str, Self); 14] = [
         ("dumptype", Self::Dumptype),
@@ -78,6 +94,12 @@ impl Kind {
     }
 }
 
+/// Returns the keywords of a definition of a kind, in the order of the alphabet; `None` is the config itself, which also has `define`
+/// and `includefile`.
+pub fn of(kind: Option<Kind>) -> impl Iterator<Item = &'static str> {
+    kind.map_or(tables::GLOBAL, Kind::table).iter().map(|(name, _)| *name)
+}
+
 /// What a number without a unit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
@@ -92,6 +114,8 @@ pub(super) enum Unit {
 pub(super) enum Shape {
     /// `"text"`
     Str,
+    /// The same; an address of mail may stand without quotation marks.
+    Address,
     /// A name, quoted or not.
     Name,
     /// A whole number with or without a unit.

@@ -41,6 +41,17 @@ pub(super) struct Spanned {
     pub at: Place,
 }
 
+/// What is wrong with a word, and what to write instead.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub at: Place,
+    pub what: String,
+    pub hint: &'static str,
+}
+
+/// What is wrong, and what to write instead.
+type Wrong = (String, &'static str);
+
 /// Splits a file into words.
 pub(super) struct Lexer<'a> {
     text: &'a [u8],
@@ -76,14 +87,19 @@ impl<'a> Lexer<'a> {
         &self.text[start..self.at]
     }
 
-    /// Takes the next word. The error is a sentence about the word at the place.
-    pub fn next(&mut self) -> Result<Spanned, (Place, String)> {
+    /// Takes the next word.
+    pub fn next(&mut self) -> Result<Spanned, Fault> {
         self.take_while(|byte| byte != b'\n' && byte.is_ascii_whitespace() || byte == 0x0b);
         if self.peek() == Some(b'#') {
             self.take_while(|byte| byte != b'\n');
         }
         let at = self.place();
         let Some(byte) = self.peek() else { return Ok(Spanned { token: Token::End, at }) };
+        let token = self.token(byte).map_err(|(what, hint)| Fault { at, what, hint })?;
+        Ok(Spanned { token, at })
+    }
+
+    fn token(&mut self, byte: u8) -> Result<Token, Wrong> {
         let token = match byte {
             b'\n' => {
                 self.at += 1;
@@ -93,16 +109,16 @@ impl<'a> Lexer<'a> {
             b'a'..=b'z' | b'A'..=b'Z' => {
                 let word = self.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
                 if word.len() > LONGEST {
-                    return Err((at, "this word is longer than 4095 bytes".to_owned()));
+                    return Err(("this word is longer than 4095 bytes".to_owned(), "write a shorter name"));
                 }
                 Token::Word(String::from_utf8_lossy(word).into_owned())
             }
-            b'0'..=b'9' => self.number(1).map_err(|what| (at, what))?,
+            b'0'..=b'9' => self.number(1)?,
             b'-' if self.text.get(self.at + 1).is_some_and(u8::is_ascii_digit) => {
                 self.at += 1;
-                self.number(-1).map_err(|what| (at, what))?
+                self.number(-1)?
             }
-            b'"' => Token::Str(self.string().map_err(|what| (at, what))?),
+            b'"' => Token::Str(self.string()?),
             b',' | b'{' | b'}' => {
                 self.at += 1;
                 match byte {
@@ -111,13 +127,29 @@ impl<'a> Lexer<'a> {
                     _ => Token::CloseBrace,
                 }
             }
-            other => return Err((at, format!("{:?} cannot stand here", char::from(other)))),
+            // A character of several bytes is shown whole.
+            _ => {
+                let rest = &self.text[self.at..self.text.len().min(self.at + 4)];
+                let shown = rest.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
+                let what = shown.map_or_else(|| format!("the byte {byte:#04x}"), |letter| format!("{letter:?}"));
+                return Err((format!("{what} cannot stand here"), "write a text in quotation marks: \"…\""));
+            }
         };
-        Ok(Spanned { token, at })
+        Ok(token)
     }
 
-    fn number(&mut self, sign: i64) -> Result<Token, String> {
-        let too_large = || "this number is too large".to_owned();
+    /// Takes a text that has no quotation marks, up to the next blank or the end of the line; `None` when the next word has some, or
+    /// there is none.
+    pub fn bare(&mut self) -> Option<(Place, Vec<u8>)> {
+        self.take_while(|byte| byte != b'\n' && byte.is_ascii_whitespace());
+        let at = self.place();
+        self.peek().filter(|byte| !matches!(byte, b'"' | b'\n' | b'#'))?;
+        let text = self.take_while(|byte| !byte.is_ascii_whitespace());
+        (text.len() <= LONGEST).then(|| (at, text.to_vec()))
+    }
+
+    fn number(&mut self, sign: i64) -> Result<Token, Wrong> {
+        let too_large = || ("this number is too large".to_owned(), "write a smaller number, or inf where there is no bound");
         let whole = self.take_while(|byte| byte.is_ascii_digit());
         let whole = String::from_utf8_lossy(whole);
         if self.peek() != Some(b'.') {
@@ -130,8 +162,8 @@ impl<'a> Lexer<'a> {
     }
 
     /// A text goes to the next quotation mark; a backslash at the end of a line continues it on the next one.
-    fn string(&mut self) -> Result<Vec<u8>, String> {
-        let unclosed = || "this quotation mark is never closed".to_owned();
+    fn string(&mut self) -> Result<Vec<u8>, Wrong> {
+        let unclosed = || ("this quotation mark is never closed".to_owned(), "end the text with a quotation mark in the same line");
         let mut quoted = vec![b'"'];
         self.at += 1;
         loop {
@@ -153,10 +185,10 @@ impl<'a> Lexer<'a> {
                 }
             }
             if quoted.len() > LONGEST {
-                return Err("this text is longer than 4095 bytes".to_owned());
+                return Err(("this text is longer than 4095 bytes".to_owned(), "write a shorter text"));
             }
             if byte == b'"' {
-                return unquote(&quoted).map_err(|error| error.to_string());
+                return unquote(&quoted).map_err(|error| (error.to_string(), "write \\\\ for a backslash and \\\" for a quotation mark"));
             }
         }
     }

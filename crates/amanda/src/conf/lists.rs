@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use super::keywords::{Kind, Unit};
 use super::lexer::Token;
-use super::parser::{Parser, folded, shown};
-use super::{ConfError, Patterns, Value, nearest};
+use super::parser::{Parser, folded};
+use super::{ConfError, Patterns, Value, meant};
 
 impl Parser<'_> {
     pub(super) fn patterns(&mut self, before: Option<Value>) -> Result<Value, ConfError> {
@@ -76,7 +76,8 @@ impl Parser<'_> {
                 _ => false,
             };
             if !known {
-                return self.error(word.at, format!("{} stands where an event such as pre-dle-backup has to", shown(&word.token)));
+                let hint = "write pre- or post-, dle- or host-, and one of amcheck, estimate, backup, recover: pre-dle-backup";
+                return self.stands(&word, "an event such as pre-dle-backup", hint);
             }
             found.push(Value::Word(name));
             self.check_length(found.len())?;
@@ -158,7 +159,7 @@ impl Parser<'_> {
             }
             let name = Value::Str(name.into_bytes());
             if used.contains(&name) {
-                return self.error(at, "this holding disk is in use already");
+                return self.error(at, "this holding disk is in use already", "name it once");
             }
             used.push(name);
             self.check_length(used.len())?;
@@ -181,9 +182,9 @@ impl Parser<'_> {
         match self.config.section(kind, &name) {
             Some(section) => Ok(section.name.clone()),
             None => {
-                let near = nearest(&name, self.config.sections(kind).map(|section| section.name.as_str()));
-                let near = near.map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default();
-                self.error(at, format!("there is no {} {name:?} above{near}", kind.name()))
+                let otherwise = format!("define the {} in front of this line", kind.name());
+                let hint = meant(&name, self.config.sections(kind).map(|section| section.name.as_str()), &otherwise);
+                self.error(at, format!("there is no {} {name:?} above", kind.name()), hint)
             }
         }
     }

@@ -1,25 +1,33 @@
 //! amanda.conf and the disklist (common-src/conffile.c, server-src/diskfile.c).
 //!
 //! The parser knows every keyword of 3.5.1 and the shape of its value, with inheritance, units and `includefile`, and refuses what
-//! Amanda refuses; what is wrong is told with file, line and column. What a setting *means* is interpreted for the few that
-//! a vault needs ([`Config`], [`Dumptype`]); the others are there by their names ([`Settings`]).
+//! Amanda refuses; what is wrong is told with file, line and column. What a setting *means* is interpreted for those that an Amanda
+//! server goes by ([`Config`], [`Dumptype`]); the others are there by their names ([`Settings`]).
 //!
 //! - `lexer`: words with their places
 //! - [`keywords`], `tables`: what may stand where
 //! - `parser`, `values`, `lists`: from words to settings, which are [`value`]s
+//! - `validate`: which values a setting can have, and what of a config has to fit together
 //! - [`disklist`]: the disks
-//! - `typed`, `whole`: the settings that are interpreted
+//! - `whole`, [`holding`], [`labels`], [`reports`]: what is interpreted of the config as a whole
+//! - `typed`: of a dumptype
+//! - [`rules`]: of both, what planner, driver and taper go by
 //! - [`vault`]: a vault's own amanda.conf and disklist, printed
 
 pub mod disklist;
+pub mod holding;
 pub mod keywords;
+pub mod labels;
 mod lexer;
 mod lists;
 mod parser;
+pub mod reports;
+pub mod rules;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod validate;
 pub mod value;
 mod values;
 pub mod vault;
@@ -48,7 +56,7 @@ pub trait Source {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 }
 
-/// A place in amanda.conf or in the disklist, and what is wrong there.
+/// A place in amanda.conf or in the disklist, what is wrong there, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfError {
     /// The file.
@@ -57,18 +65,18 @@ pub struct ConfError {
     pub at: Option<Place>,
     /// What is wrong.
     pub what: String,
-    /// What may have been meant.
-    pub hint: Option<String>,
+    /// What to write instead, as far as it can be told: a sentence.
+    pub hint: String,
 }
 
+/// The place and what is wrong there; the hint stands for itself.
 impl fmt::Display for ConfError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file.display())?;
         if let Some(Place { line, column }) = self.at {
             write!(f, "{line}:{column}:")?;
         }
-        write!(f, " {}", self.what)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " (did you mean {hint:?}?)"))
+        write!(f, " {}", self.what)
     }
 }
 
@@ -81,6 +89,10 @@ pub struct Section {
     pub name: String,
     /// Its settings, with those of its parents.
     pub settings: Settings,
+    /// The names of its parents, in their order.
+    pub parents: Vec<String>,
+    /// What the config itself had said in front of it, of the settings that a dumptype takes over when it does not say them.
+    pub defaults: Settings,
     /// The file where it is defined.
     pub file: Arc<PathBuf>,
     /// The place in that file.
@@ -94,6 +106,7 @@ pub struct Config {
     settings: Settings,
     sections: BTreeMap<(Kind, String), Section>,
     files: Vec<PathBuf>,
+    older: Vec<ConfError>,
 }
 
 impl Config {
@@ -102,7 +115,9 @@ impl Config {
     /// # Errors
     /// At the first thing that Amanda would refuse.
     pub fn load(directory: &Path, source: &dyn Source) -> Result<Self, ConfError> {
-        parser::load(directory, source)
+        let config = parser::load(directory, source)?;
+        validate::whole(&config)?;
+        Ok(config)
     }
 
     /// Returns the config's directory.
@@ -123,6 +138,12 @@ impl Config {
         &self.files
     }
 
+    /// Returns what is understood here as Amanda 2 understood it, and what Amanda 3 itself refuses.
+    #[must_use]
+    pub fn older(&self) -> &[ConfError] {
+        &self.older
+    }
+
     /// Returns what is defined by this name.
     #[must_use]
     pub fn section(&self, kind: Kind, name: &str) -> Option<&Section> {
@@ -133,6 +154,11 @@ impl Config {
     pub fn sections(&self, kind: Kind) -> impl Iterator<Item = &Section> {
         self.sections.values().filter(move |section| section.kind == kind)
     }
+}
+
+/// Says which of the names may have been meant, or else what to write.
+fn meant<'a>(word: &str, names: impl Iterator<Item = &'a str>, otherwise: &str) -> String {
+    nearest(word, names).map_or_else(|| otherwise.to_owned(), |near| format!("did you mean \"{near}\"?"))
 }
 
 /// Returns the name that is nearest to a word, when one is near.

@@ -1,8 +1,8 @@
 //! The keywords of each kind of definition, and of a config itself: data.
 
 use super::keywords::Shape::{
-    Autolabel, Block, Blocks, Bool, BoolOrAll, Compress, Estimate, ExecuteOn, Holding, Holdingdisks, HostLimit, Int, IntOrStr, Ints,
-    Labelstr, Name, Names, OneOf, Patterns, Priority, Property, Real, Reals, Selection, Str, Strs, Time, Vaults,
+    Address, Autolabel, Block, Blocks, Bool, BoolOrAll, Compress, Estimate, ExecuteOn, Holding, Holdingdisks, HostLimit, Int, IntOrStr,
+    Ints, Labelstr, Name, Names, OneOf, Patterns, Priority, Property, Real, Reals, Selection, Str, Strs, Time, Vaults,
 };
 use super::keywords::{Kind, Table, Unit};
 
@@ -65,7 +65,7 @@ pub(super) const GLOBAL: Table = &[
     ("labelstr", Labelstr),
     ("logdir", Str),
     ("mailer", Str),
-    ("mailto", Str),
+    ("mailto", Address),
     ("max-dle-by-volume", Int(Unit::One)),
     ("maxdumps", Int(Unit::One)),
     ("maxdumpsize", Int(Unit::Kib)),
@@ -253,6 +253,9 @@ pub(super) const STORAGE: Table = &[
     ("tpchanger", Str),
     ("vault", Vaults),
 ];
+
+/// What a dumptype takes from the config as it is where the dumptype is defined.
+pub(super) const INHERITED: &[&str] = &["bumpdays", "bumpmult", "bumppercent", "bumpsize", "dumpcycle", "maxdumps"];
 
 /// Settings that Amanda refuses below zero.
 pub(super) const NOT_NEGATIVE: &[&str] = &[

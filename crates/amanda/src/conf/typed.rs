@@ -1,4 +1,4 @@
-//! What a dumptype says, with Amanda's defaults.
+//! What a dumptype says about programs, files and levels, with Amanda's defaults.
 
 use std::ffi::OsStr;
 
@@ -95,10 +95,31 @@ impl<'a> Dumptype<'a> {
         &self.section.name
     }
 
+    /// Returns the names of the dumptypes that it takes over.
+    #[must_use]
+    pub fn parents(&self) -> &'a [String] {
+        &self.section.parents
+    }
+
     /// Returns everything that was said, also what is not interpreted here.
     #[must_use]
     pub fn settings(&self) -> &'a Settings {
         &self.section.settings
+    }
+
+    pub(super) fn config(&self) -> &'a Config {
+        self.config
+    }
+
+    /// What the config had said where the dumptype is defined.
+    pub(super) fn defaults(&self) -> &'a Settings {
+        &self.section.defaults
+    }
+
+    /// A number that the dumptype says, or the config where the dumptype is defined: what stands below it in amanda.conf
+    /// does not count for it.
+    pub(super) fn own_or_config(&self, name: &str) -> Option<i64> {
+        self.settings().int(name).or_else(|| self.defaults().int(name))
     }
 
     fn word(&self, name: &str) -> &'a str {
@@ -214,6 +235,6 @@ impl<'a> Dumptype<'a> {
     /// Returns the days within which a full dump is wanted.
     #[must_use]
     pub fn dumpcycle(&self) -> u32 {
-        self.settings().int("dumpcycle").map_or_else(|| self.config.dumpcycle(), days)
+        self.own_or_config("dumpcycle").map_or(10, days)
     }
 }

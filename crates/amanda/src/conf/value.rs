@@ -134,6 +134,11 @@ impl Settings {
         }
     }
 
+    /// Returns those of these names.
+    pub(super) fn only(&self, names: &[&str]) -> Self {
+        Self { by_name: self.by_name.iter().filter(|(name, _)| names.contains(name)).map(|(name, value)| (*name, value.clone())).collect() }
+    }
+
     pub(super) fn set(&mut self, name: &'static str, setting: Setting) {
         self.by_name.insert(name, Arc::new(setting));
     }

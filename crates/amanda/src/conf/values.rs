@@ -2,14 +2,19 @@
 
 use super::keywords::{Shape, Unit};
 use super::lexer::Token;
-use super::parser::{Parser, folded, shown};
+use super::parser::{Parser, folded};
 use super::value::LONGEST_LIST;
-use super::{ConfError, Value, tables};
+use super::{ConfError, Value, meant, tables};
+use crate::escape::printable;
+
+/// What may stand behind a number.
+const UNITS: &str = "write one of days, weeks, tapes, bytes, kb, mb, gb, tb (or kbps, mbps), or no unit";
 
 impl Parser<'_> {
     pub(super) fn value(&mut self, shape: Shape, before: Option<Value>) -> Result<Value, ConfError> {
         Ok(match shape {
             Shape::Str => Value::Str(self.text()?),
+            Shape::Address => Value::Str(self.address()?),
             Shape::Name => Value::Str(self.name()?.into_bytes()),
             Shape::Int(unit) => Value::Int(self.int(unit)?),
             Shape::Real => Value::Real(self.real()?),
@@ -59,31 +64,50 @@ impl Parser<'_> {
     /// Takes a text in quotation marks.
     pub(super) fn text(&mut self) -> Result<Vec<u8>, ConfError> {
         let word = self.next()?;
-        match word.token {
-            Token::Str(text) => Ok(text),
-            other => self.error(word.at, format!("{} stands where a text in quotation marks has to", shown(&other))),
+        match &word.token {
+            Token::Str(text) => Ok(text.clone()),
+            Token::Word(text) => {
+                let what = format!("{text:?} stands where a text in quotation marks has to");
+                self.error(word.at, what, format!("write it in quotation marks: \"{text}\""))
+            }
+            _ => self.stands(&word, "a text in quotation marks", "write a text in quotation marks: \"…\""),
         }
+    }
+
+    /// Takes a text, also one without quotation marks: Amanda 2 read an address so, and sites have kept it.
+    fn address(&mut self) -> Result<Vec<u8>, ConfError> {
+        let Some((at, text)) = self.bare() else { return self.text() };
+        let shown = printable(&text);
+        if !text.contains(&b'@') || text.contains(&b'"') {
+            let what = format!("{shown:?} stands where a text in quotation marks has to");
+            return self.error(at, what, format!("write it in quotation marks: \"{}\"", shown.replace('"', "")));
+        }
+        self.older(at, format!("{shown} has no quotation marks"), "write it in quotation marks: Amanda 3 refuses it without");
+        Ok(text)
     }
 
     /// Takes a name, quoted or not. Amanda's names are text.
     pub(super) fn name(&mut self) -> Result<String, ConfError> {
         let word = self.next()?;
-        let name = match word.token {
-            Token::Word(name) => name,
-            Token::Str(text) => match String::from_utf8(text) {
-                Ok(name) if !name.contains([' ', '"']) => name,
-                _ => return self.error(word.at, "a name has no blanks and no quotation marks in it, and is UTF-8"),
+        match &word.token {
+            Token::Word(name) => Ok(name.clone()),
+            Token::Str(text) => match String::from_utf8(text.clone()) {
+                Ok(name) if !name.contains([' ', '"']) => Ok(name),
+                _ => self.error(
+                    word.at,
+                    "a name has no blanks and no quotation marks in it, and is UTF-8",
+                    "write a name of letters, digits, - and _",
+                ),
             },
-            other => return self.error(word.at, format!("{} stands where a name has to", shown(&other))),
-        };
-        Ok(name)
+            _ => self.stands(&word, "a name", "write a name of letters, digits, - and _; a letter first"),
+        }
     }
 
     fn plain_int(&mut self) -> Result<i64, ConfError> {
         let word = self.next()?;
         match word.token {
             Token::Int(number) => Ok(number),
-            other => self.error(word.at, format!("{} stands where a whole number has to", shown(&other))),
+            _ => self.stands(&word, "a whole number", "write a whole number, such as 7"),
         }
     }
 
@@ -97,7 +121,8 @@ impl Parser<'_> {
         let name = word.to_ascii_lowercase();
         let here = self.next()?.at;
         let Some((words, factor)) = tables::UNITS.iter().find(|(words, _)| words.contains(&name.as_str())) else {
-            return self.error(here, format!("{name:?} is no unit"));
+            let hint = meant(&name, tables::UNITS.iter().flat_map(|(words, _)| words.iter().copied()), UNITS);
+            return self.error(here, format!("{name:?} is no unit"), hint);
         };
         let scaled = match unit {
             // Amanda takes a day or a tape for a byte here, too.
@@ -106,7 +131,7 @@ impl Parser<'_> {
             _ if words.contains(&"week") => number.checked_mul(7),
             _ => number.checked_mul(*factor),
         };
-        scaled.map_or_else(|| self.error(at, "this number is too large"), Ok)
+        scaled.map_or_else(|| self.error(at, "this number is too large", "write a smaller number, or inf where there is no bound"), Ok)
     }
 
     fn real(&mut self) -> Result<f64, ConfError> {
@@ -115,7 +140,7 @@ impl Parser<'_> {
             Token::Real(number) => Ok(number),
             #[expect(clippy::cast_precision_loss, reason = "as Amanda does")]
             Token::Int(number) => Ok(number as f64),
-            other => self.error(word.at, format!("{} stands where a number has to", shown(&other))),
+            _ => self.stands(&word, "a number", "write a number, such as 1.5"),
         }
     }
 
@@ -147,7 +172,11 @@ impl Parser<'_> {
             return Ok(word);
         }
         let other = self.next()?;
-        self.error(other.at, format!("{} stands where one of {} has to", shown(&other.token), words.join(", ")))
+        let hint = match &other.token {
+            Token::Word(word) => meant(&folded(word), words.iter().copied(), &format!("write {}", words.join(", or "))),
+            _ => format!("write {}, without quotation marks", words.join(", or ")),
+        };
+        self.stands(&other, &format!("one of {}", words.join(", ")), hint)
     }
 
     /// One or more of these words, to the end of the line.
@@ -177,7 +206,7 @@ impl Parser<'_> {
             return Ok(());
         }
         let at = self.peek()?.at;
-        self.error(at, "a list has more than 4096 entries")
+        self.error(at, "a list has more than 4096 entries", "write a shorter list")
     }
 
     fn bool(&mut self, expected: &str) -> Result<bool, ConfError> {
@@ -193,7 +222,7 @@ impl Parser<'_> {
         match name.as_str() {
             "y" | "yes" | "t" | "true" | "on" => Ok(true),
             "n" | "no" | "f" | "false" | "off" => Ok(false),
-            _ => self.error(word.at, format!("{} stands where {expected} has to", shown(&word.token))),
+            _ => self.stands(&word, expected, format!("write {expected}, without quotation marks")),
         }
     }
 
@@ -210,7 +239,10 @@ impl Parser<'_> {
         }
         let (side, kind) = match (sides.as_slice(), kinds.as_slice()) {
             ([] | [_], [] | [_]) => (sides.first().map_or("client", String::as_str), kinds.first().map_or("fast", String::as_str)),
-            _ => return self.error(at, "compress is none, or client or server with one of fast, best, custom"),
+            _ => {
+                let what = "compress is none, or client or server with one of fast, best, custom";
+                return self.error(at, what, "write for example: compress client fast");
+            }
         };
         Ok(Value::Word(if kind == "none" { kind.to_owned() } else { format!("{side}-{kind}") }))
     }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
-use super::{Config, Dumptype, Kind, Section, Value};
+use super::{Config, Dumptype, Kind, Section, Setting, Value};
 
 /// A number of days or volumes, which the parser has checked for its sign.
 pub(super) fn days(number: i64) -> u32 {
@@ -12,7 +12,7 @@ pub(super) fn days(number: i64) -> u32 {
 }
 
 /// A size in KiB that the parser has checked for its sign.
-fn kib(number: i64) -> u64 {
+pub(super) fn kib(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
@@ -78,38 +78,85 @@ impl Config {
     /// Returns how many volumes a run may write.
     #[must_use]
     pub fn runtapes(&self) -> u32 {
-        self.settings().int("runtapes").map_or(1, days)
+        match self.of_storage("runtapes") {
+            Some(Value::Int(number)) => days(*number),
+            _ => 1,
+        }
     }
 
-    /// Returns the first storage that is in use; `None` when the config has none and is one itself, with the config's name.
+    /// Returns the first storage that is in use, or the one that has the config's name; `None` when the config has none and is one
+    /// itself.
     #[must_use]
     pub fn storage(&self) -> Option<&Section> {
-        let name = self.settings().list("storage").into_iter().next()?;
-        self.section(Kind::Storage, name.to_str()?)
+        match self.settings().list("storage").first() {
+            Some(name) => self.section(Kind::Storage, name.to_str()?),
+            None => self.section(Kind::Storage, &self.name()),
+        }
     }
 
-    /// The storage's word on something, or the config's.
-    fn of_storage(&self, name: &str) -> Option<&Value> {
+    /// Returns the policy of the storage; `None` when there is none but Amanda's own, of which `tapecycle` is all.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Section> {
+        let named = self.storage().and_then(|storage| storage.settings.text("policy"));
+        self.section(Kind::Policy, &named.map_or_else(|| self.name().into(), |name| name.to_string_lossy()))
+    }
+
+    /// Returns what the storage says about something, or the config.
+    #[must_use]
+    pub fn in_use(&self, name: &str) -> Option<&Setting> {
         let storage = self.storage().and_then(|storage| storage.settings.get(name));
-        storage.or_else(|| self.settings().get(name)).map(|setting| &setting.value)
+        storage.or_else(|| self.settings().get(name))
     }
 
-    /// Returns the changer: `chg-disk:/directory`, or the name of one that is defined, which stands for its own.
+    pub(super) fn of_storage(&self, name: &str) -> Option<&Value> {
+        self.in_use(name).map(|setting| &setting.value)
+    }
+
+    /// Returns the changer's definition, where it is one that is defined.
+    #[must_use]
+    pub fn changer(&self) -> Option<&Section> {
+        let said = |name| match self.of_storage(name) {
+            Some(Value::Str(text)) if !text.is_empty() => Some(&text[..]),
+            _ => None,
+        };
+        self.section(Kind::Changer, std::str::from_utf8(said("tpchanger").or_else(|| said("tapedev"))?).ok()?)
+    }
+
+    /// Returns the changer: `chg-disk:/directory`, or the name of one that is defined, which stands for its own. Where there is no
+    /// `tpchanger`, Amanda takes `tapedev` for one.
     #[must_use]
     pub fn tpchanger(&self) -> Option<&OsStr> {
-        let Some(Value::Str(changer)) = self.of_storage("tpchanger") else { return None };
-        let named = std::str::from_utf8(changer).ok().and_then(|name| self.section(Kind::Changer, name));
-        let named = named.and_then(|section| section.settings.text("tpchanger"));
-        named.or_else(|| Some(OsStr::from_bytes(changer)).filter(|name| !name.is_empty()))
+        if let Some(section) = self.changer() {
+            return section.settings.text("tpchanger").or_else(|| section.settings.text("tapedev"));
+        }
+        let said = |name| match self.of_storage(name) {
+            Some(Value::Str(text)) => Some(OsStr::from_bytes(text)).filter(|text| !text.is_empty()),
+            _ => None,
+        };
+        said("tpchanger").or_else(|| said("tapedev"))
+    }
+
+    /// Returns up to which number the changer makes slots by itself; `None` when it has those that are there.
+    #[must_use]
+    pub fn auto_slots(&self) -> Option<u32> {
+        let property = |name: &str| match self.changer()?.settings.get("property").map(|setting| &setting.value) {
+            Some(Value::Properties(properties)) => properties.get(name.as_bytes())?.first().map(|text| String::from_utf8_lossy(text)),
+            _ => None,
+        };
+        let makes = property("auto-create-slot")?;
+        let makes = matches!(&*makes.to_ascii_lowercase(), "1" | "y" | "yes" | "t" | "true" | "on");
+        makes.then(|| property("num-slot").and_then(|number| number.parse().ok()).unwrap_or(1))
     }
 
     /// Returns the template that new labels are made by.
     #[must_use]
     pub fn label_template(&self) -> Option<OsString> {
-        let Some(Value::List(words)) = self.of_storage("autolabel") else { return None };
-        match words.first() {
-            Some(Value::Str(template)) => Some(OsString::from_vec(template.clone())),
-            _ => None,
+        match self.of_storage("autolabel") {
+            Some(Value::List(words)) => match words.first() {
+                Some(Value::Str(template)) => Some(OsString::from_vec(template.clone())),
+                _ => None,
+            },
+            _ => self.settings().text("label-new-tapes").map(OsStr::to_owned),
         }
     }
 
@@ -135,25 +182,19 @@ impl Config {
         self.tapetype().and_then(|tapetype| tapetype.settings.int("length")).map_or(2000, kib)
     }
 
-    /// Returns the longest part of a dump, in KiB; `None` when dumps are not split.
+    /// Returns the longest part of a dump, in KiB; `None` when a part ends where the volume is full. What a part would be kept in
+    /// until it is written bounds it, too.
     #[must_use]
     pub fn part_kb(&self) -> Option<u64> {
-        self.tapetype().and_then(|tapetype| tapetype.settings.int("part-size")).map(kib).filter(|kb| *kb > 0)
+        let settings = &self.tapetype()?.settings;
+        let said = ["part-size", "part-cache-max-size"].iter().filter_map(|name| settings.int(name)).map(kib);
+        said.min().filter(|kb| *kb > 0)
     }
 
     /// Returns for how many days a volume is kept, by the storage's policy; `None` when no policy says.
     #[must_use]
     pub fn retention_days(&self) -> Option<u32> {
-        let policy = self.storage()?.settings.text("policy")?.to_str()?;
-        self.section(Kind::Policy, policy)?.settings.int("retention-days").map(days).filter(|days| *days > 0)
-    }
-
-    /// Returns the directories of the holding disks that are in use.
-    #[must_use]
-    pub fn holdingdisks(&self) -> Vec<PathBuf> {
-        let names = self.settings().list("holdingdisk");
-        let sections = names.iter().filter_map(|name| self.section(Kind::Holdingdisk, name.to_str()?));
-        sections.filter_map(|section| section.settings.text("directory")).map(|path| self.directory().join(path)).collect()
+        self.policy()?.settings.int("retention-days").map(days).filter(|days| *days > 0)
     }
 
     /// Returns a dumptype.

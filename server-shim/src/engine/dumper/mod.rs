@@ -11,6 +11,7 @@
 //! administrator and a laptop are told beforehand.
 
 pub mod check;
+pub mod explain;
 pub mod process;
 pub mod progress;
 pub mod survey;

@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use amanda::header::{HEADER_BYTES, Header, Kind};
 use amanda::holding::{PID_FILE, is_run_directory, is_unfinished, unfinished};
 
-use super::site::Site;
-use super::volumes::{Rotation, rotation};
+use super::site::{Rotation, Site};
 
 pub use chunks::Reader;
 
@@ -79,13 +78,14 @@ pub fn runs(disks: &[PathBuf]) -> io::Result<Vec<RunDirectory>> {
     Ok(seen.into_iter().map(|seen| seen.run).collect())
 }
 
-/// Returns the directories of a config's holding disks. A vault has one.
+/// Returns the directories in which dumps wait: the holding disks, and beside the volumes the one for dumps that go to none. A vault
+/// has one.
 pub fn directories(site: &Site) -> Vec<PathBuf> {
-    let all = site.config().holdingdisks();
-    match rotation(site) {
-        Rotation::Cycle { .. } if !all.is_empty() => all,
-        _ => vec![site.holding()],
+    let mut all = site.holdings().to_vec();
+    if let Rotation::Cycle { .. } = site.rotation() {
+        all.push(site.straight());
     }
+    all
 }
 
 fn unfinished_name(path: &Path) -> OsString {

@@ -4,8 +4,11 @@
 //! then the vault is read as if they had moved with it, and written anew before anything else is.
 
 mod bounds;
+pub mod meaning;
 mod moved;
 mod refused;
+mod rotation;
+mod shelf;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +27,9 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, Uid, User, access, geteuid};
 use wire::{AbortCode, ConfigName, HostName};
 
+pub use self::rotation::Rotation;
+pub(crate) use self::shelf::shelf;
+use self::shelf::straight;
 use super::files::{self, Sure};
 use crate::engine::Trouble;
 
@@ -46,7 +52,8 @@ pub struct Site {
     directory: PathBuf,
     config: Config,
     disks: Vec<Disk>,
-    holding: PathBuf,
+    /// At least one; where nothing waits for a volume, the directory beside the volumes.
+    holding: Vec<PathBuf>,
     changer: ChgDisk,
     /// It was opened by its path, and not by the name of a config that an administrator wrote.
     by_path: bool,
@@ -87,7 +94,7 @@ impl Source for Files<'_> {
 }
 
 fn wrong(error: &ConfError) -> Trouble {
-    Trouble::config(error.to_string(), "correct this line; the configuration is Amanda's, see amanda.conf(5) and disklist(5)")
+    Trouble::config(error.to_string(), format!("{}; the configuration is Amanda's, see amanda.conf(5) and disklist(5)", error.hint))
 }
 
 pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Trouble {
@@ -149,7 +156,7 @@ impl Site {
         let disks = conf::disklist::load(&mut config, &diskfile, &files).map_err(|error| wrong(&error))?;
         let (holding, changer) = refused::check(&config, &disks)?;
         if by_path {
-            bounds::paths(&config, &directory, &holding, &changer)?;
+            bounds::paths(&config, &directory, &holding[0], &changer)?;
         }
         Ok(Self { name, directory, config, disks, holding, changer, by_path, moved })
     }
@@ -210,8 +217,9 @@ impl Site {
         self.may_write()?;
         let directory = &self.directory;
         // Amanda makes these itself when they are not there. What lies elsewhere may be a drive that is not mounted.
-        let ours = [self.config.logdir(), self.config.indexdir(), self.config.infofile(), self.holding(), self.own()];
-        for path in ours.iter().map(PathBuf::as_path).chain([self.changer.directory()]).filter(|path| !path.is_dir()) {
+        let ours = [self.config.logdir(), self.config.indexdir(), self.config.infofile(), self.own()];
+        let ours = ours.iter().chain(&self.holding).map(PathBuf::as_path);
+        for path in ours.chain([self.changer.directory()]).filter(|path| !path.is_dir()) {
             if !path.starts_with(directory) {
                 return Err(failed("cannot use", path, &io::Error::from(ErrorKind::NotFound)));
             }
@@ -224,8 +232,11 @@ impl Site {
         }
         let device =
             |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(|error| failed("cannot look at", path, &error));
-        if device(&self.holding)? != device(self.changer.directory())? {
-            return Err(refused::other_file_system(&self.holding, self.changer.directory()));
+        // A vault moves its dumps onto the volumes; a config whose volumes go round has them copied.
+        if let Rotation::Kept { .. } = self.rotation()
+            && device(&self.holding[0])? != device(self.changer.directory())?
+        {
+            return Err(refused::other_file_system(&self.holding[0], self.changer.directory()));
         }
         Ok(())
     }
@@ -276,9 +287,25 @@ impl Site {
         self.disks.iter().find(|disk| disk.dle == *dle)
     }
 
-    /// Returns the holding disk's directory.
+    /// Returns the first holding disk's directory: a vault has no other.
     pub fn holding(&self) -> PathBuf {
-        self.holding.clone()
+        self.holding[0].clone()
+    }
+
+    /// Returns the directories of all holding disks, in their order; what of each may be used is told by
+    /// [`Config::holdingdisks`].
+    pub fn holdings(&self) -> &[PathBuf] {
+        &self.holding
+    }
+
+    /// Returns the hidden directory beside the volumes, where a dump is made that goes to no holding disk.
+    pub fn straight(&self) -> PathBuf {
+        straight(&self.changer)
+    }
+
+    /// Returns by what rule volumes are used again.
+    pub fn rotation(&self) -> Rotation {
+        Rotation::of(&self.config)
     }
 
     /// Returns the directory of the indexes.
@@ -313,12 +340,7 @@ impl Site {
 
     /// Returns the label of a new volume with this number; `None` when the config has no template for labels, or none that is left.
     pub fn label(&self, number: u32) -> Option<String> {
-        let template = self.config.label_template()?;
-        let template = template.to_str()?;
-        let (first, last) = (template.find('%')?, template.rfind('%')?);
-        let width = last + 1 - first;
-        let digits = format!("{number:0width$}");
-        (digits.len() <= width).then(|| format!("{}{digits}{}", &template[..first], &template[last + 1..]))
+        self.config.template().ok()??.label(number)
     }
 
     /// Adds a disk to the disklist, durably; nothing happens when it is there. The dumptype is the vault's.
@@ -378,16 +400,8 @@ fn taken(dle: &Dle, disk: &Disk) -> Trouble {
             "{dle} stands in the disklist already, for the directory {}",
             amanda::escape::printable(disk.directory().as_os_str().as_bytes())
         ),
-        format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.line),
+        format!("give the disk another name, or correct {}:{}", disk.file.display(), disk.at.line),
     )
-}
-
-/// Returns the names of a config's storage and its pool.
-pub(crate) fn shelf(config: &Config, name: &ConfigName) -> (String, String) {
-    let storage = config.storage().map_or_else(|| name.to_string(), |section| section.name.clone());
-    let pool = config.storage().and_then(|section| section.settings.text("tapepool"));
-    let pool = pool.map_or_else(|| storage.clone(), |pool| pool.to_string_lossy().into_owned());
-    (storage, pool)
 }
 
 fn org(config: &Config) -> Result<ConfigName, Trouble> {

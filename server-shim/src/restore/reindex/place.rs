@@ -79,7 +79,7 @@ impl Place {
             storage,
             pool,
             changer,
-            holding: config.holdingdisks(),
+            holding: config.holdingdisks().into_iter().map(|disk| disk.directory).collect(),
             tapelist: config.tapelist(),
             logdir: config.logdir(),
             indexdir: config.indexdir(),

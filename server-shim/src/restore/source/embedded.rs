@@ -93,7 +93,8 @@ impl Known {
         let whole = self.chains.get(dle)?.iter().find(|dump| dump.datestamp == *stamp && dump.level == *level)?;
         let dump = self.catalog.dumps.get(&(dle.clone(), stamp.clone(), *level))?;
         // One in a holding disk is named by its first chunk.
-        let held = |copy: &[Place]| matches!(copy, [Place::Holding(path)] if dump.files.first().is_some_and(|first| first.as_os_str() == path));
+        let held =
+            |copy: &[Place]| matches!(copy, [Place::Holding(path)] if dump.files.first().is_some_and(|first| first.as_os_str() == path));
         if whole.places.iter().any(|copy| held(copy)) {
             return Some(dump.files.iter().map(PathBuf::as_path).collect());
         }

@@ -1,11 +1,16 @@
-//! What a config may say that this engine cannot do: refused by name, never passed over.
+//! What a config may say that this engine cannot do: refused by name, never passed over. What every keyword means here stands in
+//! docs/configuration-of-amanda.md.
+
+mod changer;
+mod dumptype;
 
 use std::path::{Path, PathBuf};
 
 use amanda::conf::disklist::Disk;
-use amanda::conf::{Compress, Config, Dumptype, Encrypt, HoldingUse, Kind, Setting, Settings, Strategy, Value};
+use amanda::conf::{Config, Kind, Setting, Settings, Value};
 use amanda::vtape::changer::ChgDisk;
 
+use super::{Rotation, straight};
 use crate::engine::Trouble;
 
 const HINT: &str = "engine = \"amanda\" in shim.toml: the installed Amanda can do it";
@@ -18,80 +23,62 @@ fn place(setting: &Setting) -> String {
     format!("{}:{}:{}", setting.file.display(), setting.at.line, setting.at.column)
 }
 
-/// Refuses a setting of a config, with the words for it.
-const CONFIG: &[(&str, &str)] =
-    &[("taperscan", "volumes chosen by a taperscan"), ("meta-autolabel", "meta labels"), ("vault-storage", "vaulting to another storage")];
+/// Names of settings, each with the words for what it asks for.
+type Names = &'static [(&'static str, &'static str)];
 
-/// The same in a storage.
-const STORAGE: &[(&str, &str)] = &[
+/// What the config as a whole cannot ask for.
+const CONFIG: Names = &[
+    ("device-property", "properties of devices"),
+    ("meta-autolabel", "meta labels"),
+    ("vault-storage", "vaulting to another storage"),
+    ("max-dle-by-volume", "a number of DLEs for a volume (max-dle-by-volume)"),
+    ("interactivity", "asking an operator for volumes (interactivity)"),
+];
+
+/// The same for a storage.
+const STORAGE: Names = &[
     ("vault", "vaulting to another storage"),
-    ("dump-selection", "a storage for some dumps only (dump-selection)"),
-    ("max-dle-by-volume", "max-dle-by-volume"),
+    ("meta-autolabel", "meta labels"),
+    ("max-dle-by-volume", "a number of DLEs for a volume (max-dle-by-volume)"),
     ("set-no-reuse", "volumes that are written once (set-no-reuse)"),
-    ("interactivity", "asking an operator for volumes"),
+    ("interactivity", "asking an operator for volumes (interactivity)"),
+    ("erase-volume", "volumes that are erased when they may be (erase-volume)"),
+    ("erase-on-failure", "volumes that are erased (erase-on-failure)"),
+    ("erase-on-full", "volumes that are erased (erase-on-full)"),
 ];
 
-/// The same in a policy.
-const POLICY: &[(&str, &str)] = &[
-    ("retention-tapes", "a retention in volumes; give retention-days"),
-    ("retention-full", "a retention in full dumps; give retention-days"),
-    ("retention-recover", "a retention in days of recovery; give retention-days"),
+/// The same for a policy.
+const POLICY: Names = &[
+    ("retention-full", "a retention in full dumps; give retention-days, or tapecycle"),
+    ("retention-recover", "a retention in days of recovery; give retention-days, or tapecycle"),
 ];
 
-/// The same in a dumptype.
-const DUMPTYPE: &[(&str, &str)] = &[
-    ("script", "scripts"),
-    ("application", "applications"),
-    ("tape-splitsize", "dumps in parts"),
-    ("split-diskbuffer", "dumps in parts"),
-    ("starttime", "a dumptype's starttime"),
-];
-
-/// Returns the holding disk and the changer of a config that can be served.
-pub(super) fn check(config: &Config, disks: &[Disk]) -> Result<(PathBuf, ChgDisk), Trouble> {
+/// Returns the holding disks and the changer of a config that can be served.
+pub(super) fn check(config: &Config, disks: &[Disk]) -> Result<(Vec<PathBuf>, ChgDisk), Trouble> {
     let conf = config.directory().join(super::CONF).display().to_string();
-    let settings = config.settings();
-    each(settings, CONFIG)?;
-    if settings.bool("usetimestamps") == Some(false) {
-        return Err(no(&conf, "dumps that are named by the day (usetimestamps no)"));
-    }
-    if settings.list("storage").len() > 1 {
-        return Err(no(&conf, "more than one storage"));
-    }
-    if let Some(storage) = config.storage() {
-        each(&storage.settings, STORAGE)?;
-        let policy = storage.settings.text("policy").and_then(|name| config.section(Kind::Policy, name.to_str()?));
-        policy.map_or(Ok(()), |policy| each(&policy.settings, POLICY))?;
-    }
-    if let Some(tapetype) = config.tapetype() {
-        if config.part_kb().is_some() {
-            return Err(no(&tapetype.settings.get("part-size").map_or_else(|| conf.clone(), place), "dumps in parts (part-size)"));
-        }
-        for name in ["blocksize", "readblocksize"] {
-            if tapetype.settings.int(name).is_some_and(|kb| kb != 32) {
-                return Err(no(&tapetype.settings.get(name).map_or_else(|| conf.clone(), place), "blocks of other than 32 KiB"));
-            }
-        }
-    }
-    if let Some(template) = config.label_template() {
-        let template = template.to_string_lossy().into_owned();
-        let run = template.trim_start_matches(|letter| letter != '%').trim_end_matches(|letter| letter != '%');
-        let plain = !template.contains(['$', '!', '\\', ' ', '"']) && !run.is_empty() && run.bytes().all(|byte| byte == b'%');
-        if !plain {
-            return Err(no(&conf, "an autolabel that is not one run of % in a text"));
-        }
-    }
+    let rotation = Rotation::of(config);
+    // The volumes first: who has a drive is to read that, and not of something beside it.
+    let changer = changer::of(config, &conf)?;
+    each(config.settings(), CONFIG)?;
+    storages(config, rotation)?;
+    tapetype(config, rotation)?;
+    labels(config)?;
     for disk in disks {
-        let Some(how) = disk.how(config).filter(|how| !how.ignore()) else { continue };
-        dumptype(disk, how)?;
+        if let Some(how) = disk.how(config).filter(|how| !how.ignore()) {
+            dumptype::check(disk, how, rotation)?;
+        }
     }
-    Ok((holding(config, &conf)?, changer(config, &conf)?))
+    Ok((holding(config, &conf, rotation, &changer)?, changer))
 }
 
-fn each(settings: &Settings, names: &[(&str, &str)]) -> Result<(), Trouble> {
-    let said = |setting: &Setting| {
-        !matches!(&setting.value, Value::Str(text) if text.is_empty())
-            && !matches!(&setting.value, Value::List(values) if values.is_empty())
+/// Refuses those of these that say anything.
+fn each(settings: &Settings, names: Names) -> Result<(), Trouble> {
+    let said = |setting: &Setting| match &setting.value {
+        Value::Str(text) => !text.is_empty(),
+        Value::List(values) => !values.is_empty(),
+        Value::Bool(says) => *says,
+        Value::Int(number) => *number != 0,
+        _ => true,
     };
     for (name, what) in names {
         if let Some(setting) = settings.get(name).filter(|setting| said(setting)) {
@@ -101,62 +88,70 @@ fn each(settings: &Settings, names: &[(&str, &str)]) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn dumptype(disk: &Disk, how: Dumptype<'_>) -> Result<(), Trouble> {
-    let settings = how.settings();
-    each(settings, DUMPTYPE)?;
-    let at = |name: &str| settings.get(name).map_or_else(|| format!("{}:{}", disk.file.display(), disk.line), place);
-    let name = how.name();
-    if how.program() != "GNUTAR" {
-        let program = how.program().to_string_lossy().into_owned();
-        return Err(no(&at("program"), &format!("the program {program:?} of dumptype {name}; it knows GNUTAR")));
-    }
-    if let Compress::Server(_) = how.compress() {
-        return Err(no(&at("compress"), &format!("compression on the server (dumptype {name})")));
-    }
-    if how.encrypt() != Encrypt::None {
-        return Err(no(&at("encrypt"), &format!("encryption (dumptype {name})")));
-    }
-    if !matches!(how.strategy(), Strategy::Standard | Strategy::NoInc | Strategy::Skip) {
-        return Err(no(&at("strategy"), &format!("this strategy (dumptype {name}); it knows standard, noinc and skip")));
-    }
-    if how.holdingdisk() == HoldingUse::Never {
-        return Err(no(&at("holdingdisk"), &format!("dumps straight to a volume (dumptype {name})")));
-    }
-    if !how.record() {
-        return Err(no(&at("record"), &format!("dumps that are not recorded (dumptype {name})")));
-    }
-    for (setting, what) in [("skip-full", "skip-full"), ("skip-incr", "skip-incr"), ("kencrypt", "kencrypt")] {
-        if settings.bool(setting) == Some(true) {
-            return Err(no(&at(setting), &format!("{what} (dumptype {name})")));
+fn storages(config: &Config, rotation: Rotation) -> Result<(), Trouble> {
+    let name = config.storage_name();
+    for (setting, what) in [("storage", "more than one storage"), ("active-storage", "a storage that is only flushed to (active-storage)")]
+    {
+        let other = config.settings().list(setting).iter().any(|other| !other.to_string_lossy().eq_ignore_ascii_case(&name));
+        if let Some(setting) = config.settings().get(setting).filter(|_| other) {
+            return Err(no(&place(setting), what));
         }
     }
-    if settings.word("data-path") == Some("directtcp") {
-        return Err(no(&at("data-path"), &format!("data-path directtcp (dumptype {name})")));
+    if let Some(storage) = config.storage() {
+        each(&storage.settings, STORAGE)?;
+        let all = Value::List(vec![Value::List(vec![Value::Word("all".to_owned()), Value::Word("all".to_owned())])]);
+        if let Some(selection) = storage.settings.get("dump-selection").filter(|setting| setting.value != all) {
+            return Err(no(&place(selection), "a storage for some dumps only (dump-selection)"));
+        }
+    }
+    if let Some(policy) = config.policy() {
+        each(&policy.settings, POLICY)?;
+        if let Rotation::Kept { .. } = rotation {
+            each(&policy.settings, &[("retention-tapes", "a retention in volumes and in days at once; give retention-days")])?;
+        }
+    }
+    let scan = config.in_use("taperscan").filter(|setting| !matches!(&setting.value, Value::Str(name) if name.is_empty()));
+    let Some(setting) = scan else { return Ok(()) };
+    let name = if let Value::Str(name) = &setting.value { String::from_utf8_lossy(name).into_owned() } else { String::new() };
+    let plugin = config.section(Kind::Taperscan, &name).and_then(|section| section.settings.text("plugin"));
+    let plugin = plugin.map_or_else(|| name.clone(), |plugin| plugin.to_string_lossy().into_owned());
+    if plugin == "traditional" { Ok(()) } else { Err(no(&place(setting), &format!("volumes chosen by the taperscan {plugin:?}"))) }
+}
+
+fn tapetype(config: &Config, rotation: Rotation) -> Result<(), Trouble> {
+    let Some(tapetype) = config.tapetype() else { return Ok(()) };
+    if let (Rotation::Kept { .. }, Some(setting)) = (rotation, tapetype.settings.get("part-size").filter(|_| config.part_kb().is_some())) {
+        return Err(no(&place(setting), "dumps in parts (part-size) where dumps are kept for days"));
+    }
+    for name in ["blocksize", "readblocksize"] {
+        if let Some(setting) = tapetype.settings.get(name).filter(|setting| setting.value != Value::Int(32)) {
+            return Err(no(&place(setting), &format!("blocks of other than 32 KiB ({name})")));
+        }
     }
     Ok(())
 }
 
-fn holding(config: &Config, conf: &str) -> Result<PathBuf, Trouble> {
-    let mut disks = config.holdingdisks().into_iter();
-    match (disks.next(), disks.next()) {
-        (Some(holding), None) => Ok(holding),
-        (None, _) => Err(no(conf, "a config without a holding disk")),
-        (Some(_), Some(_)) => Err(no(conf, "more than one holding disk")),
+fn labels(config: &Config) -> Result<(), Trouble> {
+    let at = |name: &str| config.in_use(name).map_or_else(|| config.directory().join(super::CONF).display().to_string(), place);
+    if let Err(wrong) = config.template() {
+        return Err(no(&at("autolabel"), &format!("an autolabel with {wrong}")));
     }
+    config.labels().map(drop).map_err(|wrong| {
+        Trouble::config(
+            format!("{}: labelstr: {wrong}", at("labelstr")),
+            "write an expression such as \"^daily-[0-9]+$\", or match-autolabel without quotation marks",
+        )
+    })
 }
 
-fn changer(config: &Config, conf: &str) -> Result<ChgDisk, Trouble> {
-    let Some(named) = config.tpchanger() else { return Err(no(conf, "a config without a changer (tpchanger)")) };
-    let named = named.to_string_lossy().into_owned();
-    for section in config.sections(Kind::Changer) {
-        if let Some(setting) = section.settings.get("device-property") {
-            return Err(no(&place(setting), "properties of devices"));
-        }
-    }
-    match ChgDisk::named(&named) {
-        Some(changer) if changer.directory().is_absolute() => Ok(changer),
-        Some(_) => Err(no(conf, &format!("the changer {named:?}, whose directory is not absolute"))),
-        None => Err(no(conf, &format!("the changer {named:?}; it knows chg-disk:/DIRECTORY, volumes in directories"))),
+fn holding(config: &Config, conf: &str, rotation: Rotation, changer: &ChgDisk) -> Result<Vec<PathBuf>, Trouble> {
+    let disks: Vec<PathBuf> = config.holdingdisks().into_iter().map(|disk| disk.directory).collect();
+    let at = || config.settings().get("holdingdisk").map_or_else(|| conf.to_owned(), place);
+    match (rotation, disks.len()) {
+        (Rotation::Kept { .. }, 0) => Err(no(conf, "a config without a holding disk, where dumps are kept for days")),
+        (Rotation::Kept { .. }, 2..) => Err(no(&at(), "more than one holding disk, where dumps are kept for days")),
+        (Rotation::Cycle { .. }, 0) => Ok(vec![straight(changer)]),
+        _ => Ok(disks),
     }
 }
 

@@ -1,3 +1,5 @@
+mod office;
+
 use super::*;
 use crate::engine::embedded::make::{Plan, make};
 
@@ -56,8 +58,7 @@ fn what_this_engine_cannot_do_is_refused_by_name_and_place() {
         ("index yes", "record no", "not recorded"),
         ("chg-disk:", "chg-robot:", "chg-robot"),
         ("\nholdingdisk hold {", "\ndefine holdingdisk hold {", "holding disk"),
-        ("retention-days 30", "retention-tapes 3", "in volumes"),
-        ("\ndefine tapetype VAULT {", "\nusetimestamps no\ndefine tapetype VAULT {", "usetimestamps"),
+        ("retention-days 30", "retention-days 30\nretention-tapes 3", "in volumes"),
         ("\ndefine tapetype VAULT {", "\ndefine tapetype VAULT {\npart-size 1 gbytes", "parts"),
         ("%%%", "$c-%%%", "autolabel"),
     ] {

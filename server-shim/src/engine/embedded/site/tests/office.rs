@@ -1,0 +1,200 @@
+//! A small office's own files, with directories in the place of the drive; and what Debian brings as examples.
+
+use super::*;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/amanda/tests/fixtures/office");
+
+/// The office as a config, with a disklist and something behind its settings.
+struct Office {
+    keep: tempfile::TempDir,
+}
+
+impl Office {
+    fn new(disklist: &str, more: &str) -> Self {
+        let office = Self { keep: tempfile::tempdir().expect("directory") };
+        let here = office.here();
+        fs::create_dir(&here).expect("made");
+        for (from, to) in [("amanda.conf", "ifh.conf"), ("dumptypes", "dumptypes"), (disklist, "disklist")] {
+            fs::copy(Path::new(FIXTURES).join(from), here.join(to)).expect("copied");
+        }
+        let conf = fs::read_to_string(Path::new(FIXTURES).join("site.conf")).expect("read");
+        fs::write(here.join(CONF), conf.replace("@HERE@", &here.to_string_lossy()) + more).expect("written");
+        office
+    }
+
+    fn here(&self) -> PathBuf {
+        self.keep.path().join("ifh")
+    }
+
+    fn open(&self) -> Result<Site, Trouble> {
+        Site::open(&self.here(), Some(&"ifh".parse().expect("name")))
+    }
+}
+
+#[test]
+fn the_office_is_served_as_its_files_stand() {
+    let office = Office::new("disklist", "");
+    let site = office.open().expect("served");
+    assert_eq!(site.rotation(), Rotation::Cycle { tapecycle: 12, runtapes: 1 });
+    assert_eq!((site.holding(), site.holdings().len()), ("/var/lib/amanda/dumps".into(), 1));
+    assert_eq!(site.changer().directory(), site.directory().join("vtapes"));
+    assert_eq!((site.shelf(), site.label(1)), (("ifh".to_owned(), "ifh".to_owned()), None));
+    assert_eq!(site.disks().len(), 8);
+}
+
+#[test]
+fn a_share_of_windows_is_refused_by_name_and_place() {
+    let office = Office::new("disklist.smb", "");
+    let trouble = office.open().expect_err("refused");
+    let place = format!("{}/disklist:1:1: ", office.here().canonicalize().expect("there").display());
+    assert!(trouble.message.starts_with(&place) && trouble.message.contains("//desktop/BADAPP1, a share of Windows"), "{trouble}");
+    assert!(trouble.hint.contains("engine = \"amanda\""), "{}", trouble.hint);
+}
+
+#[test]
+fn what_a_site_says_that_a_vault_may_not_is_served_where_volumes_go_round() {
+    let more = "holdingdisk hd2 {\ndirectory \"/h2\"\nuse 1 gb\n}\nrunspercycle 5\nruntapes 3\nautolabel \"ifh%%\" empty\nusetimestamps no\n\
+                define tapetype disk {\nlength 10 gb\npart-size 1 gb\npart-cache-type memory\n}\ntapetype disk\n";
+    let mut office = Office::new("disklist", more);
+    let list = office.here().join("disklist");
+    for setting in [
+        "holdingdisk never",
+        "holdingdisk required",
+        "strategy hanoi",
+        "strategy nofull",
+        "strategy incronly",
+        "skip-full",
+        "starttime 2300",
+        "tape-splitsize 1 gb",
+    ] {
+        fs::write(&list, format!("h /a {{\ncomp-user-tar\n{setting}\n}}\n")).expect("written");
+        let site = office.open().unwrap_or_else(|trouble| panic!("{setting}: {trouble}"));
+        assert_eq!((site.holdings().len(), site.label(7)), (2, Some("ifh07".to_owned())));
+        assert_eq!(site.rotation(), Rotation::Cycle { tapecycle: 12, runtapes: 3 });
+    }
+    // Where dumps are kept for days it is refused.
+    office = Office::new("disklist", "define policy ifh {\nretention-days 30\n}\n");
+    let trouble = office.open().expect_err("refused");
+    assert!(trouble.message.contains("disklist:38:1: ") && trouble.message.contains("kept for days"), "{trouble}");
+    office = Office::new("disklist", "define policy ifh {\nretention-tapes 20\n}\n");
+    assert_eq!(office.open().expect("served").rotation(), Rotation::Cycle { tapecycle: 21, runtapes: 1 });
+}
+
+#[test]
+fn what_only_amanda_can_do_is_refused_by_name_and_place_with_the_hint() {
+    for (more, at, words) in [
+        ("tpchanger \"\"\ntapedev \"/dev/nst0\"\n", "25:1", "a real drive"),
+        ("tpchanger \"chg-robot:/dev/sg1\"\n", "24:1", "a robot with tapes"),
+        ("tpchanger \"chg-single:tape:/dev/nst0\"\n", "24:1", "a real drive"),
+        ("tpchanger \"s3:bucket/\"\n", "24:1", "volumes in S3"),
+        ("tpchanger \"chg-disk:vtapes\"\n", "24:1", "not absolute"),
+        ("define changer c {\ntpchanger \"chg-disk:/v\"\nproperty \"mount\" \"yes\"\n}\ntpchanger \"c\"\n", "26:1", "mounted for a run"),
+        (
+            "define changer c {\ntpchanger \"chg-disk:/v\"\ndevice-property \"LEOM\" \"no\"\n}\ntpchanger \"c\"\n",
+            "26:1",
+            "properties of devices",
+        ),
+        ("device-property \"COMMENT\" \"x\"\n", "24:1", "properties of devices"),
+        ("max-dle-by-volume 1\n", "24:1", "max-dle-by-volume"),
+        ("define interactivity i {\nplugin \"tty\"\n}\ninteractivity \"i\"\n", "27:1", "asking an operator"),
+        ("define taperscan t {\nplugin \"lexical\"\n}\ntaperscan \"t\"\n", "27:1", "taperscan \"lexical\""),
+        ("define storage s {\ndump-selection all full\n}\nstorage \"s\"\n", "25:1", "dump-selection"),
+        ("define storage s {\nvault other 3\n}\nstorage \"s\"\n", "25:1", "vaulting"),
+        ("define storage s {\n}\ndefine storage t {\n}\nstorage \"s\" \"t\"\n", "28:1", "more than one storage"),
+        ("define storage s {\nset-no-reuse yes\n}\nstorage \"s\"\n", "25:1", "written once"),
+        ("define policy ifh {\nretention-full 3\n}\n", "25:1", "full dumps"),
+        ("define tapetype b {\nblocksize 64 kb\n}\ntapetype b\n", "25:1", "32 KiB"),
+        ("autolabel \"$b-%%\" empty\n", "24:1", "barcode"),
+    ] {
+        let office = Office::new("disklist", more);
+        let trouble = office.open().expect_err(more);
+        assert!(trouble.message.contains(&format!("/amanda.conf:{at}: ")) && trouble.message.contains(words), "{more}: {trouble}");
+        assert!(trouble.hint.contains("engine = \"amanda\""), "{more}: {}", trouble.hint);
+    }
+    for (setting, at, words) in [
+        ("program \"DUMP\"", "3:1", "\"DUMP\""),
+        ("program \"APPLICATION\"\napplication {\nplugin \"amgtar\"\n}", "4:1", "applications"),
+        ("script {\nplugin \"script-email\"\n}", "3:1", "scripts"),
+        ("compress server fast", "3:1", "on the server"),
+        ("encrypt client", "3:1", "encryption"),
+        ("record no", "3:1", "not recorded"),
+        ("kencrypt", "3:1", "Kerberos"),
+        ("data-path directtcp", "3:1", "directtcp"),
+    ] {
+        let office = Office::new("disklist", "");
+        fs::write(office.here().join("disklist"), format!("h /a {{\ncomp-user-tar\n{setting}\n}}\n")).expect("written");
+        let trouble = office.open().expect_err(setting);
+        assert!(trouble.message.contains(&format!("/disklist:{at}: ")) && trouble.message.contains(words), "{setting}: {trouble}");
+        assert!(trouble.hint.contains("engine = \"amanda\""), "{setting}: {}", trouble.hint);
+    }
+}
+
+/// What Debian's packages bring, of which the paths are those of an installation that is not made here.
+#[test]
+fn debians_examples_are_served_or_refused_for_real_reasons() {
+    let templates = Path::new("/usr/share/amanda/template.d");
+    let examples = Path::new("/usr/share/doc/amanda-server/examples");
+    let Ok(there) = fs::read_dir(templates) else {
+        // Where Amanda is not installed, its examples are not either.
+        eprintln!("{}: not there", templates.display());
+        return;
+    };
+    let mut seen: Vec<String> = Vec::new();
+    let mut cases: Vec<(String, PathBuf)> = there
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.to_string_lossy().contains("/amanda-"))
+        .map(|path| (path.file_name().expect("one").to_string_lossy().into_owned(), path))
+        .collect();
+    for name in ["amanda.conf.gz", "quick/amanda.conf.gz"] {
+        cases.extend(Some((name.to_owned(), examples.join(name))).filter(|(_, path)| path.exists()));
+    }
+    cases.sort();
+    for (name, path) in cases {
+        let keep = tempfile::tempdir().expect("directory");
+        let here = keep.path().join("DailySet1");
+        fs::create_dir(&here).expect("made");
+        // As the installation would have it: /etc/amanda/template.d and /etc/amanda/DailySet1.
+        let moved = |text: String| {
+            let text = text.replace("/etc/amanda/template.d", &templates.to_string_lossy());
+            text.replace("\"/etc/amanda/DailySet1/", &format!("\"{}/", here.display()))
+        };
+        fs::write(here.join(CONF), moved(unpacked(&path))).expect("written");
+        fs::copy(templates.join("advanced.conf"), here.join("advanced.conf")).expect("copied");
+        for (from, to) in [("quick/dumptypes.gz", "dumptypes"), ("quick/tapetypes", "tapetypes")] {
+            if let Some(path) = Some(examples.join(from)).filter(|path| path.exists()) {
+                fs::write(here.join(to), unpacked(&path)).expect("written");
+            }
+        }
+        fs::write(here.join("disklist"), "").expect("written");
+        let result = Site::open(&here, Some(&"DailySet1".parse().expect("name")));
+        seen.push(match result {
+            Ok(site) => format!("{name}: served, {:?}, volumes in {}", site.rotation(), site.changer().directory().display()),
+            Err(trouble) => {
+                assert!(trouble.hint.contains("engine = \"amanda\""), "{name}: {trouble} ({})", trouble.hint);
+                let what = trouble.message.split_once("cannot do this yet: ").map_or(trouble.message.as_str(), |(_, what)| what);
+                format!("{name}: {what}")
+            }
+        });
+    }
+    let expected = [
+        "amanda-CAStor.conf: properties of devices",
+        "amanda-S3.conf: properties of devices",
+        "amanda-harddisk.conf: served, Cycle { tapecycle: 10, runtapes: 1 }, volumes in //usr/var/lib/amanda/vtapes/DailySet1",
+        "amanda-single-tape.conf: a real drive (\"chg-single:tape:/dev/nst0\"); it knows chg-disk:/DIRECTORY, volumes in directories",
+        "amanda-tape-changer.conf: a robot with tapes (\"chg-robot:/dev/sg1\"); it knows chg-disk:/DIRECTORY, volumes in directories",
+        "amanda.conf.gz: a real drive (\"tape:/dev/YOUR-TAPE-DEVICE-HERE\"); it knows chg-disk:/DIRECTORY, volumes in directories",
+        "quick/amanda.conf.gz: served, Cycle { tapecycle: 25, runtapes: 1 }, volumes in /backup/DailySet1",
+    ];
+    assert_eq!(seen, expected);
+}
+
+fn unpacked(path: &Path) -> String {
+    let bytes = fs::read(path).expect("read");
+    let mut text = String::new();
+    if path.extension().is_some_and(|end| end == "gz") {
+        flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip");
+    } else {
+        text = String::from_utf8(bytes).expect("text");
+    }
+    text
+}
