@@ -58,6 +58,12 @@ impl Disk {
     }
 }
 
+/// Returns the disk whose interface and `maxdumps` count for all disks of a host: the last one, as for Amanda.
+#[must_use]
+pub fn of_host<'a>(disks: &'a [Disk], host: &str) -> Option<&'a Disk> {
+    disks.iter().rfind(|disk| disk.dle.host == host)
+}
+
 /// Reads a disklist. Dumptypes that it defines are put into the config.
 ///
 /// # Errors
