@@ -14,7 +14,6 @@ use amanda::header::{HEADER_BYTES, Header, Kind};
 use amanda::holding::{PID_FILE, is_run_directory, is_unfinished, unfinished};
 
 use super::site::Site;
-use super::volumes::{Rotation, rotation};
 
 pub use chunks::Reader;
 
