@@ -23,7 +23,6 @@
 //! - [`holding`]: the names on a holding disk
 //! - [`vtape`]: volumes in directories, and the changer over them
 //! - [`tapelist`]: which volumes there are
-//! - [`labels`]: which labels a config takes for its own
 //! - [`curinfo`]: what the server remembers of a disk
 //! - [`protocol`]: what the server and a client's `amandad` say to each other
 //! - [`index`]: the list of names that goes with a dump
@@ -40,7 +39,6 @@ pub mod frames;
 pub mod header;
 pub mod holding;
 pub mod index;
-pub mod labels;
 pub mod lines;
 pub mod protocol;
 pub mod quoting;

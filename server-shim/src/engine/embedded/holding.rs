@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use amanda::header::{HEADER_BYTES, Header, Kind};
 use amanda::holding::{PID_FILE, is_run_directory, is_unfinished, unfinished};
 
-use super::site::Site;
+use super::site::{Rotation, Site};
 
 pub use chunks::Reader;
 
@@ -78,13 +78,15 @@ pub fn runs(disks: &[PathBuf]) -> io::Result<Vec<RunDirectory>> {
     Ok(seen.into_iter().map(|seen| seen.run).collect())
 }
 
-/// Returns the directories of a config's holding disks. A vault has one.
+/// Returns the directories in which dumps wait: the holding disks, and beside the volumes the one for dumps that go to none. A vault
+/// has one.
 pub fn directories(site: &Site) -> Vec<PathBuf> {
-    let mut directories = site.holdings().to_vec();
-    if !directories.contains(&site.straight()) {
-        directories.push(site.straight());
+    let mut all = site.holdings().to_vec();
+    // Where there is no holding disk it stands for one.
+    if matches!(site.rotation(), Rotation::Cycle { .. }) && !all.contains(&site.straight()) {
+        all.push(site.straight());
     }
-    directories
+    all
 }
 
 fn unfinished_name(path: &Path) -> OsString {

@@ -157,12 +157,14 @@ pub fn label(site: &Site, ask: &Ask, watch: &dyn Watch, now: i64) -> Result<u32,
     let shelved = catalog.volumes.iter().find(|volume| volume.slot == slot);
     let there = in_slot(shelved, &catalog);
     let labels = labels(site)?;
+    let labelstr = site.config().labelstr().or_else(|| site.config().label_template());
+    let labelstr = labelstr.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
     let (_, pool) = site.shelf();
     let known = Known {
         config: site.name().as_str(),
         pool: &pool,
-        labelstr: labels.template(),
-        matches: &|label| labels.has(label),
+        labelstr: &labelstr,
+        matches: &|label| labels.matches(label),
         tapes: &catalog.tapelist,
         elsewhere: &|label| {
             let has = |volume: &&Shelved| volume.slot != slot && volume.label.as_deref() == Some(label);

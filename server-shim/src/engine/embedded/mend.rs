@@ -19,10 +19,9 @@ use super::Watch;
 use super::catalog::{self, Catalog, names};
 use super::holding::{self, Held, RunDirectory};
 use super::locks;
-use super::site::{Site, failed};
+use super::site::{Rotation, Site, failed};
 use super::taper::cycle::right;
 use super::taper::{self, Work};
-use super::volumes::{Rotation, rotation};
 use super::{bases, forget, history, logs, stamp};
 use crate::engine::Trouble;
 
@@ -44,7 +43,7 @@ pub(super) fn lock(site: &Site) -> Result<locks::Held, Trouble> {
 
 /// The same, for one who holds the tapelist's lock. Returns the catalog as it is then.
 pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Held) -> Result<Catalog, Trouble> {
-    let is_cycle = rotation(site) != Rotation::Kept;
+    let is_cycle = matches!(site.rotation(), Rotation::Cycle { .. });
     let mut catalog = catalog::load(site)?;
     if is_cycle && right::put_right(site, &catalog, lock)? {
         catalog = catalog::load(site)?;

@@ -26,8 +26,8 @@ use super::Watch;
 use super::catalog::{Catalog, Dump};
 use super::files::{self, Sure};
 use super::holding::Held;
-use super::site::{Site, failed};
-use super::volumes::{Choice, Key, Rotation, Standing, choose, rotation};
+use super::site::{Rotation, Site, failed};
+use super::volumes::{Choice, Key, Standing, choose};
 use super::{bases, forget, locks};
 use crate::engine::Trouble;
 
@@ -54,7 +54,7 @@ pub struct Work<'a> {
 /// # Errors
 /// When something cannot be written. What was done until then is found by the next run.
 pub fn shelve(site: &Site, catalog: &Catalog, work: &Work<'_>, now: i64, watch: &dyn Watch, lock: &locks::Held) -> Result<(), Trouble> {
-    if rotation(site) != Rotation::Kept {
+    if let Rotation::Cycle { .. } = site.rotation() {
         return cycle::write(site, catalog, work, watch, lock);
     }
     let mut shelves = Shelves::of(site, catalog, now);
@@ -186,7 +186,7 @@ fn part(log: &mut Vec<u8>, shelf: Shelf<'_>, label: &str, file: u32, key: &Key, 
 /// # Errors
 /// When the file system cannot be looked at.
 pub fn make_room(site: &Site, catalog: &Catalog, wanted: u64, now: i64, watch: &dyn Watch, _lock: &locks::Held) -> Result<u64, Trouble> {
-    if rotation(site) != Rotation::Kept {
+    if let Rotation::Cycle { .. } = site.rotation() {
         // Volumes are taken in their order, and by the run that writes to them.
         return room(&site.holding());
     }

@@ -16,28 +16,6 @@ use amanda::dle::Dle;
 /// So many files a volume gets before another one is begun: each run lists what is on its volume again.
 pub const MANY_FILES: usize = 1_000;
 
-/// How a config's volumes come round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rotation {
-    /// Volumes are written to by one run after another, and kept for `retention-days`: a vault.
-    Kept,
-    /// Each run that writes begins fresh volumes, as Amanda's do.
-    Cycle {
-        /// So many volumes there are at least.
-        tapecycle: u32,
-        /// So many a run may begin.
-        runtapes: u32,
-    },
-}
-
-/// Returns a config's rotation, as [`Site::rotation`](super::site::Site::rotation) has it.
-pub fn rotation(site: &super::site::Site) -> Rotation {
-    match site.rotation() {
-        super::site::Rotation::Kept { .. } => Rotation::Kept,
-        super::site::Rotation::Cycle { tapecycle, runtapes } => Rotation::Cycle { tapecycle, runtapes },
-    }
-}
-
 /// A dump: whose, when, which level.
 pub type Key = (Dle, String, u8);
 

@@ -15,8 +15,8 @@ use super::shelf::{Shelf, key};
 use super::{Catalog, Dump, Gone, Shelved};
 use crate::engine::Trouble;
 use crate::engine::embedded::holding::{Held, RunDirectory};
-use crate::engine::embedded::site::{CONF, Site, failed};
-use crate::engine::embedded::volumes::{Key, Rotation, rotation};
+use crate::engine::embedded::site::{CONF, Rotation, Site, failed};
+use crate::engine::embedded::volumes::Key;
 use crate::engine::embedded::{bases, damaged, files, holding, verified};
 
 /// The longest log that is read, in bytes.
@@ -79,7 +79,7 @@ pub fn load(site: &Site) -> Result<Catalog, Trouble> {
 fn runs(site: &Site) -> Result<Vec<RunDirectory>, Trouble> {
     let disks = holding::directories(site);
     let mut runs = holding::runs(&disks).map_err(|error| failed("cannot list", &site.holding(), &error))?;
-    if rotation(site) == Rotation::Kept {
+    if let Rotation::Kept { .. } = site.rotation() {
         for run in &mut runs {
             let (one, several): (Vec<_>, Vec<_>) = std::mem::take(&mut run.held).into_iter().partition(|held| held.chunks.len() == 1);
             let said =

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use amanda::conf::labels::Autolabel;
 use amanda::tapelist::{Tape, Tapelist};
 
 /// What is in a slot.
@@ -18,7 +19,11 @@ pub enum Content {
     Labelled(String),
     /// Nothing.
     Empty,
-    /// A volume that cannot be used, for this reason.
+    /// Files, and no label.
+    NotAmandas,
+    /// A volume whose label cannot be read, for this reason.
+    Unreadable(String),
+    /// A volume that nobody is to touch, for this reason.
     Odd(String),
 }
 
@@ -44,7 +49,9 @@ pub struct Rules<'a> {
     pub pool: &'a str,
     /// Says whether a label is one of this config's.
     pub is_label: &'a dyn Fn(&str) -> bool,
-    /// The label that `autolabel` makes next; `None` when it makes none.
+    /// Which volumes `autolabel` labels…
+    pub autolabel: Autolabel,
+    /// …and the label that it makes next; `None` when it makes none.
     pub new_label: Option<&'a str>,
     /// Says what a volume is needed for; `None` when nothing needs it.
     pub needed: &'a dyn Fn(&str) -> Option<String>,
@@ -80,8 +87,10 @@ pub enum Passed {
     Active(u32, String),
     /// A restore needs it.
     Needed(String, String),
-    /// There is no label, and `autolabel` makes none.
+    /// There is nothing, and `autolabel` makes no label.
     Unlabelled(u32),
+    /// There are files without a label, and `autolabel` does not go over them.
+    NotAmandas(u32),
     /// It cannot be used.
     Odd(u32, String),
 }
@@ -98,6 +107,7 @@ impl fmt::Display for Passed {
             Self::Active(slot, label) => write!(f, "Slot {slot} with label {label} is not reusable"),
             Self::Needed(label, what) => write!(f, "Volume {label} is not overwritten: it is needed for {what}"),
             Self::Unlabelled(slot) => write!(f, "Slot {slot} is empty, autolabel not set"),
+            Self::NotAmandas(slot) => write!(f, "Slot {slot} is a non-amanda volume, autolabel not set"),
             Self::Odd(slot, why) => write!(f, "Slot {slot} is a volume in error: {why}"),
         }
     }
@@ -159,17 +169,24 @@ pub fn next(tapes: &Tapelist, slots: &[Slot], seen: &BTreeSet<u32>, rules: &Rule
 
 fn of_slot(tapes: &Tapelist, slot: &Slot, reusable: &[&Tape], rules: &Rules<'_>) -> Result<Next, Passed> {
     let number = slot.number;
+    // As `autolabel` allows it.
+    let labelled = |allowed: bool, passed: Passed| {
+        let label = rules.new_label.filter(|_| allowed).ok_or(passed)?;
+        Ok(Next { slot: number, label: label.to_owned(), is_new: true })
+    };
+    let auto = rules.autolabel;
     let label = match &slot.content {
         Content::Odd(why) => return Err(Passed::Odd(number, why.clone())),
-        Content::Empty => {
-            let label = rules.new_label.ok_or(Passed::Unlabelled(number))?;
-            return Ok(Next { slot: number, label: label.to_owned(), is_new: true });
-        }
+        Content::Unreadable(why) => return labelled(auto.volume_error, Passed::Odd(number, why.clone())),
+        Content::NotAmandas => return labelled(auto.non_amanda, Passed::NotAmandas(number)),
+        Content::Empty => return labelled(auto.empty, Passed::Unlabelled(number)),
         Content::Labelled(label) => label.clone(),
     };
     let Some(tape) = tapes.get(&label) else {
-        let is_ours = (rules.is_label)(&label);
-        return Err(if is_ours { Passed::Unlisted(number, label) } else { Passed::Foreign(number, label) });
+        if (rules.is_label)(&label) {
+            return Err(Passed::Unlisted(number, label));
+        }
+        return labelled(auto.other_config, Passed::Foreign(number, label));
     };
     if let Some(config) = tape.config.as_ref().filter(|config| *config != rules.config) {
         return Err(Passed::OtherConfig(number, label, config.clone()));

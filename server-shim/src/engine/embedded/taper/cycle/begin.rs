@@ -23,10 +23,11 @@ pub(super) fn slots(catalog: &Catalog, settings: &Settings) -> Vec<Slot> {
     let mut slots: BTreeMap<u32, Content> = (1..=settings.makes_slots).map(|number| (number, Content::Empty)).collect();
     for shelved in &catalog.volumes {
         let content = match (&shelved.odd, &shelved.label) {
-            (Some(why), _) => Content::Odd(why.clone()),
+            (Some(why), Some(_)) => Content::Odd(why.clone()),
+            (Some(why), None) => Content::Unreadable(why.clone()),
             (None, Some(label)) => Content::Labelled(label.clone()),
             (None, None) if shelved.files == 0 => Content::Empty,
-            (None, None) => Content::Odd("there are files and no label".to_owned()),
+            (None, None) => Content::NotAmandas,
         };
         slots.insert(shelved.slot, content);
     }
@@ -115,7 +116,8 @@ impl Run<'_> {
             config: self.site.name().as_str(),
             storage: &self.shelf.0,
             pool: &self.shelf.1,
-            is_label: &|label| self.settings.labels.has(label),
+            is_label: &|label| self.settings.labels.matches(label),
+            autolabel: self.settings.autolabel,
             new_label: new_label.as_deref(),
             needed: &|label| needs.get(label).cloned(),
             from: self.from,

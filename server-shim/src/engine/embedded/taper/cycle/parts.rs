@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Instant;
 
+use amanda::conf::rules::Split;
 use amanda::crc::Crc;
 use amanda::holding::unfinished;
 use amanda::run_log::write::{Entry, Shelf, Statistics};
@@ -50,8 +51,14 @@ impl Run<'_> {
     /// Puts a dump on volumes, and off the holding disk when all of it is there. `waiting` is how much waits in all.
     pub(super) fn dump(&mut self, held: &Held, waiting: u64) -> Result<(), Trouble> {
         let how = self.site.disk(&held.header.dle).and_then(|disk| disk.how(self.site.config()));
-        let splits = how.and_then(|how| how.settings().bool("allow-split")).unwrap_or(true);
-        let mut way = Way { held, part: self.settings.part, splits, parts: 0, bytes: 0, crc: Some(0), began: Instant::now() };
+        // A disk that is listed no more is split as the tapetype says.
+        let split = how.map_or_else(|| self.site.config().part_kb().map_or(Split::AtEnd, Split::Parts), |how| how.split());
+        let (splits, part) = match split {
+            Split::No => (false, None),
+            Split::AtEnd => (true, None),
+            Split::Parts(kb) => (true, Some(kb.saturating_mul(1024))),
+        };
+        let mut way = Way { held, part, splits, parts: 0, bytes: 0, crc: Some(0), began: Instant::now() };
         let total = held.length.saturating_sub(BLOCK);
         loop {
             let Some(room) = self.room() else {

@@ -11,7 +11,12 @@ fn tapelist(lines: &[(&str, &str, &str)]) -> Tapelist {
 fn slots(contents: &[(u32, &str)]) -> Vec<Slot> {
     let content = |label: &str| match label {
         "" => Content::Empty,
-        label => label.strip_prefix('!').map_or_else(|| Content::Labelled(label.to_owned()), |why| Content::Odd(why.to_owned())),
+        "?" => Content::NotAmandas,
+        label => match (label.strip_prefix('!'), label.strip_prefix('?')) {
+            (Some(why), _) => Content::Odd(why.to_owned()),
+            (_, Some(why)) => Content::Unreadable(why.to_owned()),
+            _ => Content::Labelled(label.to_owned()),
+        },
     };
     contents.iter().map(|(number, label)| Slot { number: *number, content: content(label) }).collect()
 }
@@ -21,7 +26,17 @@ fn is_ifh(label: &str) -> bool {
 }
 
 fn rules(tapecycle: usize) -> Rules<'static> {
-    Rules { tapecycle, config: "ifh", storage: "ifh", pool: "ifh", is_label: &is_ifh, new_label: None, needed: &|_| None, from: 1 }
+    Rules {
+        tapecycle,
+        config: "ifh",
+        storage: "ifh",
+        pool: "ifh",
+        is_label: &is_ifh,
+        autolabel: Autolabel::default(),
+        new_label: None,
+        needed: &|_| None,
+        from: 1,
+    }
 }
 
 fn take(slot: u32, label: &str) -> Option<Next> {
@@ -107,6 +122,8 @@ fn what_is_in_the_slots_decides_where_the_oldest_is_not() {
         ("ifh04", "Slot 1 with label ifh04 is not reusable"),
         ("ifh06", "Slot 1 with label ifh06 is not reusable"),
         ("", "Slot 1 is empty, autolabel not set"),
+        ("?", "Slot 1 is a non-amanda volume, autolabel not set"),
+        ("?it is damaged", "Slot 1 is a volume in error: it is damaged"),
         ("!there are two labels", "Slot 1 is a volume in error: there are two labels"),
     ] {
         assert_eq!(passed(&[(1, content)]), (None, vec![absent.clone(), words.to_owned()]), "{content}");
@@ -132,9 +149,21 @@ fn the_search_begins_at_the_current_slot_and_goes_round() {
 }
 
 #[test]
-fn a_slot_without_a_label_gets_the_one_that_autolabel_makes() {
+fn autolabel_says_what_gets_a_new_label() {
     let tapes = tapelist(&[("20261101", "ifh01", "reuse")]);
-    let shelf = slots(&[(1, "ifh01"), (2, "")]);
-    let scan = next(&tapes, &shelf, &BTreeSet::new(), &Rules { new_label: Some("ifh02"), ..rules(5) });
-    assert_eq!(scan.next, Some(Next { slot: 2, label: "ifh02".to_owned(), is_new: true }));
+    let none = Autolabel::default();
+    let (empty, non_amanda) = (Autolabel { empty: true, ..none }, Autolabel { non_amanda: true, ..none });
+    let (volume_error, other_config) = (Autolabel { volume_error: true, ..none }, Autolabel { other_config: true, ..none });
+    for (content, its) in
+        [("", empty), ("?", non_amanda), ("?damaged", volume_error), ("foreign", other_config), ("ifh99", none), ("!twice", none)]
+    {
+        let shelf = slots(&[(1, "ifh01"), (2, content)]);
+        for autolabel in [none, empty, non_amanda, volume_error, other_config] {
+            let scan = next(&tapes, &shelf, &BTreeSet::new(), &Rules { autolabel, new_label: Some("ifh02"), ..rules(5) });
+            let expected = (its == autolabel && its != none).then(|| Next { slot: 2, label: "ifh02".to_owned(), is_new: true });
+            assert_eq!(scan.next, expected, "{content} {autolabel:?}");
+            let scan = next(&tapes, &shelf, &BTreeSet::new(), &Rules { autolabel, ..rules(5) });
+            assert_eq!(scan.next, None, "no label is left");
+        }
+    }
 }
