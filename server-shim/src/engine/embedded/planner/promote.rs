@@ -2,8 +2,8 @@
 //! `promote_hills`).
 //!
 //! First while full dumps take less than their share: the disk on whose day the most others are due goes first. Where no full dump
-//! would be made at all, one is taken off the day with the most. So far Amanda; a day that has more than twice its share and is not
-//! thinned out by the runs before it is thinned out then, or it would be as crowded in each cycle again.
+//! would be made at all, one is taken off the day with the most. So far Amanda. A day that has nearly twice its share, after what the
+//! runs before it take of it, is thinned out besides: it would be as crowded in each cycle again.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -65,8 +65,8 @@ pub(super) fn promote(items: &mut [Item<'_>], site: &SiteRules, balance: &mut Ba
     }
 }
 
-/// So many times its share a run may have.
-const CROWDED: f64 = 2.0;
+/// A run may have so many times its share. Twice the mean is what no run is to have, and shares are estimates.
+const CROWDED: f64 = 1.75;
 
 /// Returns the largest full dump that may be taken off a day that is too crowded.
 fn crowd(items: &[Item<'_>], site: &SiteRules, balance: &Balance, brought: f64) -> Option<(usize, Size)> {

@@ -206,7 +206,9 @@ fn a_full_dump_is_made_before_the_last_one_is_overwritten() {
 #[test]
 fn without_room_full_dumps_wait_and_then_the_least_important_goes() {
     let site = SiteRules { tape_kb: 2_500_000, ..SITE };
-    let due = |name: &str, priority: i64, day: i64| Machine::with(name, DiskRules { priority, ..RULES }, &[(day, 0, 1_000_000), (999, 1, 100_000)]);
+    let due = |name: &str, priority: i64, day: i64| {
+        Machine::with(name, DiskRules { priority, ..RULES }, &[(day, 0, 1_000_000), (999, 1, 100_000)])
+    };
     let machines = [due("a:/1", 1, 986), due("b:/1", 1, 985), due("c:/1", 1, 984), due("d:/1", 1, 983)];
     let schedule = scheduled(&site, &machines);
     // The one with the oldest full dump is overdue for longest, and is preserved; the youngest ones wait.
