@@ -60,7 +60,7 @@ impl World {
         let theirs: Vec<_> = theirs.split("\n\n").filter(|block| !block.trim().is_empty()).map(of_disk).collect();
         assert_eq!(theirs.len(), disks.len());
         for (disk, theirs) in disks.iter().zip(&theirs) {
-            same(&disk.dle.to_string(), &ours_of_disk(&config, disk), theirs);
+            same(&disk.dle.to_string(), &ours_of_disk(&config, &disks, disk), theirs);
         }
         let theirs = sections(&self.amadmin("config"));
         for (section, ours) in ours(&config) {
@@ -139,15 +139,17 @@ fn bumps(bump: Bump, values: &mut Values) {
     values.insert("BUMPMULT".to_owned(), format!("{:.5}", bump.mult));
 }
 
-fn ours_of_disk(config: &Config, disk: &Disk) -> Values {
+fn ours_of_disk(config: &Config, disks: &[Disk], disk: &Disk) -> Values {
     let how = disk.how(config).expect("defined");
+    let last = disklist::of_host(disks, &disk.dle.host).and_then(|last| last.interface.clone());
+    let interface = last.unwrap_or_else(|| "default".to_owned());
     let mut found = of_dumptype(how);
     found.extend(values([
         ("line", disk.at.line.to_string()),
         ("host", disk.dle.host.clone()),
         ("disk", disk.dle.disk.to_string_lossy().into_owned()),
         ("spindle", disk.spindle.unwrap_or(-1).to_string()),
-        ("interface", disk.interface.clone().unwrap_or_else(|| "default".to_owned())),
+        ("interface", interface),
         ("program", quoted(Some(how.program()))),
     ]));
     if let Some(device) = &disk.device {
@@ -355,12 +357,12 @@ fn amanda_understands_settings_of_every_kind_as_we_do() {
         dumpcycle 3\nmaxdumps 3\nbumpsize 7 mb\n\
         define dumptype late {\nearly\nPriority High\nstrategy INCRONLY\nholdingdisk required\nstarttime 1730\ncomprate 0.25\nretry-dump 4\n\
         dump-limit same-host server\nexclude append \"./a b\"\ninclude \"./x*\"\nrecord no\nskip_incr\nindex false\nmaxpromoteday 4\n}\n\
-        define dumptype zstd {\nlate\ncompress custom client\nclient_custom_compress \"/usr/bin/zstd\"\nallow-split off\ntape-splitsize 3 gb\npriority 7\nignore\n}\n\
+        define dumptype zstd {\nlate\ncompress custom client\nclient_custom_compress \"/usr/bin/zstd\"\nallow-split off\ntape-splitsize 3 gb\npriority high\nignore\n}\n\
         define dumptype small {\nearly\ncompress server best\nencrypt none\nholdingdisk no\nstrategy hanoi\ndumpcycle 0\nbumpmult 2\nskip-full yes\n}\n";
     world.write("amanda.conf", conf);
     world.write(
         "disklist",
-        "# a comment\nh /a early\nh \"my docs\" /home/docs late 2 lan # another\n\nsrv.example.org /c {\n  zstd\n  priority low # mine\n  holdingdisk yes\n} -1 default\nh /d NO-FULL\nh /e small 1\n",
+        "# a comment\nh /a early\nh \"my docs\" /home/docs late 2 lan # another\n\nsrv.example.org /c {\n  zstd\n  priority low # mine\n  holdingdisk yes\n} -1 default\nh /d NO-FULL\nh /e small 1 lan\n",
     );
     world.judge();
 }

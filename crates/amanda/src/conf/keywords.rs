@@ -140,8 +140,6 @@ pub(super) enum Shape {
     Compress,
     /// `client server calcsize`, in order of preference.
     Estimate,
-    /// `low`, `medium`, `high` or a number.
-    Priority,
     /// `1730`: hours and minutes.
     Time,
     /// `[list|file] [optional] [append] "…" …`

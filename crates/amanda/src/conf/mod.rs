@@ -161,9 +161,10 @@ fn meant<'a>(word: &str, names: impl Iterator<Item = &'a str>, otherwise: &str) 
     nearest(word, names).map_or_else(|| otherwise.to_owned(), |near| format!("did you mean \"{near}\"?"))
 }
 
-/// Returns the name that is nearest to a word, when one is near.
+/// Returns the name that is nearest to a word, when one is near, whatever their case.
 fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let near = names.map(|name| (strsim::osa_distance(word, name), name));
+    let word = word.to_ascii_lowercase();
+    let near = names.map(|name| (strsim::osa_distance(&word, &name.to_ascii_lowercase()), name));
     let (distance, name) = near.min_by_key(|(distance, _)| *distance)?;
     (distance <= 1 + word.len() / 4).then(|| name.to_owned())
 }

@@ -207,13 +207,12 @@ fn bump(settings: &Settings, defaults: Option<&Settings>) -> Bump {
 }
 
 impl Dumptype<'_> {
-    /// Returns its priority: low is 0, medium 1, high 2, and any other number is allowed.
+    /// Returns its priority: low is 0, medium 1, high 2. Amanda's manual has other numbers, too; its parser refuses them.
     #[must_use]
     pub fn priority(&self) -> i64 {
-        match self.settings().get("priority").map(|setting| &setting.value) {
-            Some(Value::Int(number)) => *number,
-            Some(Value::Word(word)) if word == "low" => 0,
-            Some(Value::Word(word)) if word == "high" => 2,
+        match self.settings().word("priority") {
+            Some("low") => 0,
+            Some("high") => 2,
             _ => 1,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::keywords::Shape::{
     Address, Autolabel, Block, Blocks, Bool, BoolOrAll, Compress, Estimate, ExecuteOn, Holding, Holdingdisks, HostLimit, Int, IntOrStr,
-    Ints, Labelstr, Name, Names, OneOf, Patterns, Priority, Property, Real, Reals, Selection, Str, Strs, Time, Vaults,
+    Ints, Labelstr, Name, Names, OneOf, Patterns, Property, Real, Reals, Selection, Str, Strs, Time, Vaults,
 };
 use super::keywords::{Kind, Table, Unit};
 
@@ -153,7 +153,7 @@ pub(super) const DUMPTYPE: Table = &[
     ("max-warnings", Int(Unit::One)),
     ("maxdumps", Int(Unit::One)),
     ("maxpromoteday", Int(Unit::One)),
-    ("priority", Priority),
+    ("priority", OneOf(&["low", "medium", "high"])),
     ("program", Str),
     ("property", Property),
     ("record", Bool),

@@ -82,7 +82,7 @@ fn values_of_every_shape_are_read() {
         "define script-tool s {\nplugin \"x\"\nexecute-on pre-dle-backup, post_host_estimate\norder 3\n}\n",
         "define dumptype t {\napplication \"app\"\nscript s\nexclude list optional \".ex\"\nexclude file \"*.iso\" \"*.o\"\n",
         "exclude append \"./.cache\"\ncompress best server\nencrypt client\nholdingdisk no\nindex\nrecord off\n",
-        "comprate 0.25\npriority high\nstrategy incronly\nestimate calcsize client\ndump-limit same-host server \"h\"\ntag \"a\" \"b\"\nstarttime 1730\n}\n",
+        "comprate 0.25\npriority high\nstrategy incronly\nestimate calcsize client\ndump-limit same-host server\ntag \"a\" \"b\"\nstarttime 1730\n}\n",
         "define policy p {\nretention-days 30\n}\ndefine storage st {\npolicy \"p\"\ntpchanger \"chg-disk:/v\"\nset-no-reuse\n",
         "dump-selection all full\ndump-selection all incr\nvault offsite 7 days\n}\nstorage st\n",
         "define holdingdisk h1 {\ndirectory \"/h1\"\nuse -100 mb\n}\nholdingdisk h1\n",
@@ -107,7 +107,7 @@ fn values_of_every_shape_are_read() {
         (HoldingUse::Never, true, false, super::typed::Strategy::IncrOnly)
     );
     assert_eq!(kind.estimate(), [Estimate::Calcsize, Estimate::Client]);
-    assert_eq!(kind.settings().list("dump-limit"), ["same-host", "server", "h"]);
+    assert_eq!(kind.settings().list("dump-limit"), ["same-host", "server"]);
     assert_eq!(kind.settings().text("application"), Some(OsStr::new("app")));
     assert_eq!((config.retention_days(), config.tpchanger()), (Some(30), Some(OsStr::new("chg-disk:/v"))));
     let [holding] = &config.holdingdisks()[..] else { panic!() };
@@ -149,7 +149,7 @@ const TYPES: &str = "define dumptype laptop {\nprogram \"GNUTAR\"\n}\ndefine int
 fn disks_are_read_with_devices_definitions_and_includes() {
     let source = files(&[
         ("amanda.conf", TYPES.as_bytes()),
-        ("disklist", b"# comment\nh /a laptop\nh b /dev/b LAPTOP 1 lan # end\n\nh \"/c d\" {\n  laptop\n  compress none\n} -1\nincludefile \"more\"\n"),
+        ("disklist", b"# comment\nh /a laptop\nh b /dev/b LAPTOP 1 lan # end\n\nh \"/c d\" {\n  laptop\n  compress none\n  application {\n    plugin \"amgtar\"\n  }\n} -1\nincludefile \"more\"\n"),
         ("more", b"i /a laptop"),
     ]);
     let mut config = Config::load(Path::new("/etc/amanda/daily"), &source).unwrap();
@@ -159,6 +159,8 @@ fn disks_are_read_with_devices_definitions_and_includes() {
     assert_eq!((b.directory(), b.spindle, b.interface.as_deref()), (Path::new("/dev/b"), Some(1), Some("lan")));
     let own = c.how(&config).unwrap();
     assert_eq!((own.program(), own.compress(), c.spindle, c.at.line), (OsStr::new("GNUTAR"), Compress::None, Some(-1), 5));
+    let application = own.settings().text("application").and_then(OsStr::to_str).unwrap();
+    assert_eq!(config.section(Kind::Application, application).unwrap().settings.text("plugin"), Some(OsStr::new("amgtar")));
     assert_eq!((more.dle.host.as_str(), more.at.line), ("i", 1));
 }
 

@@ -130,6 +130,9 @@ fn list(name: &str, values: &[Value]) -> Result<(), Wrong> {
         ("autolabel", [first, ..]) if text(first).is_some_and(|text| text.contains([' ', '"'])) => {
             wrong("a template for labels has no blanks and no quotation marks in it", "write for example: autolabel \"daily-%%%\" empty")
         }
+        ("comprate", values) if values.iter().any(|value| matches!(value, Value::Real(rate) if *rate < 0.0)) => {
+            wrong("a rate of compression below 0", "write what is left of a dump: 0.5 for a half")
+        }
         ("dump-limit", values) if values.iter().any(|value| text(value).is_some()) => {
             wrong("dump-limit names no hosts", "write same-host for a disk that is dumped when its host asks, or server")
         }

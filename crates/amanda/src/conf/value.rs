@@ -146,7 +146,8 @@ impl Settings {
     /// Takes over what a parent says: properties and lists are joined, everything else is replaced (`merge_val_t`). False
     /// when a list becomes too long.
     pub(super) fn inherit(&mut self, parent: &Self) -> bool {
-        for (name, theirs) in &parent.by_name {
+        // Amanda does not note that comprate was said (`read_rate`), so nobody inherits it.
+        for (name, theirs) in parent.by_name.iter().filter(|(name, _)| **name != "comprate") {
             let joined = match (self.by_name.get(name).map(|ours| &ours.value), &theirs.value) {
                 (Some(Value::Properties(ours)), Value::Properties(theirs)) => {
                     let mut both = ours.clone();

@@ -37,10 +37,6 @@ impl Parser<'_> {
             Shape::OneOf(words) => Value::Word(self.word(words)?),
             Shape::Compress => self.compress()?,
             Shape::Estimate => Value::List(self.words(&["client", "server", "calcsize"])?),
-            Shape::Priority => match self.peek()?.token {
-                Token::Int(_) => Value::Int(self.plain_int()?),
-                _ => Value::Word(self.word(&["low", "medium", "high"])?),
-            },
             Shape::Time => Value::Int(self.plain_int()?),
             Shape::Patterns => self.patterns(before)?,
             Shape::Property => self.property(before)?,

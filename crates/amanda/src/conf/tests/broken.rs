@@ -97,7 +97,7 @@ fn broken_statements() {
 fn broken_values() {
     all(
         &[
-            ("dumpcycle 7 dyas\n", "amanda.conf:1:13: \"dyas\" is no unit", "did you mean \"day\"?"),
+            ("dumpcycle 7 dyas\n", "amanda.conf:1:13: \"dyas\" is no unit", "did you mean \"days\"?"),
             (
                 "dumpcycle 7 fortnights\n",
                 "amanda.conf:1:13: \"fortnights\" is no unit",
@@ -264,12 +264,17 @@ fn broken_dumptypes() {
             (
                 "strategy incr",
                 "amanda.conf:2:10: \"incr\" stands where one of skip, standard, nofull, noinc, hanoi, incronly has to",
-                "did you mean \"noinc\"?",
+                "write skip, or standard, or nofull, or noinc, or hanoi, or incronly",
             ),
             (
                 "dump-limit \"h\"",
                 "amanda.conf:2:1: dump-limit names no hosts",
                 "write same-host for a disk that is dumped when its host asks, or server",
+            ),
+            (
+                "priority 7",
+                "amanda.conf:2:10: 7 stands where one of low, medium, high has to",
+                "write low, or medium, or high, without quotation marks",
             ),
             ("retry-dump 0", "amanda.conf:2:1: \"retry-dump\" has to be at least 1", "write 1 or more"),
         ],

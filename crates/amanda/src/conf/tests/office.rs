@@ -1,5 +1,7 @@
 //! A small office's files, as they stand (tests/fixtures/office): older spellings, a stock dumptype, a holding disk.
 
+use std::ffi::OsString;
+
 use super::*;
 use crate::conf::holding::HoldingDisk;
 use crate::conf::labels::Autolabel;
@@ -93,7 +95,7 @@ fn rules_that_are_said_are_those_of_the_storage_first() {
         "define tapetype t {\nlength 10 gb\npart-size 2 gb\npart-cache-type none\n}\n",
         "define storage shelf {\nruntapes 2\nautoflush all\nflush-threshold-scheduled 80\ntaperflush 120\ntapetype \"t\"\ntapepool \"$o-$r\"\n",
         "labelstr match-autolabel\nautolabel \"$c-$r-%%\" other-config\n}\nstorage \"shelf\"\n",
-        "define dumptype d {\npriority 7\nstarttime 2315\nskip-incr\nmaxpromoteday 3\ncomprate 0.2, 0.9\ndump-limit same-host\nretry-dump 1\n}\n",
+        "define dumptype d {\npriority low\nstarttime 2315\nskip-incr\nmaxpromoteday 3\ncomprate 0.2, 0.9\ndump-limit same-host\nretry-dump 1\n}\n",
         "define dumptype split {\ntape-splitsize 1 gb\n}\ndefine dumptype whole {\nallow-split no\n}\ndefine dumptype old {\nfallback-splitsize 10 mb\n}\n",
     ));
     let config = config.unwrap();
@@ -112,7 +114,7 @@ fn rules_that_are_said_are_those_of_the_storage_first() {
     assert_eq!((template.label(7), template.label(100), template.label(0)), (Some("daily-shelf-07".into()), None, None));
     assert_eq!(config.autolabel(), Autolabel { other_config: true, ..Autolabel::default() });
     let how = config.dumptype("d").unwrap();
-    assert_eq!((how.priority(), how.starttime(), how.maxdumps(), how.maxpromoteday()), (7, Some(23 * 3600 + 15 * 60), 2, 3));
+    assert_eq!((how.priority(), how.starttime(), how.maxdumps(), how.maxpromoteday()), (0, Some(23 * 3600 + 15 * 60), 2, 3));
     assert_eq!((how.skip_incr(), how.comprate(), how.retry_dump(), how.split()), (true, (0.2, 0.9), 1, Split::Parts(2 << 20)));
     assert_eq!(how.dump_limit(), DumpLimit { server: false, same_host: true });
     let split = |name: &str| config.dumptype(name).unwrap().split();
