@@ -46,6 +46,9 @@ pub enum Command {
         /// The config
         #[arg(id = "CONFIG", value_name = "CONFIG")]
         name: ConfigName,
+        /// Only these hosts, or these disks of the host before them, as the disklist has them
+        #[arg(value_name = "HOST [DISK…]")]
+        only: Vec<OsString>,
     },
     /// Write what lies on the holding disks to the config's tapes
     Flush {

@@ -68,14 +68,14 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
             serve::serve(&config, &host, original.as_deref())
         }
         Command::Status { json, watch } => show_status(&config, json, watch),
-        Command::Run { name } => print_order(&config, What::Nightly, &name),
+        Command::Run { name, only } => print_order(&config, What::Nightly, &name, &only),
         Command::Flush { name } => {
             let name = name.or_else(|| config.flush.as_ref().map(|flush| flush.config.clone())).ok_or_else(|| {
                 Words::new(Exit::Usage, "no config to flush")
                     .because("none was named, and shim.toml has no [flush]")
                     .hint("name the shared config: asyncamanda-shim flush CONFIG")
             })?;
-            print_order(&config, What::Flush, &name)
+            print_order(&config, What::Flush, &name, &[])
         }
         Command::Check { host, json } => show_check(&config, host.as_ref(), json),
         Command::Vault { name, order } => {
@@ -169,8 +169,8 @@ fn show_status(config: &Config, json: bool, watch: bool) -> Result<Exit, Words> 
     }
 }
 
-fn print_order(config: &Config, what: What, name: &wire::ConfigName) -> Result<Exit, Words> {
-    let (exit, lines) = admin::order(config, what, name)?;
+fn print_order(config: &Config, what: What, name: &wire::ConfigName, only: &[std::ffi::OsString]) -> Result<Exit, Words> {
+    let (exit, lines) = admin::order(config, what, name, only)?;
     lines.iter().for_each(|line| say(line));
     Ok(exit)
 }

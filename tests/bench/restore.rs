@@ -164,6 +164,12 @@ fn backs<'a>(dir: &Path, tree: &Path, file: &Path, ours: &Path, amanda: &World, 
             format!("zstd -qdc {d}/tar.full | tar -C {d}/out -xf - './{f}'"),
             Some(format!("zstd -qdc {d}/tar.full | tar -C {d}/out -xf -")),
         ),
+        // What ours does: it ends when all is on the disk.
+        make(
+            "tar, the same, and sync",
+            format!("zstd -qdc {d}/tar.full | tar -C {d}/out -xf - './{f}' && sync -f {d}/out"),
+            Some(format!("zstd -qdc {d}/tar.full | tar -C {d}/out -xf - && sync -f {d}/out")),
+        ),
         make("restic", format!("{restic} --include '{t}/{f}'"), Some(restic.clone())),
         make("borg", format!("{borg} '{}/{f}'", t.to_string().trim_start_matches('/')), Some(borg.clone())),
         make(
@@ -209,7 +215,7 @@ fn aims(table: &mut Table, backs: &[Back], costs: &[(Cost, Option<Cost>)], sessi
         row("one file over sshd, without ssh's session", far_one, name, other.0.wall, times);
         row("one file from a local vault", local.0.wall, name, other.0.wall, times);
     }
-    for (name, times) in [("tar", 1.2), ("restic", 1.0), ("bupstash", 1.0), ("amfetchdump", 1.0)] {
+    for (name, times) in [("tar", 1.2), ("tar, the same", 1.2), ("restic", 1.0), ("bupstash", 1.0), ("amfetchdump", 1.0)] {
         let Some(other) = of(name).and_then(|(_, all)| all) else { continue };
         for (what, all) in [("everything over sshd", far.1), ("everything from a local vault", local.1)] {
             if let Some(all) = all {

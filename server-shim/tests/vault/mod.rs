@@ -140,12 +140,12 @@ impl Dumper for FakeAt<'_> {
                 Ok(Done { header: self.0.write(task, &self.1, &bytes, Some(native)), strange: Vec::new(), secs: 2.0 })
             }
             Next::Strange(length, said) => made(length, vec![said]),
-            Next::Fails(why) => Err(NoDump { why, full: false }),
+            Next::Fails(why) => Err(NoDump { why, full: false, again: false }),
             Next::Full(length, 0) => made(length, Vec::new()),
             Next::Full(length, times) => {
                 moved(length as u64);
                 self.0.set(dle, Next::Full(length, times - 1));
-                Err(NoDump { why: "cannot write: No space left on device".to_owned(), full: true })
+                Err(NoDump { why: "cannot write: No space left on device".to_owned(), full: true, again: false })
             }
             Next::Panics => panic!("a fault"),
         }

@@ -33,7 +33,7 @@ pub fn widen(pipe: &impl AsFd) {
 }
 
 /// Between two reads of a pipe that had little in it.
-const PAUSE: Duration = Duration::from_micros(300);
+const PAUSE: Duration = Duration::from_micros(1000);
 
 /// Reads a pipe in larger pieces than tar writes: 10 KiB of an archive, or one name. Whoever is woken for each of them takes turns with tar
 /// and with what compresses, a hundred thousand times in a GB, and that costs a tenth of all the time there is. So one that has found little lets the

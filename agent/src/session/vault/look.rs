@@ -95,7 +95,7 @@ pub fn verified(directory: &Path, host: &HostName) -> Result<Vec<ReadBack>, Vaul
 pub fn line_of(directory: &Path, host: &HostName, disk: &DiskName) -> Option<(PathBuf, usize)> {
     let site = open(directory, false).ok()?;
     let found = site.disks().iter().find(|found| found.dle.host == host.as_str() && found.dle.disk == disk.as_os_str())?;
-    Some((found.file.clone(), found.line))
+    Some((found.file.clone(), found.at.line))
 }
 
 /// Asks this laptop's client whether the vault's disks could be dumped.

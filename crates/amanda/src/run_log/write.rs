@@ -75,6 +75,8 @@ pub enum Entry<'a> {
     Start(&'a str, &'a str),
     /// `DISK planner …`: this disk is to be dumped.
     Disk(&'a Dle),
+    /// `SUCCESS planner … [skipped: skip-full]`: the dumptype leaves this dump out.
+    Skipped(Dump<'a>, &'a str),
     /// `DISK amflush …`: dumps of this disk wait for a volume.
     FlushDisk(&'a Dle),
     /// `FINISH PROGRAM date … time …`.
@@ -191,6 +193,7 @@ impl Entry<'_> {
             Self::Error(program, what) => text(format!("ERROR {program} {}", clean(what))),
             Self::Start(program, date) => text(format!("START {program} date {date}")),
             Self::Disk(dle) => joined(&[b"DISK planner", &names(dle)]),
+            Self::Skipped(dump, word) => joined(&[b"SUCCESS planner", &dump.text(), format!("[skipped: {word}]").as_bytes()]),
             Self::FlushDisk(dle) => joined(&[b"DISK amflush", &names(dle)]),
             Self::Finish(program, date, secs) => text(format!("FINISH {program} date {date} time {secs:.3}")),
             Self::Hostname(host) => text(format!("STATS driver hostname {host}")),

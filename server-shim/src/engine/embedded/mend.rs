@@ -134,7 +134,8 @@ pub(super) fn free_stamp(site: &Site, catalog: &Catalog, now: i64) -> String {
     stamp::choose(now, catalog.newest(now), taken)
 }
 
-fn words(stamp: &str) -> (Vec<u8>, Vec<u8>) {
+/// Returns the beginning and the end of the log of a run that only writes to volumes.
+pub(super) fn words(stamp: &str) -> (Vec<u8>, Vec<u8>) {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let pid = std::process::id();
     for entry in [Entry::Pid("amflush", pid), Entry::Info("amflush", logs::OURS), Entry::Start("amflush", stamp)] {
