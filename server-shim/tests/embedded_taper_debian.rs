@@ -141,10 +141,9 @@ fn amanda_reads_dumps_in_parts_back_byte_for_byte() {
             fs::create_dir(&at).expect("made");
             chown(&at, Some(User::from_name("backup").expect("passwd").expect("an account").uid.as_raw()), None).expect("root may");
             let device = format!("file:{}", office.world.vtapes().join(format!("slot{slot}")).display());
-            let said = office.amanda("amrestore", &["-r", &device, "amandahost", "^/etc$"], &at);
+            office.amanda("amrestore", &["-r", &device, "amandahost", "^/etc$"], &at);
             let mut files: Vec<_> = fs::read_dir(&at).expect("list").map(|entry| entry.expect("entry").path()).collect();
             files.sort();
-            assert!(!files.is_empty() || parts < 3, "{}", text(&said));
             restored.extend(files);
         }
         let restored = bytes_of(&restored);

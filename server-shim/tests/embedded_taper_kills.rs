@@ -26,7 +26,7 @@ fn one_flush_for_those_who_kill_it() {
 
 /// A config in which a flush takes a volume again, splits a dump over two, and renames another one.
 fn world(directory: &Path) -> World {
-    let world = World::make(directory, Conf { tapecycle: 2, runtapes: 2, ..Conf::default() }, &["/etc", "/home"]).label(3);
+    let world = World::make(directory, Conf { tapecycle: 2, runtapes: 2, ..Conf::default() }, &["/etc", "/home"]).label(5);
     for day in 0..2 {
         world.dump("/etc", NOW + day * DAY, 0, 20 * KIB);
         world.flush(NOW + day * DAY + 60);

@@ -22,6 +22,7 @@ const CHANCE: &str = "A full dump before the last one is overwritten";
 const HANOI: &str = "hanoi is standard";
 const CYCLES: &str = "A disk with a cycle of its own";
 const FORCED_NEW: &str = "A new disk is not dropped for one that was forced";
+const CROWD: &str = "A crowded day is thinned out";
 const SKIP_FORCED: &str = "force-level-1 with skip-full";
 
 /// Dumptypes: what stands between the braces. None is promoted where nothing else is said.
@@ -124,11 +125,11 @@ fn alone() -> Vec<Case> {
         case("6/skip-incr", "skipincr", &[(9, 0, 200_000)]),
         case("6/skip-incr-due", "skipincr", &[(15, 0, 200_000)]),
         case("7/week", "week", &[(7, 0, 200_000), (1, 1, 2_500)]),
-        case("7/month", "month", &[(19, 0, 200_000), (1, 1, 2_500)]),
+        case("7/month", "month", &[(16, 0, 200_000), (1, 1, 2_500)]),
         case("7/always", "always", &[(1, 0, 200_000)]),
         case("7/none", "none", STEADY),
         case("7/lost-full", "d", STEADY).lost(6).differs(Some(1), Some(0), LOST),
-        case("7/lost-last", "d", STEADY).lost(1).differs(Some(1), Some(0), LOST),
+        case("7/lost-last", "d", SECOND).lost(1).differs(Some(2), Some(0), LOST),
     ]
 }
 
@@ -154,23 +155,23 @@ fn very_short() -> Vec<Case> {
     vec![
         case("2/a", "low", &[(6, 0, 200_000), (2, 1, 60_000), (1, 1, 60_000)]),
         case("2/b", "d", &[(6, 0, 200_000), (2, 1, 50_000), (1, 1, 50_000)]),
-        case("2/c", "high", &[(6, 0, 200_000), (2, 1, 70_000), (1, 1, 70_000)]),
+        case("2/c", "high", &[(6, 0, 200_000), (2, 1, 30_000), (1, 1, 30_000)]).differs(Some(1), None, FORCED_NEW),
         case("3/forced", "d", &[(6, 0, 60_000), (1, 1, 2_000)]).asked(FORCE_FULL),
         case("3/forced-low", "low", &[(6, 0, 50_000), (1, 1, 2_000)]).asked(FORCE_FULL),
         case("3/new", "low", &[]).differs(None, Some(0), FORCED_NEW),
     ]
 }
 
-/// Too little is due.
+/// Too little is due. No two are alike, since of equals the one whose host answers first comes first for Amanda.
 fn quiet() -> Vec<Case> {
     vec![
-        case("2/a", "early", &[(4, 0, 100_000), (1, 1, 3_000)]),
-        case("2/b", "early", &[(6, 0, 120_000), (1, 1, 3_000)]),
-        case("2/c", "early", &[(6, 0, 110_000), (1, 1, 3_000)]),
-        case("3/d", "early", &[(6, 0, 130_000), (1, 1, 3_000)]),
-        case("3/e", "early", &[(9, 0, 90_000), (1, 1, 3_000)]),
-        case("3/f", "early3", &[(9, 0, 140_000), (1, 1, 3_000)]),
-        case("3/g", "early3", &[(12, 0, 140_000), (1, 1, 3_000)]),
+        case("2/a", "early", &[(4, 0, 100_000), (1, 1, 3_900)]),
+        case("2/b", "early", &[(6, 0, 120_000), (1, 1, 3_800)]),
+        case("2/c", "early", &[(6, 0, 110_000), (1, 1, 3_700)]),
+        case("3/d", "early", &[(6, 0, 130_000), (1, 1, 3_600)]),
+        case("3/e", "early", &[(9, 0, 90_000), (1, 1, 3_500)]),
+        case("3/f", "early3", &[(9, 0, 140_000), (1, 1, 3_400)]),
+        case("3/g", "early3", &[(12, 0, 140_000), (1, 1, 3_300)]),
         case("4/h", "early", &[(1, 0, 95_000)]),
         case("4/i", "early", &[(1, 0, 85_000)]),
         case("4/j", "early", &[(1, 0, 105_000)]),
@@ -181,18 +182,35 @@ fn quiet() -> Vec<Case> {
 /// What a cycle of its own counts for.
 fn cycles() -> Vec<Case> {
     vec![
-        case("2/large", "month", &[(15, 0, 1_400_000), (1, 1, 3_000)]),
-        case("2/a", "early", &[(6, 0, 90_000), (1, 1, 3_000)]),
-        case("3/b", "early", &[(6, 0, 90_000), (1, 1, 3_000)]).differs(Some(1), Some(0), CYCLES),
+        case("2/large", "month", &[(15, 0, 1_400_000), (1, 1, 3_900)]),
+        case("2/a", "early", &[(6, 0, 30_000), (1, 1, 3_800)]).differs(Some(1), Some(0), CYCLES),
+        case("3/b", "early", &[(6, 0, 31_000), (1, 1, 3_700)]),
+        case("3/c", "early", &[(6, 0, 29_000), (1, 1, 3_600)]),
+    ]
+}
+
+/// Tomorrow has more than twice its share.
+fn crowded() -> Vec<Case> {
+    vec![
+        case("2/a", "early", &[(13, 0, 100_000), (1, 1, 3_900)]),
+        case("2/b", "early", &[(13, 0, 99_000), (1, 1, 3_800)]).differs(Some(1), Some(0), CROWD),
+        case("2/c", "early", &[(13, 0, 98_000), (1, 1, 3_700)]),
+        case("2/d", "early", &[(13, 0, 97_000), (1, 1, 3_600)]),
+        case("2/e", "early", &[(13, 0, 96_000), (1, 1, 3_500)]),
+        case("3/f", "early", &[(1, 0, 101_000)]),
+        case("3/g", "early", &[(1, 0, 102_000)]),
+        case("3/h", "early", &[(1, 0, 103_000)]),
+        case("3/i", "early", &[(1, 0, 104_000)]),
+        case("3/j", "early", &[(1, 0, 105_000)]),
     ]
 }
 
 /// Nothing is due, and a day to come has two.
 fn hills() -> Vec<Case> {
     vec![
-        case("2/a", "early", &[(4, 0, 100_000), (1, 1, 3_000)]),
-        case("2/b", "early", &[(6, 0, 120_000), (1, 1, 3_000)]),
-        case("3/c", "early", &[(6, 0, 150_000), (1, 1, 3_000)]),
+        case("2/a", "early", &[(4, 0, 100_000), (1, 1, 3_900)]),
+        case("2/b", "early", &[(6, 0, 120_000), (1, 1, 3_800)]),
+        case("3/c", "early", &[(6, 0, 150_000), (1, 1, 3_700)]),
     ]
 }
 
@@ -217,7 +235,8 @@ fn debians_planner_and_ours_plan_the_same_or_it_is_explained() {
         Config { name: "very-short", length: "60 mbytes", more: "", tapes: 14, cases: very_short() },
         Config { name: "quiet", length: "20000 mbytes", more: "", tapes: 14, cases: quiet() },
         Config { name: "guessed", length: "20000 mbytes", more: "runspercycle -1", tapes: 14, cases: quiet() },
-        Config { name: "cycles", length: "20000 mbytes", more: "", tapes: 14, cases: cycles() },
+        Config { name: "cycles", length: "20000 mbytes", more: "", tapes: 20, cases: cycles() },
+        Config { name: "crowded", length: "20000 mbytes", more: "", tapes: 20, cases: crowded() },
         Config { name: "hills", length: "20000 mbytes", more: "runspercycle 1000", tapes: 14, cases: hills() },
         Config { name: "old", length: "20000 mbytes", more: "tapecycle 13", tapes: 13, cases: old() },
     ];
@@ -229,7 +248,7 @@ fn debians_planner_and_ours_plan_the_same_or_it_is_explained() {
         judged.into_iter().map(|judged| judged.join().expect("judged")).collect::<Vec<_>>()
     });
     let histories: usize = configs.iter().map(|config| config.cases.len()).sum();
-    assert!(histories >= 80, "{histories}");
+    assert!(histories >= 90, "{histories}");
     for config in &configs {
         for (.., why) in config.cases.iter().filter_map(|case| case.differs) {
             assert!(DOCS.contains(&format!("**{why}**")), "docs/planner.md does not explain {why:?}");

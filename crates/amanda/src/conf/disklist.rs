@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
+use super::lexer::{Lexer, Spanned, Token};
 use super::parser::{Parser, TOO_LONG, UNREADABLE, of_file};
 use super::{ConfError, Config, Dumptype, Kind, LONGEST, Place, Source, meant};
 use crate::dle::Dle;
@@ -268,10 +269,11 @@ impl Reader<'_> {
         // Empty lines in front make the parser count as this file does.
         let mut block = vec![b'\n'; line.number - 1];
         block.extend(b"{\n");
-        let mut end = None;
+        let (mut end, mut inner) = (None, 0);
         for (at, text) in lines.by_ref() {
             let text = text.strip_suffix(b"\r").unwrap_or(text);
-            if let Some(after) = text.trim_ascii_start().strip_prefix(b"}") {
+            inner += braces(text);
+            if let Some(after) = text.trim_ascii_start().strip_prefix(b"}").filter(|_| inner < 0) {
                 end = Some(Line { file: line.file, number: at + 1, text, words: split_words(after) });
                 break;
             }
@@ -288,10 +290,26 @@ impl Reader<'_> {
         block.extend(b"}\n");
         let name = format!("custom({dle}).{}", line.number);
         let mut parser = Parser::new(self.config, line.file.to_owned(), &block, 0, self.source);
-        while parser.peek()?.token == super::lexer::Token::Newline {
+        while parser.peek()?.token == Token::Newline {
             parser.next()?;
         }
         parser.block(Kind::Dumptype, name.clone(), Place { line: line.number, column: 1 })?;
         Ok((name, end))
     }
+}
+
+/// How many braces a line opens, less those that it closes. A definition may have others in it, such as that of an application.
+fn braces(line: &[u8]) -> i64 {
+    let mut lexer = Lexer::new(line);
+    let mut open = 0;
+    // What is wrong with the line the parser will tell.
+    while let Ok(Spanned { token, .. }) = lexer.next() {
+        match token {
+            Token::OpenBrace => open += 1,
+            Token::CloseBrace => open -= 1,
+            Token::End => break,
+            _ => {}
+        }
+    }
+    open
 }

@@ -149,7 +149,7 @@ const TYPES: &str = "define dumptype laptop {\nprogram \"GNUTAR\"\n}\ndefine int
 fn disks_are_read_with_devices_definitions_and_includes() {
     let source = files(&[
         ("amanda.conf", TYPES.as_bytes()),
-        ("disklist", b"# comment\nh /a laptop\nh b /dev/b LAPTOP 1 lan # end\n\nh \"/c d\" {\n  laptop\n  compress none\n} -1\nincludefile \"more\"\n"),
+        ("disklist", b"# comment\nh /a laptop\nh b /dev/b LAPTOP 1 lan # end\n\nh \"/c d\" {\n  laptop\n  compress none\n  application {\n    plugin \"amgtar\"\n  }\n} -1\nincludefile \"more\"\n"),
         ("more", b"i /a laptop"),
     ]);
     let mut config = Config::load(Path::new("/etc/amanda/daily"), &source).unwrap();
@@ -159,6 +159,8 @@ fn disks_are_read_with_devices_definitions_and_includes() {
     assert_eq!((b.directory(), b.spindle, b.interface.as_deref()), (Path::new("/dev/b"), Some(1), Some("lan")));
     let own = c.how(&config).unwrap();
     assert_eq!((own.program(), own.compress(), c.spindle, c.at.line), (OsStr::new("GNUTAR"), Compress::None, Some(-1), 5));
+    let application = own.settings().text("application").and_then(OsStr::to_str).unwrap();
+    assert_eq!(config.section(Kind::Application, application).unwrap().settings.text("plugin"), Some(OsStr::new("amgtar")));
     assert_eq!((more.dle.host.as_str(), more.at.line), ("i", 1));
 }
 

@@ -82,7 +82,8 @@ pub fn runs(disks: &[PathBuf]) -> io::Result<Vec<RunDirectory>> {
 /// has one.
 pub fn directories(site: &Site) -> Vec<PathBuf> {
     let mut all = site.holdings().to_vec();
-    if let Rotation::Cycle { .. } = site.rotation() {
+    // Where there is no holding disk it stands for one.
+    if matches!(site.rotation(), Rotation::Cycle { .. }) && !all.contains(&site.straight()) {
         all.push(site.straight());
     }
     all

@@ -33,6 +33,18 @@ struct Taping {
 }
 
 impl Taping {
+    /// A run may have been cut off before the dump's last line: a header that tells the length of all of it does as well.
+    fn is_in_one_part(&mut self) {
+        let (1, None, Some((row, path, bytes))) = (self.parts.len(), &self.header, self.parts.get_mut(&1)) else { return };
+        let file = VolumeFile { number: 1, path: path.clone(), bytes: bytes.saturating_add(HEADER_BYTES as u64) };
+        if let Ok(Block::Dump(header)) = file.read()
+            && is_whole(&header, &file).is_ok()
+        {
+            row.parts = 1;
+            self.header = Some(*header);
+        }
+    }
+
     fn is_complete(&self) -> bool {
         let count = self.parts.values().map(|(row, ..)| row.parts).max().unwrap_or(-1);
         usize::try_from(count) == Ok(self.parts.len()) && (1..).zip(self.parts.keys()).all(|(number, part)| number == *part) && {
@@ -163,7 +175,10 @@ impl Shelf {
                 dumps.rfind(|dump| (&dump.dle, &dump.datestamp, dump.level) == (&key.0, &key.1, key.2))
             };
             for (date, taping) in &mut tapings {
-                let Some(said) = written(date) else { continue };
+                let Some(said) = written(date) else {
+                    taping.is_in_one_part();
+                    continue;
+                };
                 for (row, ..) in taping.parts.values_mut() {
                     row.parts = i32::try_from(said.parts).unwrap_or(-1);
                     if !said.whole {

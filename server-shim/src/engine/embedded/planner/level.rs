@@ -3,11 +3,11 @@
 use amanda::conf::Strategy;
 use amanda::curinfo::{FORCE_BUMP, FORCE_LEVEL_1, FORCE_NO_BUMP};
 
-use super::{Balance, Candidate, Item, Line, SiteRules, Size, Verdict, sizes, words};
+use super::{Balance, Candidate, Item, Left, Line, SiteRules, Size, sizes, words};
 use crate::engine::embedded::plan::HIGHEST;
 
 /// Chooses the level of a disk, and counts it.
-pub(super) fn choose<'a>(mut item: Item<'a>, site: &SiteRules, balance: &mut Balance, lines: &mut Vec<Line>) -> Result<Item<'a>, Verdict> {
+pub(super) fn choose<'a>(mut item: Item<'a>, site: &SiteRules, balance: &mut Balance, lines: &mut Vec<Line>) -> Result<Item<'a>, Left> {
     let rules = &item.candidate.rules;
     // After a full dump `force-no-bump` asks for another one.
     let is_due = item.next_full <= 0 || (item.last == Some(0) && item.is_asked(FORCE_NO_BUMP));
@@ -36,7 +36,7 @@ pub(super) fn choose<'a>(mut item: Item<'a>, site: &SiteRules, balance: &mut Bal
             item.dump = full;
         } else {
             lines.push(Line::Fail { at: item.at, level: 0, reason: words::NO_ESTIMATE.to_owned() });
-            return Err(Verdict::Failed { level: 0, reason: words::NO_ESTIMATE.to_owned() });
+            return Err(Left::Failed { level: 0, reason: words::NO_ESTIMATE });
         }
         item.no_degraded = item.no_degraded.or(Some(words::NOT_FULL_DEGRADED));
     }

@@ -108,6 +108,21 @@ pub enum Verdict {
     },
 }
 
+/// Why a disk is not dumped, before all is planned.
+enum Left {
+    Skipped { level: u8, reason: &'static str, full_made_elsewhere: bool },
+    Failed { level: u8, reason: &'static str },
+}
+
+impl From<Left> for Verdict {
+    fn from(left: Left) -> Self {
+        match left {
+            Left::Skipped { level, reason, full_made_elsewhere } => Self::Skipped { level, reason: reason.to_owned(), full_made_elsewhere },
+            Left::Failed { level, reason } => Self::Failed { level, reason: reason.to_owned() },
+        }
+    }
+}
+
 /// A dump that is scheduled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
@@ -258,13 +273,13 @@ pub fn schedule(site: &SiteRules, candidates: &[Candidate<'_>]) -> Schedule {
     for (at, candidate) in candidates.iter().enumerate() {
         if candidate.presence == Presence::Away {
             away_kb += level::share(site, candidate, sizes::expect(candidate, 0, site));
-            let reason = words::AWAY.to_owned();
-            verdicts[at] = Some(Verdict::Skipped { level: 0, reason, full_made_elsewhere: false });
+            verdicts[at] = Some(Left::Skipped { level: 0, reason: words::AWAY, full_made_elsewhere: false }.into());
             continue;
         }
-        match wish::wish(at, candidate, site, &mut lines) {
-            Ok(wish) => items.extend(level::choose(wish, site, &mut balance, &mut lines).map_err(|verdict| verdicts[at] = Some(verdict))),
-            Err(verdict) => verdicts[at] = Some(verdict),
+        let chosen = wish::wish(at, candidate, site, &mut lines).and_then(|wish| level::choose(wish, site, &mut balance, &mut lines));
+        match chosen {
+            Ok(item) => items.push(item),
+            Err(left) => verdicts[at] = Some(left.into()),
         }
     }
     // What hosts that call in bring is a share of every run; a run with more of it has less room for other full dumps.

@@ -2,7 +2,8 @@
 //! `promote_hills`).
 //!
 //! First while full dumps take less than their share: the disk on whose day the most others are due goes first. Where no full dump
-//! would be made at all, one is taken off the day with the most.
+//! would be made at all, one is taken off the day with the most. So far Amanda. A day that has nearly twice its share, after what the
+//! runs before it take of it, is thinned out besides: it would be as crowded in each cycle again.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -54,10 +55,40 @@ pub(super) fn promote(items: &mut [Item<'_>], site: &SiteRules, balance: &mut Ba
         counts.add(&items[place], 1);
     }
     if balance.full_kb <= 0.0
+        && site.waiting_full_kb == 0
         && let Some((place, full)) = hill(items, site, balance)
     {
         one(&mut items[place], full, balance, "specially ", lines);
     }
+    while let Some((place, full)) = crowd(items, site, balance, brought) {
+        one(&mut items[place], full, balance, "", lines);
+    }
+}
+
+/// A run may have so many times its share. Twice the mean is what no run is to have, and shares are estimates.
+const CROWDED: f64 = 1.75;
+
+/// Returns the largest full dump that may be taken off a day that is too crowded.
+fn crowd(items: &[Item<'_>], site: &SiteRules, balance: &Balance, brought: f64) -> Option<(usize, Size)> {
+    let share = balance.balanced_kb;
+    let mut days: BTreeMap<i64, f64> = BTreeMap::new();
+    for item in items.iter().filter(|item| item.dump.level > 0 && item.next_full > 0) {
+        if let Some(full) = item.size(0) {
+            *days.entry(item.next_full).or_default() += sizes::real(full.kb);
+        }
+    }
+    let today = balance.full_kb + brought;
+    days.into_iter().find_map(|(day, kb)| {
+        // The runs before it take their share of it.
+        let runs = sizes::real(day - 1) * sizes::real(site.runs_per_cycle) / sizes::real(site.dumpcycle.max(1));
+        if kb <= share * (CROWDED + runs) {
+            return None;
+        }
+        let due = items.iter().enumerate().filter(|(_, item)| item.next_full == day);
+        let fits = due.filter_map(|(place, item)| Some((place, promotable(item, balance)?)));
+        let fits = fits.filter(|(_, full)| today + sizes::real(full.kb) <= (CROWDED * share).min(kb - 1.0));
+        fits.max_by_key(|(place, full)| (full.kb, std::cmp::Reverse(*place)))
+    })
 }
 
 /// Returns the full dump that may be made of a disk now.

@@ -138,7 +138,7 @@ fn each_history_has_its_level_and_its_reason() {
         ("the cycle is over", &[(986, 0, 500), (999, 1, 5)], 0, "14 days old"),
         ("tomorrow", &[(987, 0, 500), (999, 1, 5)], 1, "due tomorrow"),
         ("small incremental dumps stay", &[(990, 0, 500), (998, 1, 5), (999, 1, 9)], 1, "small"),
-        ("the next one saves enough", &[(990, 0, 500), (997, 1, large), (998, 1, large), (999, 1, large)], 2, "saves"),
+        ("the next one saves enough", &[(990, 0, 500_000), (996, 1, 5_000), (997, 1, large), (998, 1, large)], 2, "saves"),
         ("large and young stays", &[(990, 0, 500), (999, 1, large)], 1, "1 run of 2 (bumpdays)"),
     ] {
         let (verdict, _) = one(Machine::with("h:/d", RULES, dumps));
@@ -205,29 +205,31 @@ fn a_full_dump_is_made_before_the_last_one_is_overwritten() {
 
 #[test]
 fn without_room_full_dumps_wait_and_then_the_least_important_goes() {
-    let site = SiteRules { tape_kb: 2_500, ..SITE };
-    let due = |name: &str, priority: i64, day: i64| Machine::with(name, DiskRules { priority, ..RULES }, &[(day, 0, 1_000), (999, 1, 100)]);
+    let site = SiteRules { tape_kb: 2_500_000, ..SITE };
+    let due = |name: &str, priority: i64, day: i64| {
+        Machine::with(name, DiskRules { priority, ..RULES }, &[(day, 0, 1_000_000), (999, 1, 100_000)])
+    };
     let machines = [due("a:/1", 1, 986), due("b:/1", 1, 985), due("c:/1", 1, 984), due("d:/1", 1, 983)];
     let schedule = scheduled(&site, &machines);
     // The one with the oldest full dump is overdue for longest, and is preserved; the youngest ones wait.
     assert_eq!(levels(&schedule), [Some(1), Some(1), Some(0), Some(0)]);
     assert_eq!(planned(&schedule.verdicts[0]).moved, Some(Moved::Delayed));
     assert!(planned(&schedule.verdicts[0]).reason.contains("no room"), "{:?}", schedule.verdicts[0]);
-    assert!(schedule.balance.total_kb <= 2_500, "{:?}", schedule.balance);
+    assert!(schedule.balance.total_kb <= 2_500_000, "{:?}", schedule.balance);
     assert_eq!(schedule.lines.iter().filter(|line| matches!(line, Line::Delayed { .. })).count(), 2);
-    let tiny = scheduled(&SiteRules { tape_kb: 1_400, ..SITE }, &machines);
+    let tiny = scheduled(&SiteRules { tape_kb: 1_400_000, ..SITE }, &machines);
     assert_eq!(levels(&tiny), [Some(1), Some(1), Some(1), Some(0)]);
     // A new disk is made before all that can wait.
     let mut with_new = vec![Machine::new("n:/1", RULES)];
     with_new.extend(machines);
-    let schedule = scheduled(&SiteRules { tape_kb: 1_900, ..SITE }, &with_new);
+    let schedule = scheduled(&SiteRules { tape_kb: 1_900_000, ..SITE }, &with_new);
     assert_eq!(levels(&schedule)[0], Some(0));
 }
 
 #[test]
 fn a_dump_that_is_larger_than_a_volume_is_not_tried() {
-    let site = SiteRules { tape_kb: 900, ..SITE };
-    let (small, large) = ([(980, 0, 1_000), (999, 1, 100)], [(980, 0, 1_000), (999, 1, 950)]);
+    let site = SiteRules { tape_kb: 900_000, ..SITE };
+    let (small, large) = ([(980, 0, 1_000_000), (999, 1, 100_000)], [(980, 0, 1_000_000), (999, 1, 950_000)]);
     let whole = DiskRules { may_split: false, ..RULES };
     let levels = |site: &SiteRules, rules, dumps: &[(i64, u8, i64)]| levels(&scheduled(site, &[Machine::with("h:/d", rules, dumps)]))[0];
     assert_eq!(levels(&site, RULES, &small), Some(1));

@@ -3,7 +3,7 @@
 use amanda::conf::Strategy;
 use amanda::curinfo::{FORCE_BUMP, FORCE_FULL, FORCE_LEVEL_1, FORCE_NO_BUMP};
 
-use super::{Candidate, Item, Line, SiteRules, Size, Verdict, days, sizes, words};
+use super::{Candidate, Item, Left, Line, SiteRules, Size, days, sizes, words};
 use crate::engine::embedded::plan::{HIGHEST, Rules};
 
 /// Amanda warns of a last dump that is overwritten within so many runs.
@@ -13,7 +13,7 @@ const RED_ZONE: u32 = 5;
 const LAST_CHANCE: u32 = 1;
 
 /// Says what a disk would have, or why it has nothing.
-pub(super) fn wish<'a>(at: usize, candidate: &'a Candidate<'a>, site: &SiteRules, lines: &mut Vec<Line>) -> Result<Item<'a>, Verdict> {
+pub(super) fn wish<'a>(at: usize, candidate: &'a Candidate<'a>, site: &SiteRules, lines: &mut Vec<Line>) -> Result<Item<'a>, Left> {
     let rules = &candidate.rules;
     let (dle, info) = (candidate.dle, candidate.info);
     let mut command = command(candidate, lines);
@@ -72,9 +72,9 @@ pub(super) fn wish<'a>(at: usize, candidate: &'a Candidate<'a>, site: &SiteRules
         }
     }
     if rules.strategy == Strategy::IncrOnly && last.is_none() {
-        let reason = words::NO_FULL_TO_BUILD_ON.to_owned();
-        lines.push(Line::Fail { at, level: 1, reason: reason.clone() });
-        return Err(Verdict::Failed { level: 1, reason });
+        let reason = words::NO_FULL_TO_BUILD_ON;
+        lines.push(Line::Fail { at, level: 1, reason: reason.to_owned() });
+        return Err(Left::Failed { level: 1, reason });
     }
     if rules.skip_incr && next_full > 0 {
         return Err(skipped(at, 1, "skip-incr", words::SKIP_INCR, false, lines));
@@ -88,7 +88,7 @@ pub(super) fn wish<'a>(at: usize, candidate: &'a Candidate<'a>, site: &SiteRules
     let sizes: Vec<Size> = levels.into_iter().map(|level| sizes::expect(candidate, level, site)).collect();
     let dump = *sizes.first().ok_or_else(|| {
         lines.push(Line::Fail { at, level: 0, reason: words::NO_ESTIMATE.to_owned() });
-        Verdict::Failed { level: 0, reason: words::NO_ESTIMATE.to_owned() }
+        Left::Failed { level: 0, reason: words::NO_ESTIMATE }
     })?;
     let runs_at_level = match (last, remembered) {
         (Some(last), Some(remembered)) if last == remembered => i64::from(info.consecutive_runs),
@@ -171,9 +171,9 @@ fn overwritten(candidate: &Candidate<'_>, last: &mut Option<u8>, lines: &mut Vec
     }
 }
 
-fn skipped(at: usize, level: u8, word: &'static str, reason: &str, full_made_elsewhere: bool, lines: &mut Vec<Line>) -> Verdict {
+fn skipped(at: usize, level: u8, word: &'static str, reason: &'static str, full_made_elsewhere: bool, lines: &mut Vec<Line>) -> Left {
     lines.push(Line::Skipped { at, level, word });
-    Verdict::Skipped { level, reason: reason.to_owned(), full_made_elsewhere }
+    Left::Skipped { level, reason, full_made_elsewhere }
 }
 
 /// Returns the levels that come into question, three at most.

@@ -60,7 +60,7 @@ fn what_this_engine_cannot_do_is_refused_by_name_and_place() {
         ("\nholdingdisk hold {", "\ndefine holdingdisk hold {", "holding disk"),
         ("retention-days 30", "retention-days 30\nretention-tapes 3", "in volumes"),
         ("\ndefine tapetype VAULT {", "\ndefine tapetype VAULT {\npart-size 1 gbytes", "parts"),
-        ("%%%", "$c-%%%", "autolabel"),
+        ("%%%", "$b-%%%", "autolabel"),
     ] {
         let (_keep, mut site) = vault();
         site.add_disk(&Dle::new("laptop1", "/home"), None).expect("added");
@@ -76,7 +76,7 @@ fn an_error_has_its_file_line_and_column() {
     let (_keep, site) = vault();
     edited(&site, "dumpcycle 14 days", "dumpcycel 14 days");
     let trouble = Site::open(site.directory(), None).expect_err("wrong");
-    assert!(trouble.message.contains("amanda.conf:9:1:") && trouble.message.contains("dumpcycle"), "{trouble}");
+    assert!(trouble.message.contains("amanda.conf:9:1:") && trouble.hint.contains("did you mean \"dumpcycle\"?"), "{trouble}");
     edited(&site, "dumpcycel 14 days", "dumpcycle 14 days");
     fs::write(site.directory().join("disklist"), "laptop1 /home\n").expect("written");
     let trouble = Site::open(site.directory(), None).expect_err("wrong");

@@ -103,7 +103,7 @@ fn a_small_office_spreads_its_full_dumps_over_the_weekdays() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn no_disk_goes_longer_than_its_cycle_without_a_full_dump(

@@ -75,7 +75,7 @@ fn what_a_site_says_that_a_vault_may_not_is_served_where_volumes_go_round() {
     // Where dumps are kept for days it is refused.
     office = Office::new("disklist", "define policy ifh {\nretention-days 30\n}\n");
     let trouble = office.open().expect_err("refused");
-    assert!(trouble.message.contains("disklist:38:1: ") && trouble.message.contains("kept for days"), "{trouble}");
+    assert!(trouble.message.contains("disklist:35:1: ") && trouble.message.contains("kept for days"), "{trouble}");
     office = Office::new("disklist", "define policy ifh {\nretention-tapes 20\n}\n");
     assert_eq!(office.open().expect("served").rotation(), Rotation::Cycle { tapecycle: 21, runtapes: 1 });
 }
@@ -83,28 +83,28 @@ fn what_a_site_says_that_a_vault_may_not_is_served_where_volumes_go_round() {
 #[test]
 fn what_only_amanda_can_do_is_refused_by_name_and_place_with_the_hint() {
     for (more, at, words) in [
-        ("tpchanger \"\"\ntapedev \"/dev/nst0\"\n", "25:1", "a real drive"),
-        ("tpchanger \"chg-robot:/dev/sg1\"\n", "24:1", "a robot with tapes"),
-        ("tpchanger \"chg-single:tape:/dev/nst0\"\n", "24:1", "a real drive"),
-        ("tpchanger \"s3:bucket/\"\n", "24:1", "volumes in S3"),
-        ("tpchanger \"chg-disk:vtapes\"\n", "24:1", "not absolute"),
-        ("define changer c {\ntpchanger \"chg-disk:/v\"\nproperty \"mount\" \"yes\"\n}\ntpchanger \"c\"\n", "26:1", "mounted for a run"),
+        ("tpchanger \"\"\ntapedev \"/dev/nst0\"\n", "23:1", "a real drive"),
+        ("tpchanger \"chg-robot:/dev/sg1\"\n", "22:1", "a robot with tapes"),
+        ("tpchanger \"chg-single:tape:/dev/nst0\"\n", "22:1", "a real drive"),
+        ("tpchanger \"s3:bucket/\"\n", "22:1", "volumes in S3"),
+        ("tpchanger \"chg-disk:vtapes\"\n", "22:1", "not absolute"),
+        ("define changer c {\ntpchanger \"chg-disk:/v\"\nproperty \"mount\" \"yes\"\n}\ntpchanger \"c\"\n", "24:1", "mounted for a run"),
         (
             "define changer c {\ntpchanger \"chg-disk:/v\"\ndevice-property \"LEOM\" \"no\"\n}\ntpchanger \"c\"\n",
-            "26:1",
+            "24:1",
             "properties of devices",
         ),
-        ("device-property \"COMMENT\" \"x\"\n", "24:1", "properties of devices"),
-        ("max-dle-by-volume 1\n", "24:1", "max-dle-by-volume"),
-        ("define interactivity i {\nplugin \"tty\"\n}\ninteractivity \"i\"\n", "27:1", "asking an operator"),
-        ("define taperscan t {\nplugin \"lexical\"\n}\ntaperscan \"t\"\n", "27:1", "taperscan \"lexical\""),
-        ("define storage s {\ndump-selection all full\n}\nstorage \"s\"\n", "25:1", "dump-selection"),
-        ("define storage s {\nvault other 3\n}\nstorage \"s\"\n", "25:1", "vaulting"),
-        ("define storage s {\n}\ndefine storage t {\n}\nstorage \"s\" \"t\"\n", "28:1", "more than one storage"),
-        ("define storage s {\nset-no-reuse yes\n}\nstorage \"s\"\n", "25:1", "written once"),
-        ("define policy ifh {\nretention-full 3\n}\n", "25:1", "full dumps"),
-        ("define tapetype b {\nblocksize 64 kb\n}\ntapetype b\n", "25:1", "32 KiB"),
-        ("autolabel \"$b-%%\" empty\n", "24:1", "barcode"),
+        ("device-property \"COMMENT\" \"x\"\n", "22:1", "properties of devices"),
+        ("max-dle-by-volume 1\n", "22:1", "max-dle-by-volume"),
+        ("define interactivity i {\nplugin \"tty\"\n}\ninteractivity \"i\"\n", "25:1", "asking an operator"),
+        ("define taperscan t {\nplugin \"lexical\"\n}\ntaperscan \"t\"\n", "25:1", "taperscan \"lexical\""),
+        ("define storage s {\ndump-selection all full\n}\nstorage \"s\"\n", "23:1", "dump-selection"),
+        ("define storage s {\nvault other 3\n}\nstorage \"s\"\n", "23:1", "vaulting"),
+        ("define storage s {\n}\ndefine storage t {\n}\nstorage \"s\" \"t\"\n", "26:1", "more than one storage"),
+        ("define storage s {\nset-no-reuse yes\n}\nstorage \"s\"\n", "23:1", "written once"),
+        ("define policy ifh {\nretention-full 3\n}\n", "23:1", "full dumps"),
+        ("define tapetype b {\nblocksize 64 kb\n}\ntapetype b\n", "23:1", "32 KiB"),
+        ("autolabel \"$b-%%\" empty\n", "22:1", "barcode"),
     ] {
         let office = Office::new("disklist", more);
         let trouble = office.open().expect_err(more);

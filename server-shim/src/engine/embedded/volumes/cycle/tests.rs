@@ -26,7 +26,17 @@ fn is_ifh(label: &str) -> bool {
 }
 
 fn rules(tapecycle: usize) -> Rules<'static> {
-    Rules { tapecycle, config: "ifh", storage: "ifh", pool: "ifh", is_label: &is_ifh, new_label: None, needed: &|_| None, from: 1 }
+    Rules {
+        tapecycle,
+        config: "ifh",
+        storage: "ifh",
+        pool: "ifh",
+        is_label: &is_ifh,
+        autolabel: Autolabel::default(),
+        new_label: None,
+        needed: &|_| None,
+        from: 1,
+    }
 }
 
 fn take(slot: u32, label: &str) -> Option<Next> {
