@@ -2,6 +2,8 @@
 //!
 //! It needs root and Debian's amanda-server, and does nothing where they are not. Where they are is said on standard error.
 
+mod vault;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::chown;
@@ -158,6 +160,37 @@ fn every_name_and_figure_of_amreport_is_in_our_report() {
         let ours = world.ours(&log);
         let (_, tables) = ours.split_once("\n\n").expect("plain words come first");
         assert_eq!(words(tables), words(&theirs), "{}\n{theirs}\n{tables}", path.display());
+    }
+}
+
+#[test]
+fn the_logs_of_our_own_runs_are_reported_alike() {
+    if !is_there() {
+        return;
+    }
+    let judge = World::new("ours", "");
+    let office = vault::world(&["/home", "/etc", "/srv/a b"]);
+    office.fake.set(&vault::dle("/etc"), vault::Next::Strange(40_000, "? tar: ./x: odd".to_owned()));
+    office.run();
+    office.later(vault::DAY);
+    office.fake.set(&vault::dle("/home"), vault::Next::Fails("data timeout".to_owned()));
+    office.run();
+    let mut seen = String::new();
+    for entry in fs::read_dir(office.site.config().logdir()).expect("list") {
+        let path = entry.expect("entry").path();
+        let log = judge.directory.join("log/ours");
+        fs::copy(&path, &log).expect("copied");
+        let theirs = judge.amanda("amreport", &[&judge.name, &format!("--log={}", log.display())]);
+        let theirs = String::from_utf8(theirs).expect("text");
+        let ours = judge.ours(&log);
+        let (plain, tables) = ours.split_once("\n\n").expect("plain words come first");
+        assert_eq!(words(tables), words(&theirs), "{theirs}\n{tables}");
+        seen.push_str(plain);
+    }
+    for told in
+        ["All 3 disks were backed up", "? tar: ./x: odd".trim_start_matches("? "), "1 of 3 disks was NOT backed up", "(data timeout)"]
+    {
+        assert!(seen.contains(told), "{told}\n{seen}");
     }
 }
 

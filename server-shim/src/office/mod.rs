@@ -21,7 +21,7 @@ pub mod report;
 pub mod retention;
 pub mod tape;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use amanda::run_log::said::Said;
 use wire::Exit;
@@ -30,6 +30,7 @@ use self::mail::{Letter, MailError};
 use self::place::Place;
 use self::report::Report;
 use self::report::about::{About, Around};
+use self::report::notes::Ending;
 use self::report::run::Run;
 use crate::engine::Trouble;
 use crate::engine::embedded::site::Site;
@@ -133,16 +134,87 @@ fn sent(place: &Place, report: &Report) -> Result<String, MailError> {
     Ok(format!("The report was mailed to {}.\n", letter.to.join(" ")))
 }
 
-/// Mails the report of a run that has just ended, when amanda.conf names somebody. Returns a line for the administrator; `None` when
-/// nobody is named, or nothing is to be told.
-///
-/// # Errors
-/// When the log cannot be read or the mail cannot be sent; the run is not the worse for it.
-pub fn mail_report(site: &Site, log: &Path, now: i64) -> Result<Option<String>, Words> {
+/// Mails the report of the run that this process has made, when amanda.conf names somebody; `trouble` is why nothing could be begun.
+/// Returns a line for the administrator, also when it cannot be mailed, for which the run is not the worse; `None` when nobody is named.
+pub fn mail_report(site: &Site, trouble: Option<&Trouble>, now: i64) -> Option<String> {
     let place = Place::of(site.clone());
     if place.conf.mailto().is_empty() {
-        return Ok(None);
+        return None;
     }
-    let report = make(&place, &place::read(log)?, false, now)?;
-    Ok(Some(sent(&place, &report)?.trim_end().to_owned()))
+    let mailed = || -> Result<Option<String>, Words> {
+        match (place.log_of(std::process::id())?, trouble) {
+            (Some(log), _) => Ok(Some(sent(&place, &make(&place, &place::read(&log)?, false, now)?)?)),
+            (None, Some(trouble)) => Ok(Some(sent_trouble(&place, trouble)?)),
+            (None, None) => Ok(None),
+        }
+    };
+    let line = mailed().unwrap_or_else(|words| {
+        let why = if words.why.is_empty() { String::new() } else { format!(": {}", words.why) };
+        Some(format!("the report was not mailed: {}{why} (hint: {})", words.what, words.hint))
+    });
+    line.map(|line| line.trim_end().to_owned())
+}
+
+/// Mails why a run was not begun, unless amanda.conf wants no mail at all.
+fn sent_trouble(place: &Place, trouble: &Trouble) -> Result<String, MailError> {
+    let failed = Ending { finished: false, ..Ending::default() };
+    if !failed.is_told(place.conf.send_amreport_on()) {
+        return Ok("Nothing was mailed: amanda.conf wants no mail (send-amreport-on).\n".to_owned());
+    }
+    let about = About::of(&place.conf, &place.name);
+    let text = format!(
+        "NOTHING was backed up: the run of {} was not begun.\n  {}.\n    What to do: {}.\n",
+        place.name, trouble.message, trouble.hint
+    );
+    let letter = Letter::new(&place.conf, format!("{}{} AMANDA MAIL REPORT", about.org, failed.word()), text)?;
+    letter.send()?;
+    Ok(format!("This was mailed to {}.\n", letter.to.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::embedded::make::{Plan, make};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn the_report_of_this_process_is_mailed_after_such_runs_as_amanda_conf_says() {
+        let dir = tempfile::tempdir().expect("directory");
+        let (sent, mailer) = (dir.path().join("sent"), dir.path().join("mailer"));
+        fs::write(&mailer, format!("#!/bin/sh\n{{ printf '%s\\n' \"$@\"; cat; }} >{}\n", sent.display())).expect("written");
+        fs::set_permissions(&mailer, fs::Permissions::from_mode(0o755)).expect("mode");
+        let vault = dir.path().join("vault");
+        let site = make(&vault, &Plan::default()).expect("made");
+        let logdir = site.config().logdir();
+        let log = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/logs/log.success")).expect("a log");
+        let ours = log.replacen("amdump pid ", &format!("amdump pid {} was ", std::process::id()), 1);
+        assert_eq!(mail_report(&site, None, 0), None, "nobody is named");
+        let conf = fs::read_to_string(vault.join("amanda.conf")).expect("a conf");
+        let mail = |more: &str, trouble: Option<&Trouble>| {
+            let _ = fs::remove_file(&sent);
+            fs::write(vault.join("amanda.conf"), format!("{conf}\nmailto \"root\"\nmailer \"{}\"\n{more}", mailer.display()))
+                .expect("written");
+            let line = mail_report(&Site::open(&vault, None).expect("opened"), trouble, 0);
+            (line.unwrap_or_default(), fs::read_to_string(&sent).unwrap_or_default())
+        };
+        assert_eq!(mail("", None), (String::new(), String::new()), "there was no run");
+        let (line, text) = mail("", Some(&Trouble::config("why", "hint")));
+        assert_eq!(line, "This was mailed to root.");
+        assert!(
+            text.contains("FAIL: AMANDA MAIL REPORT\nroot\nNOTHING was backed up") && text.contains("  why.\n    What to do: hint.\n"),
+            "{text}"
+        );
+        fs::create_dir_all(&logdir).expect("made");
+        fs::write(logdir.join("log.20261124132120.0"), ours).expect("written");
+        fs::write(logdir.join("log.20261124132121.0"), log).expect("written");
+        let (line, text) = mail("", None);
+        assert_eq!(line, "The report was mailed to root.");
+        assert!(
+            text.contains("AMANDA MAIL REPORT FOR November 24, 2026\nroot\nAll 2 disks were backed up") && text.contains("USAGE BY TAPE"),
+            "{text}"
+        );
+        let (line, text) = mail("send-amreport-on error\n", None);
+        assert_eq!((line.starts_with("Nothing was mailed"), text.as_str()), (true, ""));
+    }
 }

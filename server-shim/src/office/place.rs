@@ -1,7 +1,7 @@
 //! A config that an administrator names: one in `config_dir`, of whichever engine, or the directory of a vault.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -121,6 +121,18 @@ impl Place {
         Ok(running.or(newest))
     }
 
+    /// Returns the log that a process has begun, the newest if there are several.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub fn log_of(&self, process: u32) -> Result<Option<PathBuf>, Trouble> {
+        let logdir = self.conf.logdir();
+        let names = crate::engine::embedded::catalog::names(&logdir).map_err(|error| failed("cannot list", &logdir, &error))?;
+        let mut logs: Vec<_> = names.iter().filter_map(|name| Some((key(name.to_str()?)?, logdir.join(name)))).collect();
+        logs.sort();
+        Ok(logs.into_iter().rev().map(|(_, path)| path).find(|path| begun_by(path, process)))
+    }
+
     /// Returns the KiB of dumps on the holding disks.
     ///
     /// # Errors
@@ -133,6 +145,13 @@ impl Place {
         }
         Ok(kb)
     }
+}
+
+/// Says whether a process wrote the first line of a log.
+fn begun_by(path: &Path, process: u32) -> bool {
+    let mut beginning = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(1024).read_to_end(&mut beginning));
+    read.is_ok() && matches!(said(&beginning).first(), Some(Said::Begun(_, pid)) if *pid == process)
 }
 
 /// Returns date and number of a log's name: `log.20261123190624.0`.
