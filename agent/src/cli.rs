@@ -143,6 +143,9 @@ pub enum Command {
     },
     /// Print each setting and where it came from
     ShowConfig,
+    /// Be Amanda's client on standard input and output, as amandad is: started by the server on its own machine
+    #[command(hide = true)]
+    Client,
 }
 
 /// Which dumps something is looked for in.
@@ -195,7 +198,7 @@ impl Cli {
             Command::Ls { look, .. } | Command::Restore { look, .. } | Command::Recover { look, .. } => {
                 look.from.as_ref().map(|from| ("--from", from))
             }
-            Command::Run | Command::Status | Command::Why | Command::Check | Command::ShowConfig => None,
+            Command::Run | Command::Status | Command::Why | Command::Check | Command::ShowConfig | Command::Client => None,
         }
     }
 

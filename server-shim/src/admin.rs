@@ -1,5 +1,6 @@
 //! What an administrator types: the nightly run and the flush as orders to the runner, and the look at the configuration.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
@@ -16,6 +17,7 @@ use crate::engine::amanda::check::findings;
 use crate::engine::amanda::programs::Programs;
 use crate::engine::amanda::survey;
 use crate::engine::{Finding, dumper};
+use crate::office;
 use crate::report::Words;
 use crate::runner::order::{self, What};
 use crate::runner::record::Settled;
@@ -25,11 +27,8 @@ use crate::tunnel;
 /// How often a waiting command looks.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Orders a run or a flush, waits for it, and returns its lines.
-pub fn order(config: &Config, what: What, name: &ConfigName) -> Result<(Exit, Vec<String>), Words> {
-    if config.engine == EngineKind::Embedded {
-        return Err(dumper::no_orders().into());
-    }
+/// Orders a run or a flush, waits for it, and returns its lines. `only`: hosts and disks, as they were typed.
+pub fn order(config: &Config, what: What, name: &ConfigName, only: &[OsString]) -> Result<(Exit, Vec<String>), Words> {
     start::become_dump_user(config)?;
     let layout = config.layout();
     let here = |error: io::Error| {
@@ -38,7 +37,7 @@ pub fn order(config: &Config, what: What, name: &ConfigName) -> Result<(Exit, Ve
             .hint("asyncamanda-shim check says what it must be like")
     };
     start::make_directories(&layout).map_err(here)?;
-    let order = order::place(&layout, what, name, clock()).map_err(here)?;
+    let order = order::place(&layout, what, name, only, clock()).map_err(here)?;
     let mut next_look = 0.0;
     loop {
         if let Some(settled) = durable::read_json::<Settled>(&layout.order_result(&order.id)).map_err(here)? {
@@ -87,9 +86,6 @@ pub fn check(config: &Config, only: Option<&HostName>) -> Result<Vec<Finding>, W
     }
     // From here on as the runner will do it.
     start::become_dump_user(config)?;
-    if config.engine == EngineKind::Embedded && config.flush.is_some() {
-        found.push(Finding::minor("[flush] has no meaning with engine = \"embedded\"", "take it out of shim.toml"));
-    }
     let programs = Programs::new(&config.amanda_sbin);
     let mut configs: Vec<&ConfigName> =
         config.hosts.iter().filter(|(host, _)| only.is_none_or(|only| only == *host)).map(|(_, rule)| &rule.config).collect();
@@ -104,6 +100,7 @@ pub fn check(config: &Config, only: Option<&HostName>) -> Result<Vec<Finding>, W
             .collect();
         if config.engine == EngineKind::Embedded {
             found.extend(dumper::check::findings(config, name, &hosts));
+            found.extend(office::check::volumes(config, name, clock() as i64));
             continue;
         }
         match survey::settings(&programs, name).and_then(|settings| Ok((settings, survey::entries(&programs, name)?))) {

@@ -148,6 +148,23 @@ pub enum Reach {
     Tunnel,
     /// By itself, over the network.
     Network,
+    /// It is this machine: the embedded engine starts its client (`[local] client`).
+    Local,
+}
+
+/// `[local]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Local {
+    /// The program that is this machine's client, by absolute path, and its arguments.
+    #[serde(deserialize_with = "program")]
+    pub client: Vec<String>,
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self { client: ["/usr/bin/sudo", "-n", "/usr/bin/asyncamanda", "client"].map(str::to_owned).into() }
+    }
 }
 
 /// `[host.NAME]`
@@ -198,6 +215,9 @@ pub struct Config {
     /// The shared tapes.
     #[serde(default)]
     pub flush: Option<Flush>,
+    /// This machine's own disks.
+    #[serde(default)]
+    pub local: Local,
     /// The hosts that may call.
     #[serde(default, rename = "host")]
     pub hosts: BTreeMap<HostName, HostRule>,
@@ -266,6 +286,12 @@ fn optional_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u
     parse_bytes(&text)
         .map(Some)
         .ok_or_else(|| de::Error::custom(format!("\"{text}\" is not a size; write it like \"20 GiB\" or \"500 MB\"")))
+}
+
+fn program<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let words = Vec::<String>::deserialize(deserializer)?;
+    let is_one = words.first().is_some_and(|program| program.starts_with('/'));
+    if is_one { Ok(words) } else { Err(de::Error::custom("it has to begin with a program, by its absolute path")) }
 }
 
 fn time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<chrono::NaiveTime>, D::Error> {
@@ -384,7 +410,8 @@ mod tests {
             ("[host.\"../x\"]\nconfig = \"a\"", &["line 1", "the host name has the character '.'"]),
             ("[host.a]\nconfig = \"-f\"", &["line 2", "the config name has the character '-'"]),
             ("engine = \"tape\"", &["line 1", "unknown variant `tape`"]),
-            ("[host.a]\nconfig = \"a\"\nreach = \"wlan\"", &["line 3", "unknown variant `wlan`", "`tunnel` or `network`"]),
+            ("[host.a]\nconfig = \"a\"\nreach = \"wlan\"", &["line 3", "unknown variant `wlan`", "`tunnel`, `network`, `local`"]),
+            ("[local]\nclient = [\"amandad\"]", &["line 2", "by its absolute path"]),
             ("[host.a]\nconfig = \"a\"\nreech = \"tunnel\"", &["line 3", "did you mean `reach`?"]),
             ("state = ", &["line 1"]),
         ] {

@@ -1,8 +1,9 @@
 //! Ratios, measured in one run on one machine, for people to look at: nothing is asserted here.
 //!
-//! `cargo build --release --workspace --bins && target/release/bench [dry|trigger|waiting|eight|tunnel|vault|restore …]`, as root. Things that are
+//! `cargo build --release --workspace --bins && target/release/bench [dry|trigger|waiting|eight|tunnel|vault|restore|planner …]`, as root. Things that are
 //! compared take turns (A B A B), and medians are shown, so that a busy moment hits both.
 
+mod planner;
 mod restore;
 mod table;
 mod tunnel;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         ("vault-small", vault::small),
         ("vault-large", vault::large),
         ("restore", restore::restore),
+        ("planner", planner::planner),
     ];
     for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|want| name == want || name.starts_with(&format!("{want}-"))) {

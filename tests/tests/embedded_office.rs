@@ -74,12 +74,13 @@ fn a_laptop_asks_whether_it_would_work_and_is_told_what_would_not() {
 }
 
 #[test]
-fn the_administrator_is_told_what_is_missing_and_that_there_is_nothing_to_order() {
+fn the_administrator_is_told_what_is_missing() {
     let world = office(1, Plan::default());
     child::must(world.shim(&["check"]));
+    // The laptop's dumptype keeps it out of a nightly run, and its dumps wait for nothing.
     for order in [&["run"][..], &["flush"]] {
-        let refused = child::run(world.shim(&[order, &[world.name.as_str()]].concat()), MINUTE).expect_code(78);
-        assert!(refused.stderr.contains("no nightly run and no flush"), "{refused}");
+        let idle = child::run(world.shim(&[order, &[world.name.as_str()]].concat()), MINUTE).expect_code(0);
+        assert_eq!((idle.stdout.as_str(), idle.stderr.as_str()), ("", ""), "{idle}");
     }
     let say = |code: i32| {
         let check = child::run(world.shim(&["check"]), MINUTE);

@@ -27,6 +27,7 @@ pub mod faults;
 pub mod gate;
 pub mod home;
 pub mod install;
+pub mod itself;
 pub mod laptop;
 pub mod leave;
 pub mod life;

@@ -10,6 +10,7 @@ mod answers;
 pub mod backup;
 pub mod check;
 mod check_vault;
+mod client;
 pub mod first_full;
 pub mod first_vault;
 pub mod job;
@@ -47,20 +48,21 @@ pub fn dispatch(cli: &Cli, voice: &Voice) -> Result<u8, Problem> {
         let line = cli.perl_line().expect("the parser lets no other line through");
         return crate::dropin::run(&line, cli.state.as_deref(), voice);
     };
-    let config = load::load(cli)?;
-    let job = |named, may| Job::new(config.clone(), named, may);
+    let config = || load::load(cli);
+    let job = |named, may| Job::new(config()?, named, may);
     let exit = match command {
         Command::Run => backup::run(&job(&[], May::Write)?, voice)?,
         Command::Now { disks, .. } => backup::now(&job(disks, May::Make)?, voice)?,
         Command::Status => look::status(&job(&[], May::Look)?, voice)?,
         Command::Why => look::why(&job(&[], May::Look)?, voice)?,
         Command::Check => check::check(&job(&[], May::Look)?, voice)?,
-        Command::ShowConfig => look::show_config(&config, voice),
-        Command::Ls { path, look } => ls::run(&Reach::new(&config, look)?, path.as_deref(), voice)?,
+        Command::ShowConfig => look::show_config(&config()?, voice),
+        Command::Ls { path, look } => ls::run(&Reach::new(&config()?, look)?, path.as_deref(), voice)?,
         Command::Restore { paths, to, overwrite, look } => {
-            restore::run(&Reach::new(&config, look)?, paths, to.as_deref(), *overwrite, voice)?
+            restore::run(&Reach::new(&config()?, look)?, paths, to.as_deref(), *overwrite, voice)?
         }
-        Command::Recover { overwrite, look } => recover::run(&Reach::new(&config, look)?, *overwrite, voice)?,
+        Command::Client => client::run(&load::load_local(cli)?),
+        Command::Recover { overwrite, look } => recover::run(&Reach::new(&config()?, look)?, *overwrite, voice)?,
     };
     Ok(exit.code())
 }

@@ -130,7 +130,7 @@ pub fn rules(config: &Config, host: Option<HostName>) -> Rules {
 }
 
 /// The defaults name both homes of a program, of which one may be there. A machine without zstd makes dumps with it all the same.
-fn is_there(program: &Path) -> bool {
+pub(super) fn is_there(program: &Path) -> bool {
     program.exists() || allow::is_built_in(program)
 }
 

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{ConfigError, Disk, Layer, Setting, Source, Ways};
 
+const CLIENT: &[&str] = &["kind", "lists"];
 const TOP: &[&str] = &["host", "interval", "state", "amandates", "client", "programs", "amandad", "gnutar_lists", "server", "disk"];
 const SERVER: &[&str] = &["destination", "identity", "known_hosts", "connect_timeout"];
 const DISK: &[&str] = &["path", "device", "exclude"];
@@ -33,7 +34,7 @@ pub fn parse(text: &str, path: &Arc<Path>, home: Option<&Path>) -> Result<Layer,
             "interval" => layer.interval = Some(reader.number_or_text(key, value)?.parsed(super::interval)?),
             "state" => layer.state = Some(reader.way(key, value)?),
             "amandates" => layer.amandates = Some(reader.way(key, value)?),
-            "client" => layer.client = Some(reader.text(key, value)?.parsed(super::client_kind)?),
+            "client" => reader.client(key, value, &mut layer)?,
             "programs" => layer.programs = Some(reader.programs(key, value)?),
             "amandad" => layer.amandad = Some(reader.text(key, value)?.parsed(super::absolute)?),
             "gnutar_lists" => layer.gnutar_lists = Some(reader.text(key, value)?.parsed(super::absolute)?),
@@ -69,7 +70,7 @@ impl Reader<'_> {
             .min()
             .map(|(_, candidate)| candidate);
         // A key of [server] that was written above it, or the other way round.
-        let elsewhere = [("", TOP), ("[server]", SERVER), ("[[disk]]", DISK)]
+        let elsewhere = [("", TOP), ("[client]", CLIENT), ("[server]", SERVER), ("[[disk]]", DISK)]
             .into_iter()
             .find_map(|(place, keys)| (place != table && keys.contains(&name.as_ref())).then_some(place));
         ConfigError::UnknownKey {
@@ -130,6 +131,22 @@ impl Reader<'_> {
         let paths = self.texts(key, value)?.into_iter().map(|text| self.setting(key, text).parsed(super::absolute));
         let values = paths.map(|path| path.map(|path| path.value)).collect::<Result<_, _>>()?;
         Ok(Setting { key: key.get_ref().to_string(), value: values, from: self.source(key.span().start) })
+    }
+
+    /// Reads `client = "native"`, or the table `[client]` with more than that.
+    fn client(&self, key: Key<'_, '_>, value: Value<'_, '_>, layer: &mut Layer) -> Result<(), ConfigError> {
+        let DeValue::Table(table) = value.get_ref() else {
+            layer.client = Some(self.text(key, value)?.parsed(super::client_kind)?);
+            return Ok(());
+        };
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "kind" => layer.client = Some(self.text(key, value)?.parsed(super::client_kind)?),
+                "lists" => layer.lists = Some(self.text(key, value)?.parsed(super::absolute)?),
+                _ => return Err(self.unknown(key, "[client]", CLIENT)),
+            }
+        }
+        Ok(())
     }
 
     fn server(&self, table: &DeTable<'_>, layer: &mut Layer) -> Result<(), ConfigError> {

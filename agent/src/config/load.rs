@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::local::{self, Local};
 use super::{Config, ConfigError, Destination, Fault, Interval, Layer, Setting, Source, Surroundings, Ways, file, resolve};
 use crate::cli::Cli;
 
@@ -24,6 +25,25 @@ pub fn load_with(cli: &Cli, environment: impl Fn(&str) -> Option<OsString>) -> R
     let home = bases.as_ref().map(directories::BaseDirs::home_dir);
     let flags = flags(cli, home)?;
     let environment_layer = environment_layer(&environment, home)?;
+    let (file_layer, around) = file_layer(cli, &environment)?;
+    resolve(flags, environment_layer, file_layer, &around)
+}
+
+/// Returns what holds for the client that a server starts on its own machine. Its environment is the server's, and has no say.
+///
+/// # Errors
+/// When there is no file, or something is wrong in it.
+pub fn load_local(cli: &Cli) -> Result<Local, ConfigError> {
+    let bases = directories::BaseDirs::new();
+    let flags = flags(cli, bases.as_ref().map(directories::BaseDirs::home_dir))?;
+    let (file_layer, around) = file_layer(cli, &|_| None)?;
+    local::resolve(flags, file_layer, &around)
+}
+
+/// Reads the file.
+fn file_layer(cli: &Cli, environment: &impl Fn(&str) -> Option<OsString>) -> Result<(Layer, Surroundings), ConfigError> {
+    let bases = directories::BaseDirs::new();
+    let home = bases.as_ref().map(directories::BaseDirs::home_dir);
     let named = cli.config.clone().or_else(|| environment("ASYNCAMANDA_CONFIG").map(PathBuf::from));
     let looked = match named {
         Some(path) => vec![path],
@@ -37,15 +57,14 @@ pub fn load_with(cli: &Cli, environment: impl Fn(&str) -> Option<OsString>) -> R
     if must_exist && found.is_none() {
         return Err(ConfigError::Missing { looked });
     }
-    let (path, file_layer) = match found {
+    let (path, layer) = match found {
         None => (None, Layer::default()),
         Some((path, text)) => {
             let layer = file::parse(&text, &Arc::from(path.as_path()), home)?;
             (Some(path), layer)
         }
     };
-    let around = Surroundings { file: path, looked, state: default_state() };
-    resolve(flags, environment_layer, file_layer, &around)
+    Ok((layer, Surroundings { file: path, looked, state: default_state() }))
 }
 
 /// Returns where this user's receipts are kept when nothing is said: root's in `/var/lib`, others' under XDG.

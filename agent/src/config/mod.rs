@@ -7,12 +7,14 @@
 //!    `asyncamanda/agent.toml` under the XDG configuration directory;
 //! 4. defaults. The key and the pinned host keys are looked for beside the file.
 //!
-//! [`resolve`] is pure. [`load`] reads the environment and the file, [`file`](mod@file) parses it.
+//! [`resolve`] is pure. [`load`] reads the environment and the file, [`file`](mod@file) parses it. A server's own machine needs no
+//! destination, and has a smaller set of settings ([`local`]).
 
 pub mod destination;
 pub mod file;
 pub mod interval;
 pub mod load;
+pub mod local;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -120,6 +122,7 @@ pub struct Layer {
     pub known_hosts: Option<Setting<PathBuf>>,
     pub connect_timeout: Option<Setting<Duration>>,
     pub client: Option<Setting<ClientKind>>,
+    pub lists: Option<Setting<PathBuf>>,
     pub programs: Option<Setting<Vec<PathBuf>>>,
     pub amandad: Option<Setting<PathBuf>>,
     pub gnutar_lists: Option<Setting<PathBuf>>,

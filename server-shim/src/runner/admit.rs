@@ -96,8 +96,8 @@ pub struct Admission {
     pub waiting: Vec<Waiting>,
     /// What each of them is made of.
     pub parts: BTreeMap<TicketId, Part>,
-    /// Orders among them.
-    pub orders: BTreeSet<TicketId>,
+    /// Orders among them, and what each is made of.
+    pub orders: BTreeMap<TicketId, Vec<Part>>,
     /// What goes on: ours first, in the order of the live ones, then others'.
     pub running: Vec<Running>,
     /// Runs that others started.
@@ -216,17 +216,29 @@ impl Admission {
             What::Nightly => Kind::Nightly,
             What::Flush => Kind::Flush,
         };
-        let dumped = survey.disks.iter().filter(|rule| kind == Kind::Nightly && rule.by_server && !rule.ignored);
-        let hosts: BTreeSet<HostName> = dumped.filter_map(|rule| rule.host.parse().ok()).collect();
-        self.orders.insert(order.id.clone());
+        let parts = match order::parts(&order.only, &survey) {
+            Ok(parts) => parts,
+            Err(unknown) => {
+                let trouble = Trouble::config(unknown.to_string(), format!("the disklist of {} says what there is", order.config));
+                return settle::publish_order(layout, &order.id, &Settled::from(&trouble));
+            }
+        };
+        let part = |(host, disks)| Part { host, disks, ticket: None, holds_back: false };
+        let mut parts: Vec<Part> = parts.into_iter().map(part).collect();
+        if order.only.is_empty() && kind == Kind::Nightly {
+            let dumped = survey.disks.iter().filter(|rule| rule.by_server && !rule.ignored);
+            let hosts: BTreeSet<HostName> = dumped.filter_map(|rule| rule.host.parse().ok()).collect();
+            parts.extend(hosts.into_iter().map(|host| part((host, Vec::new()))));
+        }
         self.waiting.push(Waiting {
             placed: order.id.nanoseconds().unwrap_or_default() as f64 / 1e9,
-            ticket: order.id,
-            hosts: hosts.into_iter().collect(),
+            ticket: order.id.clone(),
+            hosts: parts.iter().map(|part| part.host.clone()).collect(),
             config: order.config,
             catalog: survey.catalog.clone(),
             kind,
         });
+        self.orders.insert(order.id, parts);
         Ok(())
     }
 

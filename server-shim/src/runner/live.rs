@@ -12,7 +12,6 @@ use nix::unistd::Pid;
 
 use super::admit::Admission;
 use super::log;
-use super::record;
 use super::record::RunRecord;
 use crate::config::{Config, Limits};
 use crate::engine::{Engine, Observation, Survey, Trouble};
@@ -239,11 +238,11 @@ pub fn start(
     now: f64,
 ) -> Result<Option<Live>, Trouble> {
     let first = members.first().expect("a turn starts at least one ticket");
-    let order = admission.orders.contains(&first.ticket).then(|| first.ticket.clone());
-    let parts = if order.is_some() {
-        first.hosts.iter().map(|host| record::Part { host: host.clone(), disks: Vec::new(), ticket: None, holds_back: false }).collect()
-    } else {
-        members.iter().filter_map(|member| admission.parts.get(&member.ticket).cloned()).collect()
+    let ordered = admission.orders.get(&first.ticket);
+    let order = ordered.map(|_| first.ticket.clone());
+    let parts = match ordered {
+        Some(parts) => parts.clone(),
+        None => members.iter().filter_map(|member| admission.parts.get(&member.ticket).cloned()).collect(),
     };
     let mut record = RunRecord {
         id: format!("{}-{}", (now * 1000.0) as u64, std::process::id()),

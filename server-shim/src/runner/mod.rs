@@ -245,8 +245,7 @@ impl<'a> Runner<'a> {
 
     /// Orders a flush when the policy says so; the order waits for the tape like one an administrator gave.
     fn order_flush(&mut self, now: f64, surveys: &Surveys<'_>, admission: &Admission) -> io::Result<()> {
-        // The embedded engine leaves nothing on a holding disk.
-        let Some(flush) = self.config.flush.as_ref().filter(|_| self.config.engine == EngineKind::Amanda) else { return Ok(()) };
+        let Some(flush) = self.config.flush.as_ref().filter(|_| self.config.engine != EngineKind::None) else { return Ok(()) };
         let busy = admission.waiting.iter().any(|waiting| waiting.kind == Kind::Flush)
             || self.live.iter().any(|live| live.record.kind == Kind::Flush);
         // Looked at when a run is over and nobody is about to start one: never part of a laptop's wait.
@@ -256,7 +255,7 @@ impl<'a> Runner<'a> {
         let Ok(survey) = surveys.of(&flush.config) else { return Ok(()) };
         if flush_policy::due(flush, flush_policy::held_bytes(&survey.holding), flush_policy::last(&self.layout), chrono::Local::now()) {
             flush_policy::note(&self.layout, now as i64)?;
-            order::place(&self.layout, order::What::Flush, &flush.config, now)?;
+            order::place(&self.layout, order::What::Flush, &flush.config, &[], now)?;
         }
         Ok(())
     }

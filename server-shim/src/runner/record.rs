@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wire::{AbortCode, ConfigName, DiskName, HostName, Receipt};
 
 use crate::durable;
-use crate::engine::Trouble;
+use crate::engine::{Survey, Trouble};
 use crate::layout::Layout;
 use crate::processes::Identity;
 use crate::queue::order::Kind;
@@ -65,6 +65,12 @@ impl RunRecord {
     /// Returns the hosts in it.
     pub fn hosts(&self) -> Vec<HostName> {
         self.parts.iter().map(|part| part.host.clone()).collect()
+    }
+
+    /// Says whether it has to do with everything that a run of its kind may dump, and not only with some hosts or disks.
+    pub fn is_everything(&self, survey: &Survey) -> bool {
+        let has = |host: &str| self.parts.iter().any(|part| host == part.host.as_str() && part.disks.is_empty());
+        survey.disks.iter().filter(|rule| rule.by_server && !rule.ignored).all(|rule| has(&rule.host))
     }
 
     /// Writes it down, durably.

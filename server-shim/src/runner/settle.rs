@@ -178,5 +178,7 @@ pub fn failed(record: &RunRecord, host: &HostName, disk: &DiskName, reason: &str
 fn words(receipt: &Receipt) -> String {
     let level = receipt.level.map_or_else(String::new, |level| format!(" level {level}"));
     let reason = receipt.reason.lines().next().map_or_else(String::new, |reason| format!(": {reason}"));
-    format!("{} {}{level} {}{reason}", receipt.host, String::from_utf8_lossy(receipt.disk.as_bytes()), receipt.outcome)
+    let places = receipt.chain.last().filter(|_| receipt.is_backup()).map(|dump| dump.places.join(", ")).unwrap_or_default();
+    let place = if places.is_empty() { String::new() } else { format!(", on {places}") };
+    format!("{} {}{level} {}{place}{reason}", receipt.host, String::from_utf8_lossy(receipt.disk.as_bytes()), receipt.outcome)
 }

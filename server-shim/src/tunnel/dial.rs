@@ -18,7 +18,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use wire::HostName;
 
 use super::mux_client::{Answer, answer, new_session};
-use super::{ask, mux};
+use super::{alive, ask, mux};
 use crate::config::{Config, Reach};
 use crate::engine::embedded::{Connection, Link};
 
@@ -58,10 +58,18 @@ impl Link for Sessions<'_> {
                 let why = format!("{host} has reach = \"network\", and this server's engine reaches a host through its own session only");
                 return Err(io::Error::new(io::ErrorKind::Unsupported, why));
             }
+            Some(Reach::Local) => {
+                return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{host} is this machine, and calls nobody")));
+            }
             None => return Err(io::Error::new(io::ErrorKind::NotFound, format!("shim.toml has no {}", Config::heading(host)))),
         }
         let socket = ask::reach(self.config, host).map_err(|error| absent(host, &error))?;
         open(socket, host)
+    }
+
+    fn absent(&self, host: &HostName) -> Option<String> {
+        let calls = self.config.hosts.get(host).is_some_and(|rule| rule.reach == Reach::Tunnel);
+        (calls && !alive(self.config, host)).then(|| "it calls by itself, and has no session now".to_owned())
     }
 }
 

@@ -258,7 +258,8 @@ fn introduce(speech: &Speech, request: &Request, ready: &Ready<'_>) -> io::Resul
 /// Writes the attempt down and says the last words. Returns how it ended.
 fn finish(connection: &Connection, attempt: Attempt, record: bool, streams: Connect, counts: Counts) -> String {
     let Counts { native, sent, size, strange, unread, denied } = counts;
-    let pending = if record && unread == 0 { attempt.keep(sent, denied).map(Some) } else { Ok(None) };
+    let state = &connection.client.state;
+    let pending = if record && unread == 0 { state.keep(attempt, sent, denied) } else { Ok(None) };
     let pending = match pending {
         Ok(pending) => pending,
         Err(error) => return failed(connection, streams, &error.into()),
@@ -273,7 +274,7 @@ fn finish(connection: &Connection, attempt: Attempt, record: bool, streams: Conn
         Err(error) => {
             // The server never heard of its end, so no receipt will speak of it.
             if let Some(pending) = pending {
-                let _next_time = connection.client.state.discard(&pending);
+                let _next_time = state.discard(&pending);
             }
             connection::words(&Fault::Gone(error))
         }

@@ -44,16 +44,15 @@ impl Attempt {
         disk: &DiskName,
         level: u8,
         started: i64,
-        base: Option<&Path>,
+        base: Option<(File, PathBuf)>,
         remark: Option<String>,
     ) -> Result<Self, StateError> {
         let dir = directory(pending)?;
         let failed = |source| StateError { path: dir.path().to_path_buf(), source };
         let living = lock(dir.path()).map_err(failed)?.ok_or_else(|| failed(io::ErrorKind::WouldBlock.into()))?;
         let mut list = File::options().write(true).create_new(true).mode(0o600).open(dir.path().join(SNAPSHOT)).map_err(failed)?;
-        if let Some(base) = base {
-            let mut base = File::open(base).map_err(|source| StateError { path: base.to_path_buf(), source })?;
-            io::copy(&mut base, &mut list).map_err(failed)?;
+        if let Some((mut base, path)) = base {
+            io::copy(&mut base, &mut list).map_err(|source| StateError { path, source })?;
         }
         let begun = (SystemTime::now(), Instant::now());
         Ok(Self { dir, disk: disk.clone(), level, started, begun, remark, system: None, denied_below: 0, _living: living })
@@ -95,6 +94,34 @@ impl Attempt {
         self.system = Some(system);
     }
 
+    /// Returns the disk.
+    pub(super) fn disk(&self) -> &DiskName {
+        &self.disk
+    }
+
+    /// Returns the level.
+    pub(super) fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// Returns the file system that the disk is on, where that is known.
+    pub(super) fn system(&self) -> Option<FileSystem> {
+        self.system
+    }
+
+    /// Opens the list, which tar has finished.
+    ///
+    /// # Errors
+    /// Also when the clock was set back meanwhile: it has its time from before, and what changes from now on would look older.
+    pub(super) fn finished(&self) -> Result<File, StateError> {
+        let failed = |source| StateError { path: self.dir.path().to_path_buf(), source };
+        let (then, since) = self.begun;
+        if list::was_set_back(then, SystemTime::now(), since.elapsed()) {
+            return Err(failed(io::Error::other("the clock was set back while the dump was made; it has to be made again")));
+        }
+        File::open(self.snapshot()).map_err(failed)
+    }
+
     /// Writes down, durably, that the dump has ended well on this side, and what names it to the server. From here on its fate is decided
     /// by receipts. `denied`: so often something could not be read for want of permission.
     ///
@@ -103,12 +130,7 @@ impl Attempt {
     pub fn keep(self, sent: Crc, denied: u64) -> Result<Pending, StateError> {
         let path = self.dir.path().to_path_buf();
         let failed = |source| StateError { path: path.clone(), source };
-        let (then, since) = self.begun;
-        let counted = since.elapsed();
-        if list::was_set_back(then, SystemTime::now(), counted) {
-            return Err(failed(io::Error::other("the clock was set back while the dump was made; it has to be made again")));
-        }
-        File::open(self.snapshot()).and_then(|list| list.sync_all()).map_err(failed)?;
+        self.finished()?.sync_all().map_err(failed)?;
         let pending = Pending {
             id: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             disk: self.disk.clone(),

@@ -14,19 +14,23 @@
 //!
 //! An installed Amanda client moves its own state by itself. For it an attempt keeps what was there [before](stock::Before),
 //! and the same fates put it back or drop it.
+//!
+//! On a server's own machine no receipt comes back, and Amanda's client may go on where this one stopped. There the lists are
+//! [Amanda's](lists::Lists), and they move when a dump has ended well here.
 
 pub mod amandates;
 mod attempt;
 mod fate;
 mod files;
 mod list;
+pub mod lists;
 mod restated;
 pub mod stock;
 mod system;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -43,6 +47,7 @@ pub use system::FileSystem;
 use crate::history::store::file_name;
 use files::{get, put, remove, sync};
 use list::Made;
+use lists::Lists;
 
 /// An attempt's record. Without it, nothing in the directory counts.
 const RECORD: &str = "record.json";
@@ -124,12 +129,18 @@ impl Pending {
 #[derive(Debug, Clone)]
 pub struct State {
     root: PathBuf,
+    amandas: Option<Lists>,
 }
 
 impl State {
     /// Names the state's directory; it is made when it is first written to.
     pub fn at(dir: &Path) -> Self {
-        Self { root: dir.to_path_buf() }
+        Self { root: dir.to_path_buf(), amandas: None }
+    }
+
+    /// The same with lists that lie where Amanda's own client keeps them. What else is known of a disk stays in `dir`.
+    pub fn with_lists(dir: &Path, lists: Lists) -> Self {
+        Self { root: dir.to_path_buf(), amandas: Some(lists) }
     }
 
     /// Returns its directory.
@@ -145,12 +156,21 @@ impl State {
         self.root.join("pending")
     }
 
-    fn list(&self, disk: &DiskName, level: u8) -> PathBuf {
+    fn own_list(&self, disk: &DiskName, level: u8) -> PathBuf {
         self.lists().join(format!("{}_{level}", file_name(disk.as_bytes())))
     }
 
+    fn list(&self, disk: &DiskName, level: u8) -> PathBuf {
+        self.amandas.as_ref().map_or_else(|| self.own_list(disk, level), |amandas| amandas.list(disk, level))
+    }
+
+    fn open(&self, list: &Path) -> Result<File, StateError> {
+        let opened = if self.amandas.is_some() { stock::open(list) } else { File::open(list) };
+        opened.map_err(|source| StateError { path: list.to_path_buf(), source })
+    }
+
     fn system(&self, disk: &DiskName, level: u8) -> PathBuf {
-        beside(&self.list(disk, level), ".system")
+        beside(&self.own_list(disk, level), ".system")
     }
 
     /// Makes sure that an attempt could be written down now, and takes away what dead ones left behind.
@@ -174,7 +194,7 @@ impl State {
         let now = SystemTime::now();
         let (mut base, mut passed_over) = (None, None);
         for list in (0..level).rev().map(|level| self.list(disk, level)).filter(|list| list.exists()) {
-            match list::made(&list, now).map_err(|source| StateError { path: list.clone(), source })? {
+            match list::made_of(&self.open(&list)?, now).map_err(|source| StateError { path: list.clone(), source })? {
                 Made::Before => {
                     base = Some(list);
                     break;
@@ -189,8 +209,27 @@ impl State {
             format!("{why}: of {name} {what} is dumped, so that nothing is missing")
         });
         let below: Option<Dump> = base.as_deref().and_then(|base| get(&beside(base, ".dump")));
-        let begun = Attempt::begin(&self.attempts(), disk, level, started, base.as_deref(), remark)?;
+        let base = base.map(|base| Ok::<_, StateError>((self.open(&base)?, base))).transpose()?;
+        let begun = Attempt::begin(&self.attempts(), disk, level, started, base, remark)?;
         Ok(begun.builds_on(below.map_or(0, |dump| dump.denied)))
+    }
+
+    /// Writes down, durably, that a dump has ended well on this side, and what names it to the server. Its fate is decided by receipts
+    /// ([`Attempt::keep`]); where the lists are Amanda's it is decided here and now, and nothing is returned.
+    ///
+    /// # Errors
+    /// As [`Attempt::keep`].
+    pub fn keep(&self, attempt: Attempt, sent: Crc, denied: u64) -> Result<Option<Pending>, StateError> {
+        let Some(amandas) = &self.amandas else { return attempt.keep(sent, denied).map(Some) };
+        let system = self.system(attempt.disk(), attempt.level());
+        amandas.take(&attempt)?;
+        let noted = match attempt.system() {
+            Some(now) if get(&system) == Some(now) => Ok(()),
+            Some(now) => put(&system, &now),
+            None => remove(&system),
+        };
+        noted.map_err(|source| StateError { path: system, source })?;
+        Ok(None)
     }
 
     /// Returns the file system that a disk was on when the list was made that a dump at this level builds on, or takes the place of; and

@@ -86,7 +86,7 @@ pub(super) fn put_back(dir: &Path, before: &Before, disk: &DiskName, level: u8) 
 }
 
 /// The directory is the dump user's, who must not make root copy somebody else's file through a link.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")) }
 }

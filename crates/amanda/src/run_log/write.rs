@@ -75,6 +75,10 @@ pub enum Entry<'a> {
     Start(&'a str, &'a str),
     /// `DISK planner …`: this disk is to be dumped.
     Disk(&'a Dle),
+    /// `SUCCESS planner … [skipped: skip-full]`: the dumptype leaves this dump out.
+    Skipped(Dump<'a>, &'a str),
+    /// `DISK amflush …`: dumps of this disk wait for a volume.
+    FlushDisk(&'a Dle),
     /// `FINISH PROGRAM date … time …`.
     Finish(&'a str, &'a str, f64),
     /// `STATS driver hostname …`.
@@ -130,8 +134,29 @@ pub enum Entry<'a> {
     },
     /// `DONE taper …`, or `PARTIAL taper …`: so many parts were written.
     Done(Dump<'a>, Shelf<'a>, u32, Sums, Statistics, bool),
-    /// `FAIL taper … error …`.
+    /// `PARTPARTIAL taper … "reason"`: a part that is not what it should be.
+    PartPartial {
+        /// The dump.
+        dump: Dump<'a>,
+        /// Where the volume belongs.
+        shelf: Shelf<'a>,
+        /// The volume.
+        label: &'a str,
+        /// The file on it.
+        file: u32,
+        /// The part, counted from 1.
+        part: u32,
+        /// What was written.
+        statistics: Statistics,
+        /// Why it counts for nothing.
+        why: &'a str,
+    },
+    /// `PARTIAL taper … "reason"`: so many parts were written, and they are not all of the dump.
+    Partial(Dump<'a>, Shelf<'a>, u32, Sums, Statistics, &'a str),
+    /// `FAIL taper … error …`: nothing of the dump was written.
     TaperFail(Dump<'a>, Shelf<'a>, &'a str),
+    /// `FAIL taper … config …`: the same, because amanda.conf allows no more.
+    TaperDenied(Dump<'a>, Shelf<'a>, &'a str),
     /// `INFO taper tape LABEL kb N fm N [OK]`: the volume was written to for the last time in this run.
     VolumeDone {
         /// The volume.
@@ -168,6 +193,8 @@ impl Entry<'_> {
             Self::Error(program, what) => text(format!("ERROR {program} {}", clean(what))),
             Self::Start(program, date) => text(format!("START {program} date {date}")),
             Self::Disk(dle) => joined(&[b"DISK planner", &names(dle)]),
+            Self::Skipped(dump, word) => joined(&[b"SUCCESS planner", &dump.text(), format!("[skipped: {word}]").as_bytes()]),
+            Self::FlushDisk(dle) => joined(&[b"DISK amflush", &names(dle)]),
             Self::Finish(program, date, secs) => text(format!("FINISH {program} date {date} time {secs:.3}")),
             Self::Hostname(host) => text(format!("STATS driver hostname {host}")),
             Self::StartupTime(secs) => text(format!("STATS driver startup time {secs:.3}")),
@@ -201,32 +228,49 @@ impl Entry<'_> {
                 &quote(label.as_bytes()),
                 format!("tape {number}").as_bytes(),
             ]),
-            Self::Part { dump, shelf, label, file, part, statistics } => joined(&[
-                b"PART taper",
-                &shelf.text(),
-                &quote(label.as_bytes()),
-                file.to_string().as_bytes(),
-                &names(dump.dle),
-                dump.datestamp.as_bytes(),
-                format!("{part}/-1 {}", dump.level).as_bytes(),
-                statistics.taper().as_bytes(),
-            ]),
-            Self::Done(dump, shelf, parts, sums, statistics, whole) => joined(&[
-                if whole { b"DONE taper" } else { b"PARTIAL taper" },
-                &shelf.text(),
-                &names(dump.dle),
-                dump.datestamp.as_bytes(),
-                format!("{parts} {}", dump.level).as_bytes(),
-                sums.client_side().as_bytes(),
-                sum(sums.server).as_bytes(),
-                statistics.taper().as_bytes(),
-            ]),
-            Self::TaperFail(dump, shelf, reason) => {
-                joined(&[b"FAIL taper", &shelf.text(), &dump.text(), b"error", &quote(clean(reason).as_bytes())])
+            Self::Part { dump, shelf, label, file, part, statistics } => {
+                joined(&[b"PART taper", &part_text(dump, shelf, (label, file, part), statistics)])
+            }
+            Self::PartPartial { dump, shelf, label, file, part, statistics, why } => {
+                joined(&[b"PARTPARTIAL taper", &part_text(dump, shelf, (label, file, part), statistics), &quote(clean(why).as_bytes())])
+            }
+            Self::Done(dump, shelf, parts, sums, statistics, whole) => {
+                joined(&[if whole { b"DONE taper" } else { b"PARTIAL taper" }, &done_text(dump, shelf, parts, sums, statistics)])
+            }
+            Self::Partial(dump, shelf, parts, sums, statistics, why) => {
+                joined(&[b"PARTIAL taper", &done_text(dump, shelf, parts, sums, statistics), &quote(clean(why).as_bytes())])
+            }
+            Self::TaperFail(dump, shelf, reason) | Self::TaperDenied(dump, shelf, reason) => {
+                let from: &[u8] = if matches!(self, Self::TaperFail(..)) { b"error" } else { b"config" };
+                joined(&[b"FAIL taper", &shelf.text(), &dump.text(), from, &quote(clean(reason).as_bytes())])
             }
             Self::VolumeDone { label, kb, files } => text(format!("INFO taper tape {label} kb {kb} fm {files} [OK]")),
         }
     }
+}
+
+fn part_text(dump: Dump<'_>, shelf: Shelf<'_>, (label, file, part): (&str, u32, u32), statistics: Statistics) -> Vec<u8> {
+    joined(&[
+        &shelf.text(),
+        &quote(label.as_bytes()),
+        file.to_string().as_bytes(),
+        &names(dump.dle),
+        dump.datestamp.as_bytes(),
+        format!("{part}/-1 {}", dump.level).as_bytes(),
+        statistics.taper().as_bytes(),
+    ])
+}
+
+fn done_text(dump: Dump<'_>, shelf: Shelf<'_>, parts: u32, sums: Sums, statistics: Statistics) -> Vec<u8> {
+    joined(&[
+        &shelf.text(),
+        &names(dump.dle),
+        dump.datestamp.as_bytes(),
+        format!("{parts} {}", dump.level).as_bytes(),
+        sums.client_side().as_bytes(),
+        sum(sums.server).as_bytes(),
+        statistics.taper().as_bytes(),
+    ])
 }
 
 fn put(log: &mut Vec<u8>, line: &[u8]) {

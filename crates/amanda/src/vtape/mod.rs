@@ -196,7 +196,7 @@ impl Volume {
     }
 
     /// Labels the volume and takes everything off it, as the device does before it writes a volume again. The label comes last:
-    /// a volume on which this ended half way has none, or the one that it had.
+    /// a volume on which this ended half way has the one that it had, or, when that was another one, none.
     ///
     /// # Errors
     /// When a file cannot be taken away or the label cannot be written.
@@ -204,11 +204,27 @@ impl Volume {
         let path = self.directory.join(name::label(&start.label));
         self.sweep()?;
         let beside = self.write_label(start, &path)?;
-        for file in self.files()?.iter().rev() {
+        // A label of the same name is replaced by the rename, so that the slot is never without one.
+        for file in self.files()?.iter().rev().filter(|file| file.path != path) {
             fs::remove_file(&file.path).map_err(io_error("cannot remove", &file.path))?;
         }
         fs::rename(&beside, &path).map_err(io_error("cannot rename", &beside))?;
         self.sync()
+    }
+
+    /// Makes sure that the volume can be written to, by a file that Amanda does not see and that is gone again.
+    ///
+    /// # Errors
+    /// When the directory is not there, is write-protected, or its file system has no room for a name.
+    pub fn probe(&self) -> Result<(), VtapeError> {
+        let probe = NewFile::create(self)?;
+        let path = probe.path().to_owned();
+        drop(probe);
+        // It was removed, or it can be: a directory where files cannot be removed is none to write to.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("cannot remove", &path)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Gives the volume another date under the label that it has: it is written to by a later run. Its files stay.

@@ -47,6 +47,18 @@ impl NewFile {
         self.bytes
     }
 
+    /// Cuts off what was written behind so many bytes of the dump: where the file system was full, the part ends before that.
+    ///
+    /// # Errors
+    /// When it cannot be cut.
+    pub fn cut(&mut self, bytes: u64) -> Result<(), VtapeError> {
+        let (path, end) = (self.path.clone(), HEADER_BYTES as u64 + bytes);
+        let cut = self.open().and_then(|file| file.set_len(end).and_then(|()| file.seek(SeekFrom::Start(end))));
+        cut.map_err(io_error("cannot cut", &path))?;
+        self.bytes = bytes;
+        Ok(())
+    }
+
     /// Returns where the file is until it is finished.
     #[must_use]
     pub fn path(&self) -> &Path {

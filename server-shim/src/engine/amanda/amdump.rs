@@ -13,7 +13,8 @@ use crate::runner::record::RunRecord;
 pub fn argv(record: &RunRecord, survey: &Survey) -> (&'static str, Vec<OsString>) {
     let config = OsString::from(record.config.as_str());
     let from_client = match record.kind {
-        Kind::Nightly | Kind::Foreign => return ("amdump", vec![config]),
+        Kind::Nightly => return ("amdump", nightly(config, record, survey)),
+        Kind::Foreign => return ("amdump", vec![config]),
         Kind::Flush => return ("amflush", vec!["-b".into(), "-f".into(), config]),
         Kind::Laptops { from_client } => from_client,
     };
@@ -30,6 +31,19 @@ pub fn argv(record: &RunRecord, survey: &Survey) -> (&'static str, Vec<OsString>
         }
     }
     ("amdump", arguments)
+}
+
+/// Everything, or what was ordered of it.
+fn nightly(config: OsString, record: &RunRecord, survey: &Survey) -> Vec<OsString> {
+    let mut arguments = vec![config];
+    if !record.parts.is_empty() && !record.is_everything(survey) {
+        arguments.push("--exact-match".into());
+        for part in &record.parts {
+            arguments.push(part.host.as_str().into());
+            arguments.extend(part.disks.iter().map(|disk| disk.as_os_str().to_owned()));
+        }
+    }
+    arguments
 }
 
 #[cfg(test)]
@@ -63,6 +77,9 @@ mod tests {
     #[test]
     fn the_nightly_run_and_the_flush_are_amandas_own() {
         assert_eq!(line(Kind::Nightly, &[]), "amdump daily");
+        assert_eq!(line(Kind::Nightly, &[("a", &[]), ("b", &[])]), "amdump daily");
+        assert_eq!(line(Kind::Nightly, &[("b", &[])]), "amdump daily --exact-match b");
+        assert_eq!(line(Kind::Nightly, &[("a", &["/etc"]), ("b", &[])]), "amdump daily --exact-match a /etc b");
         assert_eq!(line(Kind::Flush, &[]), "amflush -b -f daily");
     }
 }

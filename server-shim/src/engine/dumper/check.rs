@@ -10,13 +10,13 @@ use amanda::escape::printable;
 use wire::{ConfigName, Exit, HostName};
 
 use super::survey;
+use super::ways::Ways;
 use crate::config::{Config, Reach};
 use crate::engine::embedded::Link as _;
 use crate::engine::embedded::dialogue::{Patience, Wish};
 use crate::engine::embedded::selfcheck::selfcheck;
 use crate::engine::embedded::site::Site;
 use crate::engine::{Finding, Trouble};
-use crate::tunnel::dial::Sessions;
 
 /// With less room than this an administrator is told, in MiB.
 const LITTLE_ROOM: u64 = 1024;
@@ -81,8 +81,38 @@ fn of_host(config: &Config, site: &Site, host: &HostName) -> Vec<Finding> {
         let what = format!("the disklist of {} has no disk for {host}", site.name());
         found.push(Finding::serious(what, near(site, host)));
     }
+    let is_local = config.hosts.get(host).is_some_and(|rule| rule.reach == Reach::Local);
+    if is_local && !own.is_empty() {
+        found.extend(of_local(config, site, host, &own));
+    }
     found.extend(own.into_iter().filter_map(|disk| of_disk(site, disk)));
     found
+}
+
+/// Asks this machine's own client, as a dump would.
+fn of_local(config: &Config, site: &Site, host: &HostName, own: &[&Disk]) -> Vec<Finding> {
+    let client = config.local.client.join(" ");
+    let disks: Vec<_> = own.iter().filter_map(|disk| Some((*disk, disk.how(site.config())?))).collect();
+    let answer = Ways::new(config)
+        .connect(host)
+        .map_err(|error| error.to_string())
+        .and_then(|to| selfcheck(to, host, site.name(), &disks, Patience::of(site.config())).map_err(|broken| broken.to_string()));
+    match answer {
+        Ok(lines) => {
+            let wrong = lines.into_iter().filter(|(good, _)| !good);
+            wrong
+                .map(|(_, words)| Finding::serious(format!("{host}: {words}"), "agent.toml of this machine says what its client may read"))
+                .collect()
+        }
+        Err(why) => vec![Finding::serious(
+            format!("the client of this machine cannot be asked as {}: {why}", config.dump_user),
+            format!(
+                "install asyncamanda and let {0} start it, with this line in a file of /etc/sudoers.d (visudo): {0} ALL=(root) NOPASSWD: {1}",
+                config.dump_user,
+                client.strip_prefix("/usr/bin/sudo -n ").unwrap_or(&client)
+            ),
+        )],
+    }
 }
 
 /// Says how a host gets into the disklist, or which one may have been meant.
@@ -158,7 +188,7 @@ fn on_the_way(config: &Config, name: &ConfigName, host: &HostName) -> Vec<(bool,
         found.push(bad(format!("the disklist of {name} has no disk for it")));
         return found;
     }
-    let answer = Sessions::new(config)
+    let answer = Ways::new(config)
         .connect(host)
         .map_err(|error| error.to_string())
         .and_then(|connection| selfcheck(connection, host, name, &disks, Patience::of(site.config())).map_err(|broken| broken.to_string()));

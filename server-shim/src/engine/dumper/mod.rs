@@ -7,14 +7,16 @@
 //!        <─ runs/ID.brought ──┴──> config_dir/CONFIG: volumes, catalog
 //! ```
 //!
-//! [`process`] is the dumper, [`progress`] what it says meanwhile, [`survey`] what a config says, [`check`] what an
+//! `ways` and `local` lead to clients; [`process`] is the dumper, [`progress`] what it says meanwhile, [`survey`] what a config says, [`check`] what an
 //! administrator and a laptop are told beforehand.
 
 pub mod check;
 pub mod explain;
+mod local;
 pub mod process;
 pub mod progress;
 pub mod survey;
+mod ways;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _};
@@ -30,8 +32,7 @@ use crate::durable;
 use crate::layout::Layout;
 use crate::lock::Guard;
 use crate::processes::{self, Identity, MARK};
-use crate::queue::order::Kind;
-use crate::runner::record::RunRecord;
+use crate::runner::record::{Part, RunRecord};
 use crate::runner::settle::failed;
 use crate::runner::{clock, log, start};
 use process::Brought;
@@ -80,6 +81,13 @@ impl<'a> DumperEngine<'a> {
         String::from_utf8_lossy(&text).trim().to_owned()
     }
 
+    /// Returns the disks of a host that a run of everything had come to before it was cut off: the others it may have passed over.
+    fn begun(&self, record: &RunRecord, host: &HostName) -> Vec<DiskName> {
+        let seen: Option<Seen> = durable::read_json(&self.layout.run_progress(&record.id)).ok().flatten();
+        let disks = seen.into_iter().flat_map(|seen| seen.disks).filter(|(other, disk)| other == host && disk.state != "waiting");
+        disks.map(|(_, progress)| progress.disk).collect()
+    }
+
     /// Says what a dumper brought that was killed before it could say so: what it finished is on the volumes, or is put there now.
     fn rescue(&self, record: &RunRecord) -> Result<Brought, Trouble> {
         log(&format!("event=dumper_died run={} printed={:?}", record.id, self.printed(record)));
@@ -89,8 +97,8 @@ impl<'a> DumperEngine<'a> {
         let mut brought = Brought::default();
         let there = restate::restate_all(&site, &record.hosts(), clock() as i64)?;
         for part in &record.parts {
-            let of_this_run =
-                |receipt: &&Receipt| receipt.host == part.host && part.disks.contains(&receipt.disk) && may_be_of(record, &begin, receipt);
+            let is_in = |disk: &DiskName| part.disks.is_empty() || part.disks.contains(disk);
+            let of_this_run = |receipt: &&Receipt| receipt.host == part.host && is_in(&receipt.disk) && may_be_of(record, &begin, receipt);
             brought.receipts.extend(there.iter().filter(of_this_run).map(|receipt| Receipt {
                 run: record.id.clone(),
                 started: receipt.started.max(record.started),
@@ -121,11 +129,14 @@ impl Watch for Notes {
     }
 }
 
-/// Turns what a dumper brought into a word on each disk of its run; `whole` when it had the last word itself.
-fn verdicts(record: &RunRecord, brought: Brought, whole: bool, now: f64) -> Verdicts {
-    let mut verdicts = Verdicts { notes: brought.notes, failed: brought.trouble.is_some(), ..Verdicts::default() };
+/// Turns what a dumper brought into a word on each disk of its run; `whole` when it had the last word itself. `disks`: those of a host.
+fn verdicts(record: &RunRecord, brought: Brought, whole: bool, disks: impl Fn(&Part) -> Vec<DiskName>, now: f64) -> Verdicts {
+    let is_order = record.order.is_some();
+    let failed_at_all = brought.trouble.is_some() || brought.failed || (is_order && !whole);
+    let mut verdicts = Verdicts { failed: failed_at_all, ..Verdicts::default() };
+    let has_skipped = |host: &HostName, disk: &DiskName| brought.skipped.iter().any(|(other, name)| other == host && name == disk);
     for part in &record.parts {
-        for disk in &part.disks {
+        for disk in disks(part).iter().filter(|disk| !has_skipped(&part.host, disk)) {
             let receipt = brought.receipts.iter().find(|receipt| receipt.host == part.host && receipt.disk == *disk);
             match (receipt, &brought.trouble) {
                 (Some(receipt), _) => verdicts.receipts.push(receipt.clone()),
@@ -138,6 +149,17 @@ fn verdicts(record: &RunRecord, brought: Brought, whole: bool, now: f64) -> Verd
             }
         }
     }
+    if is_order {
+        // A flush has no disk that could tell it.
+        verdicts.notes.extend(brought.trouble.filter(|_| record.parts.is_empty()));
+        verdicts.notes.extend(brought.told);
+        if !whole {
+            verdicts
+                .notes
+                .push("the run was cut off (a part of it was killed or died); what it left is looked after by the next one".to_owned());
+        }
+    }
+    verdicts.notes.extend(brought.notes);
     verdicts
 }
 
@@ -147,9 +169,6 @@ impl Engine for DumperEngine<'_> {
     }
 
     fn start(&self, record: &RunRecord, _: &Survey, _lock: &Guard) -> Result<Identity, Trouble> {
-        if !matches!(record.kind, Kind::Laptops { .. }) {
-            return Err(no_orders());
-        }
         self.spawn(record).map_err(|error| {
             Trouble::later(format!("the dumper cannot be started: {error}"), "the runner's log and `asyncamanda-shim check` say more")
         })
@@ -165,7 +184,7 @@ impl Engine for DumperEngine<'_> {
         self.ourselves(&["check", config.as_str(), host.as_str()]).ok()
     }
 
-    fn settle(&self, record: &mut RunRecord, _: &Survey) -> Result<Verdicts, Trouble> {
+    fn settle(&self, record: &mut RunRecord, survey: &Survey) -> Result<Verdicts, Trouble> {
         // What cannot be read was never finished: it is written beside its place and renamed.
         let brought: Option<Brought> = durable::read_json(&self.layout.run_brought(&record.id)).unwrap_or_default();
         let (brought, whole) = match brought {
@@ -175,7 +194,12 @@ impl Engine for DumperEngine<'_> {
         for note in &brought.notes {
             log(&format!("event=noted run={} what={note:?}", record.id));
         }
-        Ok(verdicts(record, brought, whole, clock()))
+        let disks = |part: &Part| match &part.disks[..] {
+            [] if whole => survey.disks_in(record.kind, &part.host, &[]),
+            [] => self.begun(record, &part.host),
+            disks => disks.to_vec(),
+        };
+        Ok(verdicts(record, brought, whole, disks, clock()))
     }
 
     fn restate(&self, config: &ConfigName, hosts: &[HostName]) -> Result<Option<Vec<Receipt>>, Trouble> {
@@ -183,18 +207,11 @@ impl Engine for DumperEngine<'_> {
     }
 }
 
-/// Says why there is no nightly run and no flush with this engine.
-pub fn no_orders() -> Trouble {
-    Trouble::config(
-        "engine = \"embedded\" backs up laptops that call, and has no nightly run and no flush",
-        "nothing need be done: a laptop's dumps are on the volumes when its run ends, and a nightly run or real tapes are Amanda's (asyncamanda-shim adopt)",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::tests::record;
+    use crate::queue::order::Kind;
     use wire::{Base, Outcome};
 
     fn brought(disk: &str) -> Brought {
@@ -224,7 +241,7 @@ mod tests {
     fn every_disk_of_a_run_has_a_word() {
         let record = record(Kind::Laptops { from_client: false }, &[("a", &["/home", "/etc"])]);
         let told = |brought: Brought, whole| {
-            let verdicts = verdicts(&record, brought, whole, 1.0);
+            let verdicts = verdicts(&record, brought, whole, |part| part.disks.clone(), 1.0);
             let words: Vec<_> = verdicts.receipts.iter().map(|receipt| (receipt.outcome, receipt.reason.clone())).collect();
             (words, verdicts.cut_off.len())
         };
@@ -235,5 +252,29 @@ mod tests {
         let trouble = Brought { trouble: Some("no room".to_owned()), ..brought("/etc") };
         assert_eq!(told(trouble, true), (vec![(Outcome::Failed, "no room".to_owned()), ok], 0));
         assert_eq!(told(Brought::default(), false), (vec![], 2));
+        let skipped = vec![("a".parse().expect("name"), DiskName::new("/etc").expect("name"))];
+        assert_eq!(told(Brought { skipped, ..brought("/home") }, true), (vec![(Outcome::Ok, String::new())], 0));
+    }
+
+    #[test]
+    fn an_order_that_did_not_do_what_it_should_has_failed() {
+        let order = |kind| RunRecord { order: Some(crate::queue::ticket::TicketId::new(1, 1)), ..record(kind, &[]) };
+        for (case, kind, brought, whole, failed, says) in [
+            ("nothing to do", Kind::Flush, Brought::default(), true, false, None),
+            (
+                "something stays",
+                Kind::Flush,
+                Brought { failed: true, told: vec!["x".to_owned()], ..Brought::default() },
+                true,
+                true,
+                Some("x"),
+            ),
+            ("no config", Kind::Flush, Brought { trouble: Some("no room".to_owned()), ..Brought::default() }, true, true, Some("no room")),
+            ("killed", Kind::Flush, Brought::default(), false, true, Some("cut off")),
+        ] {
+            let verdicts = verdicts(&order(kind), brought, whole, |_| Vec::new(), 1.0);
+            assert_eq!(verdicts.failed, failed, "{case}");
+            assert_eq!(verdicts.notes.first().is_some_and(|note| says.is_some_and(|says| note.contains(says))), says.is_some(), "{case}");
+        }
     }
 }

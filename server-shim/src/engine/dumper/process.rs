@@ -1,19 +1,22 @@
 //! The dumper itself: a run of the embedded engine, from its record to what it brought.
 
 use serde::{Deserialize, Serialize};
-use wire::{Exit, Receipt};
+use wire::{DiskName, Exit, HostName, Receipt};
 
 use super::progress::Teller;
 use super::survey;
+use super::ways::Ways;
 use crate::config::Config;
 use crate::durable;
-use crate::engine::Trouble;
-use crate::engine::embedded::{Order, run};
+use crate::engine::embedded::run::{self, Call, OverLink, Ran};
+use crate::engine::embedded::{Kind, Order};
+use crate::engine::{Survey, Trouble};
+use crate::office;
 use crate::processes::MARK;
+use crate::queue::order as queue;
 use crate::report::Words;
-use crate::runner::record::RunRecord;
+use crate::runner::record::{Part, RunRecord};
 use crate::runner::{clock, start};
-use crate::tunnel::dial::Sessions;
 
 /// What a run brought, as its dumper says it with its last act.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +29,32 @@ pub struct Brought {
     /// Lines for the administrator.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Disks that were passed over, and nothing is wrong with that.
+    #[serde(default)]
+    pub skipped: Vec<(HostName, DiskName)>,
+    /// What an order did besides its receipts, in lines.
+    #[serde(default)]
+    pub told: Vec<String>,
+    /// An order did not do all that it should.
+    #[serde(default)]
+    pub failed: bool,
+}
+
+impl From<Ran> for Brought {
+    fn from(ran: Ran) -> Self {
+        let skipped = ran.skipped.iter().map(|one| (one.host.clone(), one.disk.clone())).collect();
+        let (told, failed) = (ran.lines(), ran.stuck);
+        Self { receipts: ran.receipts, skipped, told, failed, ..Self::default() }
+    }
+}
+
+/// Says what a run of the runner's is to the engine.
+fn kind(kind: queue::Kind) -> Kind {
+    match kind {
+        queue::Kind::Nightly => Kind::Nightly,
+        queue::Kind::Flush => Kind::Flush,
+        queue::Kind::Laptops { .. } | queue::Kind::Foreign => Kind::Laptops,
+    }
 }
 
 /// Makes a run that the runner has written down.
@@ -45,22 +74,42 @@ pub fn work(config: &Config, id: &str) -> Result<Exit, Words> {
     }
     let record = RunRecord::load(&layout, id).ok().flatten().ok_or_else(no_run)?;
     start::leave_session();
-    let orders: Vec<Order> = record.parts.iter().map(|part| Order { host: part.host.clone(), disks: part.disks.clone() }).collect();
-    let teller = Teller::new(layout.run_progress(id), &orders);
+    let teller = Teller::new(layout.run_progress(id));
+    let mut mailed = None;
     let made = survey::open(config, &record.config).and_then(|site| {
-        let sessions = Sessions::new(config);
-        run::run(&site, id, &orders, &sessions, &teller, &|| clock() as i64)
+        let ways = Ways::new(config);
+        let survey = survey::survey(&site);
+        let orders = orders(&record, &survey);
+        teller.expect(&orders);
+        let call = Call { id, kind: kind(record.kind), orders: &orders, everything: record.is_everything(&survey) };
+        let ran = run::make(&site, &call, &OverLink { site: &site, link: &ways }, &teller, &|| clock() as i64);
+        // A laptop has its receipts; the report of a night is for those who were not there.
+        if call.kind != Kind::Laptops {
+            mailed = office::mail_report(&site, ran.as_ref().err(), clock() as i64);
+        }
+        ran
     });
     let mut brought = match made {
-        Ok(receipts) => Brought { receipts, ..Brought::default() },
+        Ok(ran) => Brought::from(ran),
         Err(trouble) => Brought { trouble: Some(sentence(&trouble)), ..Brought::default() },
     };
+    brought.told.extend(mailed);
     brought.notes = teller.into_notes();
     durable::write_json(&layout.run_brought(id), &brought, 0o640).map_err(|error| {
         Words::new(Exit::Failed, "what the run brought cannot be written down")
             .because(format!("{}: {error}", layout.run_brought(id).display()))
     })?;
     Ok(Exit::Done)
+}
+
+/// Returns the disks of a run, by their names: a part without any has all that this kind of run may dump.
+fn orders(record: &RunRecord, survey: &Survey) -> Vec<Order> {
+    let named = |part: &Part| match &part.disks[..] {
+        [] => survey.disks_in(record.kind, &part.host, &[]),
+        disks => disks.to_vec(),
+    };
+    let orders = record.parts.iter().map(|part| Order { host: part.host.clone(), disks: named(part) });
+    orders.filter(|order| !order.disks.is_empty()).collect()
 }
 
 /// Says a trouble in one line, as a receipt has it.

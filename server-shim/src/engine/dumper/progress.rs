@@ -61,13 +61,17 @@ pub struct Teller {
 }
 
 impl Teller {
-    /// Begins with disks of which none has begun.
-    pub fn new(path: PathBuf, orders: &[Order]) -> Self {
+    /// Will write this file.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, state: Mutex::new(State { disks: BTreeMap::new(), notes: Vec::new(), told: None }) }
+    }
+
+    /// Hears of the disks of the run, of which none has begun.
+    pub fn expect(&self, orders: &[Order]) {
         let waiting =
             |disk: &DiskName| DiskProgress { disk: disk.clone(), state: "waiting".to_owned(), level: None, bytes: 0, estimate: 0 };
         let of = |order: &Order| order.disks.iter().map(|disk| ((order.host.clone(), disk.clone()), waiting(disk))).collect::<Vec<_>>();
-        let state = State { disks: orders.iter().flat_map(of).collect(), notes: Vec::new(), told: None };
-        Self { path, state: Mutex::new(state) }
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).disks.extend(orders.iter().flat_map(of));
     }
 
     /// Returns what the administrator should know.
@@ -120,7 +124,8 @@ mod tests {
         let path = directory.path().join("1-1.progress");
         let host: HostName = "a".parse().expect("name");
         let disk = |name: &str| DiskName::new(name).expect("name");
-        let teller = Teller::new(path.clone(), &[Order { host: host.clone(), disks: vec![disk("/home"), disk("/etc")] }]);
+        let teller = Teller::new(path.clone());
+        teller.expect(&[Order { host: host.clone(), disks: vec![disk("/home"), disk("/etc")] }]);
         let seen = || durable::read_json::<Seen>(&path).expect("readable").map(Seen::into_observation).unwrap_or_default();
         assert_eq!(seen().phase, "");
         teller.planned(&host, &disk("/home"), 1, "a reason", Some(100));

@@ -5,6 +5,7 @@ use amanda::conf::disklist::Disk;
 use wire::{ConfigName, DiskName};
 
 use crate::config::Config;
+use crate::engine::embedded::holding;
 use crate::engine::embedded::site::Site;
 use crate::engine::{DiskRule, Survey, Trouble};
 
@@ -31,7 +32,7 @@ pub fn survey(site: &Site) -> Survey {
         catalog: format!("logdir={} tapelist={}", site.config().logdir().display(), site.config().tapelist().display()),
         logdir: site.config().logdir(),
         indexdir: site.indexdir(),
-        holding: vec![site.holding()],
+        holding: holding::directories(site),
         disks: site.disks().iter().filter_map(|disk| rule(site, disk)).collect(),
     }
 }
@@ -42,9 +43,9 @@ fn rule(site: &Site, disk: &Disk) -> Option<DiskRule> {
     Some(DiskRule {
         host: disk.dle.host.clone(),
         disk: DiskName::new(disk.dle.disk.clone()).ok()?,
-        // There is one kind of run, which any disk may be in: with Amanda, too, a laptop gets whatever it asks for.
+        // A laptop gets whatever it asks for, as with Amanda. Only such runs dump what has a `dump-limit` without `server`.
         by_client: true,
-        by_server: true,
+        by_server: how.dump_limit().server,
         changed_on_server: false,
         ignored: how.ignore() || how.strategy() == Strategy::Skip,
     })

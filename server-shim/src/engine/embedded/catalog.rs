@@ -5,6 +5,7 @@
 //! listed although no log has it.
 
 mod load;
+mod shelf;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -58,6 +59,8 @@ pub struct Shelved {
     pub dumps: Vec<Key>,
     /// What is on it and in no log that counts, in the order of its files: the file's number and the dump.
     pub unlogged: Vec<(u32, Key)>,
+    /// Parts of dumps that no log has.
+    pub half: Vec<Half>,
     /// A dump that the log has and that is gone, or is not there as it says.
     pub misses: bool,
     /// Its label cannot be read, or is on another one too: it is left alone, for this reason.
@@ -75,10 +78,24 @@ impl Shelved {
             files: 0,
             dumps: Vec::new(),
             unlogged: Vec::new(),
+            half: Vec::new(),
             misses: false,
             odd: None,
         }
     }
+}
+
+/// A part of a dump on a volume, in no log: a run was cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Half {
+    /// The file's number.
+    pub file: u32,
+    /// The dump.
+    pub key: Key,
+    /// Which part of it.
+    pub part: u32,
+    /// Its bytes, without the header.
+    pub bytes: u64,
 }
 
 /// A dump, whole or not.

@@ -3,11 +3,12 @@
 //! Sizes and levels of the next dumps are chosen by it, by us and by Amanda. It is written after the volumes, and nothing waits for it to
 //! be on the disk: what a crash leaves out is found in the catalog, and a dump that is gone goes from it too.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
 use amanda::chains::Restorable;
-use amanda::curinfo::{self, Dumped, History, Info};
+use amanda::curinfo::{self, Dumped, FORCE_FULL, History, Info};
 use amanda::dle::Dle;
 
 use super::catalog::Catalog;
@@ -35,6 +36,16 @@ pub fn store(site: &Site, dle: &Dle, info: &Info) -> io::Result<()> {
         files::make_below(&site.config().infofile(), directory)?;
     }
     files::replace(&path, &info.print(), Sure::Cheap)
+}
+
+/// Has the next run make a full dump, durably: so says `amadmin force`. The next dump that there is takes it back.
+pub fn force_full(site: &Site, dle: &Dle) -> io::Result<()> {
+    let mut info = load(site, dle)?;
+    info.command |= FORCE_FULL;
+    store(site, dle, &info)?;
+    let path = path(site, dle);
+    File::open(&path)?.sync_all()?;
+    files::sync_parent(&path)
 }
 
 /// Forgets a disk of which nothing is left.
@@ -114,7 +125,9 @@ fn agree_without(info: &mut Info, catalog: &Catalog, dle: &Dle, compressed: bool
         // Whoever asked for something asked after this dump was made.
         info.command = command;
     }
-    info.stats.retain(|level, stats| find(&dumps, *level, stats.date, stats.kb).is_some());
+    // One without a size says that a full dump was made elsewhere, and when (`skip-full`).
+    let is_elsewhere = |level: u8, kb: i64| level == 0 && kb == 0;
+    info.stats.retain(|level, stats| is_elsewhere(*level, stats.kb) || find(&dumps, *level, stats.date, stats.kb).is_some());
     for (level, stats) in &mut info.stats {
         let place = find(&dumps, *level, stats.date, stats.kb).and_then(|at| dumps[at].place());
         stats.place = place.map(|(label, file)| curinfo::Place { label, file });

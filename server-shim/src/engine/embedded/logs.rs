@@ -54,7 +54,8 @@ fn date(name: &str) -> Option<&str> {
     (digits(date) && digits(number)).then_some(date)
 }
 
-fn is_ours(path: &Path) -> bool {
+/// Says whether a log is one of this engine's.
+pub fn is_ours(path: &Path) -> bool {
     let mut beginning = [0; 256];
     let read = File::open(path).and_then(|mut file| file.read(&mut beginning)).unwrap_or(0);
     memchr::memmem::find(&beginning[..read], b" asyncamanda ").is_some()

@@ -17,9 +17,10 @@ use amanda::run_log::write::Entry;
 
 use super::Watch;
 use super::catalog::{self, Catalog, names};
-use super::holding::{Held, RunDirectory};
+use super::holding::{self, Held, RunDirectory};
 use super::locks;
-use super::site::{Site, failed};
+use super::site::{Rotation, Site, failed};
+use super::taper::cycle::right;
 use super::taper::{self, Work};
 use super::{bases, forget, history, logs, stamp};
 use crate::engine::Trouble;
@@ -42,7 +43,11 @@ pub(super) fn lock(site: &Site) -> Result<locks::Held, Trouble> {
 
 /// The same, for one who holds the tapelist's lock. Returns the catalog as it is then.
 pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Held) -> Result<Catalog, Trouble> {
-    let catalog = catalog::load(site)?;
+    let is_cycle = matches!(site.rotation(), Rotation::Cycle { .. });
+    let mut catalog = catalog::load(site)?;
+    if is_cycle && right::put_right(site, &catalog, lock)? {
+        catalog = catalog::load(site)?;
+    }
     catalog.notes.iter().for_each(|note| watch.noted(note));
     catalog.lost.iter().for_each(|lost| watch.noted(&lost.to_string()));
     bases::lose(site, &catalog).map_err(|error| failed("cannot write in", &site.own(), &error))?;
@@ -62,12 +67,17 @@ pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Hel
             }
         }
     }
-    let dumps: Vec<&Held> = dead.iter().flat_map(|run| &run.held).collect();
+    let mut dumps: Vec<&Held> = dead.iter().flat_map(|run| &run.held).collect();
+    if is_cycle {
+        // They stay there until a run takes them along that writes to volumes.
+        right::clear_held(&catalog, &dumps, watch)?;
+        dumps.clear();
+    }
     for held in &dumps {
         watch
             .noted(&format!("{} of {} was dumped by a run that was cut off, and goes to a volume", held.header.dle, held.header.datestamp));
     }
-    let is_wrong = !dumps.is_empty() || taper::any_wrong(&catalog);
+    let is_wrong = !dumps.is_empty() || (!is_cycle && taper::any_wrong(&catalog));
     if is_wrong {
         let stamp = free_stamp(site, &catalog, now);
         let (before, after) = words(&stamp);
@@ -86,7 +96,7 @@ pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Hel
     }
     tidy(watch, forget::intended(site, &catalog, now));
     tidy(watch, clear(&dead));
-    Ok(catalog)
+    if is_cycle { catalog::load(site) } else { Ok(catalog) }
 }
 
 /// What no restore and no other disk's backup needs is said when it cannot be done, and done by a later run.
@@ -119,11 +129,13 @@ pub(super) fn is_compressed(site: &Site, dle: &Dle) -> bool {
 
 /// Chooses a datestamp that no run has.
 pub(super) fn free_stamp(site: &Site, catalog: &Catalog, now: i64) -> String {
-    let taken = |stamp: &str| logs::path(site, stamp).exists() || site.holding().join(stamp).exists();
+    let disks = holding::directories(site);
+    let taken = |stamp: &str| logs::path(site, stamp).exists() || disks.iter().any(|disk| disk.join(stamp).exists());
     stamp::choose(now, catalog.newest(now), taken)
 }
 
-fn words(stamp: &str) -> (Vec<u8>, Vec<u8>) {
+/// Returns the beginning and the end of the log of a run that only writes to volumes.
+pub(super) fn words(stamp: &str) -> (Vec<u8>, Vec<u8>) {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let pid = std::process::id();
     for entry in [Entry::Pid("amflush", pid), Entry::Info("amflush", logs::OURS), Entry::Start("amflush", stamp)] {
@@ -163,12 +175,13 @@ fn clear(dead: &[&RunDirectory]) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Removes a run's directory, unless there is something in it that belongs to nobody's run.
+/// Takes a run's mark off its directory, and the directory away, unless there is something in it: dumps that wait for a volume, or what
+/// belongs to nobody's run.
 pub(super) fn leave(directory: &Path) -> io::Result<()> {
-    if names(directory)?.iter().any(|name| name != PID_FILE) {
+    super::files::remove(&directory.join(PID_FILE))?;
+    if !names(directory)?.is_empty() {
         return Ok(());
     }
-    super::files::remove(&directory.join(PID_FILE))?;
     match fs::remove_dir(directory) {
         Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Err(error),
         _ => Ok(()),

@@ -18,12 +18,15 @@ mod bases;
 pub mod catalog;
 mod damaged;
 pub mod dialogue;
+pub mod driver;
 pub mod dump;
 pub mod estimate;
 pub(crate) mod files;
+pub mod flush;
 mod forget;
 mod history;
-mod holding;
+pub mod holding;
+pub mod label;
 mod latest;
 pub(crate) mod locks;
 pub(crate) mod logs;
@@ -31,6 +34,7 @@ pub mod machine;
 pub mod make;
 pub mod mend;
 pub mod plan;
+pub mod planner;
 mod receipts;
 pub mod restate;
 pub mod run;
@@ -61,6 +65,31 @@ pub trait Link: Sync {
     /// # Errors
     /// When the host is not there now, in words that a report can show.
     fn connect(&self, host: &HostName) -> io::Result<Connection>;
+
+    /// Says, in words, that a host is not there now and that nothing is wrong with that: it calls by itself. A nightly run passes over it.
+    fn absent(&self, host: &HostName) -> Option<String> {
+        let _ = host;
+        None
+    }
+
+    /// Says whether a host's client moves its incremental state by itself when its own side of a dump has ended well, as Amanda's does.
+    /// When the server does not have that dump, the next one has to be a full one.
+    fn moves_by_itself(&self, host: &HostName) -> bool {
+        let _ = host;
+        false
+    }
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Disks that their own hosts asked for. Where volumes go round as Amanda has them the dumps wait on the holding disk for the next
+    /// nightly run or flush.
+    Laptops,
+    /// Every disk that is due, and volumes.
+    Nightly,
+    /// No dumps: what waits on the holding disk goes to volumes.
+    Flush,
 }
 
 /// What a run is asked for: disks of one host.

@@ -1,6 +1,6 @@
 //! Puts dumps on volumes.
 //!
-//! The order of its steps, each of which may be the last one of a killed run:
+//! In a config of Amanda's own kind that is [`cycle`]'s part. In a vault, runs share volumes and keep their logs together; the order of its steps, each of which may be the last one of a killed run:
 //!
 //! 1. a volume that is taken again: off the tapelist's dates, then its files, then a label that says that nothing is on it
 //! 2. each dump: its header becomes a part's, and its file goes from the holding disk into the slot, by a rename
@@ -10,6 +10,7 @@
 //! After 2 the catalog lists the dump from its new place, by its header; what is missing of 3 and 4 is made up for by the next run.
 //! The tapelist's lock is held all the while.
 
+pub(super) mod cycle;
 mod shelves;
 
 use std::fmt::Display;
@@ -25,11 +26,12 @@ use super::Watch;
 use super::catalog::{Catalog, Dump};
 use super::files::{self, Sure};
 use super::holding::Held;
-use super::site::{Site, failed};
+use super::site::{Rotation, Site, failed};
 use super::volumes::{Choice, Key, Standing, choose};
 use super::{bases, forget, locks};
 use crate::engine::Trouble;
 
+pub use cycle::look;
 pub(super) use shelves::any_wrong;
 pub use shelves::{Place, Shelves};
 
@@ -52,7 +54,10 @@ pub struct Work<'a> {
 ///
 /// # Errors
 /// When something cannot be written. What was done until then is found by the next run.
-pub fn shelve(site: &Site, catalog: &Catalog, work: &Work<'_>, now: i64, watch: &dyn Watch, _lock: &locks::Held) -> Result<(), Trouble> {
+pub fn shelve(site: &Site, catalog: &Catalog, work: &Work<'_>, now: i64, watch: &dyn Watch, lock: &locks::Held) -> Result<(), Trouble> {
+    if let Rotation::Cycle { .. } = site.rotation() {
+        return cycle::write(site, catalog, work, watch, lock);
+    }
     let mut shelves = Shelves::of(site, catalog, now);
     let mut tapelist = Tapes { list: catalog.tapelist.clone(), site };
     let mut written = Vec::new();
@@ -182,6 +187,10 @@ fn part(log: &mut Vec<u8>, shelf: Shelf<'_>, label: &str, file: u32, key: &Key, 
 /// # Errors
 /// When the file system cannot be looked at.
 pub fn make_room(site: &Site, catalog: &Catalog, wanted: u64, now: i64, watch: &dyn Watch, _lock: &locks::Held) -> Result<u64, Trouble> {
+    if let Rotation::Cycle { .. } = site.rotation() {
+        // Volumes are taken in their order, and by the run that writes to them.
+        return room(&site.holding());
+    }
     let mut shelves = Shelves::of(site, catalog, now);
     let mut tapelist = Tapes { list: catalog.tapelist.clone(), site };
     loop {
@@ -205,9 +214,9 @@ pub fn room(directory: &Path) -> Result<u64, Trouble> {
 const RESERVE: u64 = 64 * 1024 * 1024;
 
 /// The tapelist, while it is changed.
-struct Tapes<'a> {
-    list: Tapelist,
-    site: &'a Site,
+pub(super) struct Tapes<'a> {
+    pub(super) list: Tapelist,
+    pub(super) site: &'a Site,
 }
 
 impl Tapes<'_> {
@@ -254,7 +263,8 @@ impl Tapes<'_> {
         if same { Ok(()) } else { self.write() }
     }
 
-    fn write(&self) -> Result<(), Trouble> {
+    /// Writes the list, durably.
+    pub(super) fn write(&self) -> Result<(), Trouble> {
         let path = self.site.config().tapelist();
         let text = self.list.print().map_err(|error| Trouble::config(error.to_string(), "correct the names in amanda.conf"))?;
         files::replace(&path, &text, Sure::Durable).map_err(|error| failed("cannot write", &path, &error))?;

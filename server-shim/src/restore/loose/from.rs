@@ -246,7 +246,7 @@ mod tests {
             );
             header.server = Some(Crc { crc: 1, bytes: 9 });
             header.kind = Kind::File;
-            LooseFile { path: format!("{host}{level}").into(), bytes: 9, header, on: None }
+            LooseFile { path: format!("{host}{level}").into(), bytes: 9, header, on: None, written: String::new() }
         };
         Loose::new(group(vec![
             file("laptop1", "pictures", "20261120000000", 0, "/srv/p"),

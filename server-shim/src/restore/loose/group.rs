@@ -60,31 +60,61 @@ impl LooseDump {
     }
 }
 
-/// Puts files together. Of several copies of a part the longest counts: where a volume was full in the middle of one, it was written again
-/// to the next volume.
+/// The files of one dump, by the numbers of their parts.
+#[derive(Default)]
+struct Copies {
+    /// On volumes, by the run that wrote them: a dump that was begun anew may be cut in other places.
+    written: BTreeMap<String, BTreeMap<u32, LooseFile>>,
+    /// On volumes, whoever wrote them. Of several copies of a part the longest counts: where a volume was full in the middle of one, it
+    /// was written again to the next volume.
+    any: BTreeMap<u32, LooseFile>,
+    /// In holding disks, where chunks are cut in other places than parts.
+    held: BTreeMap<u32, LooseFile>,
+}
+
+impl Copies {
+    fn add(&mut self, number: u32, file: LooseFile) {
+        let put = |parts: &mut BTreeMap<u32, LooseFile>, file: LooseFile| {
+            if parts.get(&number).is_none_or(|other| other.bytes < file.bytes) {
+                parts.insert(number, file);
+            }
+        };
+        if !matches!(file.header.kind, Kind::Part { .. }) {
+            return put(&mut self.held, file);
+        }
+        put(self.written.entry(file.written.clone()).or_default(), file.clone());
+        put(&mut self.any, file);
+    }
+
+    /// What one run wrote, when that is whole; else all that there is on volumes, or what is in the holding disks when that is more.
+    fn best(self) -> Option<LooseDump> {
+        let is_whole = |dump: &LooseDump| matches!(dump.state, State::Whole(_));
+        if self.written.len() > 1
+            && let Some(dump) = self.written.into_values().rev().map(dump).find(is_whole)
+        {
+            return Some(dump);
+        }
+        let mut copies = [self.any, self.held].into_iter().filter(|parts| !parts.is_empty()).map(dump);
+        let first = copies.next()?;
+        match copies.next() {
+            Some(second) if !is_whole(&first) && second.bytes >= first.bytes => Some(second),
+            _ => Some(first),
+        }
+    }
+}
+
+/// Puts files together.
 #[must_use]
 pub fn group(files: Vec<LooseFile>) -> BTreeMap<Key, LooseDump> {
-    let mut dumps: BTreeMap<Key, [BTreeMap<u32, LooseFile>; 2]> = BTreeMap::new();
+    let mut dumps: BTreeMap<Key, Copies> = BTreeMap::new();
     for file in files {
         let header = &file.header;
         let key = (header.dle.clone(), header.datestamp.clone(), header.level);
-        let Some(number) = file.number() else { continue };
-        // Parts on volumes and chunks of a holding disk are cut in other places.
-        let held = usize::from(!matches!(header.kind, Kind::Part { .. }));
-        let parts = &mut dumps.entry(key).or_default()[held];
-        if parts.get(&number).is_none_or(|other| other.bytes < file.bytes) {
-            parts.insert(number, file);
+        if let Some(number) = file.number() {
+            dumps.entry(key).or_default().add(number, file);
         }
     }
-    let best = |copies: [BTreeMap<u32, LooseFile>; 2]| {
-        let mut copies = copies.into_iter().filter(|parts| !parts.is_empty()).map(dump);
-        let first = copies.next()?;
-        match copies.next() {
-            Some(second) if !matches!(first.state, State::Whole(_)) && second.bytes >= first.bytes => Some(second),
-            _ => Some(first),
-        }
-    };
-    dumps.into_iter().filter_map(|(key, copies)| Some((key, best(copies)?))).collect()
+    dumps.into_iter().filter_map(|(key, copies)| Some((key, copies.best()?))).collect()
 }
 
 fn dump(parts: BTreeMap<u32, LooseFile>) -> LooseDump {
@@ -149,11 +179,26 @@ mod tests {
         let mut header = Header::new(Dle::new("h", "/d"), "20261124102037", 0);
         header.kind = kind;
         header.server = whole.map(|bytes| Crc { crc: 1, bytes });
-        LooseFile { path: path.into(), bytes, header, on: None }
+        LooseFile { path: path.into(), bytes, header, on: None, written: String::new() }
     }
 
     fn part(number: u32, path: &str, bytes: u64, whole: Option<u64>) -> LooseFile {
         file(Kind::Part { number, of: -1 }, path, bytes, whole)
+    }
+
+    #[test]
+    fn what_was_begun_anew_is_not_mixed_with_what_was_left_of_it() {
+        let of = |run: &str, number, path: &str, bytes| LooseFile { written: run.to_owned(), ..part(number, path, bytes, Some(30)) };
+        let left = || vec![of("20261124", 1, "a", 25), of("20261124", 2, "b", 3)];
+        let anew = || vec![of("20261125", 1, "c", 10), of("20261125", 2, "d", 20)];
+        for files in [[left(), anew()].concat(), [anew(), left()].concat()] {
+            let (parts, state) = told(files);
+            assert_eq!(parts, [("c".to_owned(), 10), ("d".to_owned(), 20)]);
+            assert!(matches!(state, State::Whole(_)));
+        }
+        // Parts of one dump whose volumes have other dates by now.
+        let (parts, state) = told(vec![of("20261124", 1, "a", 10), of("20261125", 2, "b", 20)]);
+        assert!(parts.len() == 2 && matches!(state, State::Whole(_)));
     }
 
     fn told(files: Vec<LooseFile>) -> (Vec<(String, u64)>, State) {

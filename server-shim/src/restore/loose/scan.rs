@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use amanda::header::{Block, HEADER_BYTES, Header, HeaderError, Kind};
+use amanda::header::{Block, HEADER_BYTES, Header, HeaderError, Kind, Start};
 use amanda::holding;
 use amanda::vtape::changer::ChgDisk;
 use amanda::vtape::{Volume, VolumeFile};
@@ -26,6 +26,8 @@ pub struct LooseFile {
     pub header: Header,
     /// The volume, and the file's number there.
     pub on: Option<(String, u32)>,
+    /// The date of that volume's label: the run that wrote it. Empty on a holding disk.
+    pub written: String,
 }
 
 /// A volume that has a label.
@@ -139,20 +141,20 @@ impl Scanned {
             ));
         }
         for file in files.iter().filter(|file| file.number > 0) {
-            self.volume_file(file, &label.label);
+            self.volume_file(file, &label);
         }
         self.volumes.push(LooseVolume { directory: volume.directory().to_owned(), label: label.label, date: label.datestamp });
     }
 
-    fn volume_file(&mut self, file: &VolumeFile, label: &str) {
+    fn volume_file(&mut self, file: &VolumeFile, label: &Start) {
         match file.read() {
-            Ok(Block::Dump(header)) => self.file(&file.path, file.bytes, *header, Some((label.to_owned(), file.number))),
+            Ok(Block::Dump(header)) => self.file(&file.path, file.bytes, *header, Some((label, file.number))),
             Ok(_) => {}
             Err(error) => self.odd.push(words(&error)),
         }
     }
 
-    fn file(&mut self, path: &Path, bytes: u64, header: Header, on: Option<(String, u32)>) {
+    fn file(&mut self, path: &Path, bytes: u64, header: Header, on: Option<(&Start, u32)>) {
         let bytes = bytes.saturating_sub(HEADER_BYTES as u64);
         // Files are named by it, and a header may say anything.
         if !is_datestamp(&header.datestamp) {
@@ -160,7 +162,9 @@ impl Scanned {
         }
         // The same file by two names on the command line is one.
         if self.files.iter().all(|other| other.path != path) {
-            self.files.push(LooseFile { path: path.to_owned(), bytes, header, on });
+            let written = on.map_or_else(String::new, |(label, _)| label.datestamp.clone());
+            let on = on.map(|(label, number)| (label.label.clone(), number));
+            self.files.push(LooseFile { path: path.to_owned(), bytes, header, on, written });
         }
     }
 }

@@ -130,7 +130,7 @@ mod tests {
         let files = dumps.map(|(stamp, level, bytes)| {
             let mut header = Header::new(Dle::new("h", "/d"), stamp, level);
             (header.kind, header.server) = (Kind::File, Some(Crc { crc: 1, bytes: 30 }));
-            LooseFile { path: format!("h.{stamp}").into(), bytes, header, on: None }
+            LooseFile { path: format!("h.{stamp}").into(), bytes, header, on: None, written: String::new() }
         });
         let host: HostName = "h".parse().expect("a name");
         let mut doubted = BTreeMap::new();

@@ -206,6 +206,7 @@ fn volumes_of_several_runs_have_parts_in_the_log_of_each() {
         bytes: bytes.len() as u64,
         header: header(Some(crc(&dump))).as_part(part),
         on: Some((label.to_owned(), 1)),
+        written: STAMP.to_owned(),
     };
     let dumps = group(vec![file("a", 1, first), file("b", 2, rest)]).into_iter().map(|(key, dump)| {
         let looked = Dump { dump, sums: Sums::default(), orig_kb: 9, broken: None };

@@ -92,8 +92,13 @@ impl Known {
     fn files(&self, (dle, stamp, level): &Key) -> Option<Vec<&Path>> {
         let whole = self.chains.get(dle)?.iter().find(|dump| dump.datestamp == *stamp && dump.level == *level)?;
         let dump = self.catalog.dumps.get(&(dle.clone(), stamp.clone(), *level))?;
+        // One in a holding disk is named by its first chunk.
+        let held =
+            |copy: &[Place]| matches!(copy, [Place::Holding(path)] if dump.files.first().is_some_and(|first| first.as_os_str() == path));
+        if whole.places.iter().any(|copy| held(copy)) {
+            return Some(dump.files.iter().map(PathBuf::as_path).collect());
+        }
         let file = |place: &Place| match place {
-            Place::Holding(path) => dump.files.iter().find(|file| file.as_os_str() == path),
             Place::Volume { label, file: number } => {
                 let volume = self.catalog.volumes.iter().find(|volume| volume.label.as_deref().map(str::as_bytes) == Some(label))?;
                 let is_it = |file: &&PathBuf| {
@@ -102,7 +107,7 @@ impl Known {
                 };
                 dump.files.iter().find(is_it)
             }
-            Place::Nowhere => None,
+            Place::Holding(_) | Place::Nowhere => None,
         };
         whole.places.iter().find_map(|copy| copy.iter().map(|place| file(place).map(PathBuf::as_path)).collect())
     }

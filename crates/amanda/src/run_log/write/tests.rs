@@ -73,6 +73,18 @@ fn failures_are_lines_that_our_reader_understands() {
             "FAIL taper \"ST:v\" \"POOL:v\" laptop1 \"/home docs\" 20261123190624 1 error \"no room\"\n",
         ),
         (
+            Entry::TaperDenied(dump, shelf, "runtapes=1"),
+            "FAIL taper \"ST:v\" \"POOL:v\" laptop1 \"/home docs\" 20261123190624 1 config runtapes=1\n",
+        ),
+        (
+            Entry::PartPartial { dump, shelf, label: "v-1", file: 3, part: 2, statistics: nothing, why: "No space left" },
+            "PARTPARTIAL taper \"ST:v\" \"POOL:v\" v-1 3 laptop1 \"/home docs\" 20261123190624 2/-1 1 [sec 0.100000 bytes 0 kps 0.000000 orig-kb 0] \"No space left\"\n",
+        ),
+        (
+            Entry::Partial(dump, shelf, 2, Sums::default(), nothing, "all are needed"),
+            "PARTIAL taper \"ST:v\" \"POOL:v\" laptop1 \"/home docs\" 20261123190624 2 1 00000000:0 00000000:0 00000000:0 [sec 0.100000 bytes 0 kps 0.000000 orig-kb 0] \"all are needed\"\n",
+        ),
+        (
             Entry::Strange(dump, Sums::default(), nothing, &["? tar: a: file changed", "| x"]),
             "STRANGE dumper laptop1 \"/home docs\" 1 00000000:0 00000000:0 [sec 0.000 kb 0 kps 0.0 orig-kb 0]\n  ? tar: a: file changed\n  | x\n",
         ),

@@ -78,6 +78,14 @@ pub enum Unproven {
     LongIndex,
 }
 
+impl Unproven {
+    /// Says whether it was the client's own programs that failed, or the way between: another try may go better.
+    #[must_use]
+    pub fn may_go_better(&self) -> bool {
+        matches!(self, Self::Client(_) | Self::NoEnd | Self::Damaged { .. } | Self::Empty)
+    }
+}
+
 /// What was said so far.
 #[derive(Debug)]
 pub struct Heard {

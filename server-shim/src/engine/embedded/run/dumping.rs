@@ -1,27 +1,30 @@
-//! The dumps of a run: hosts side by side, as many as `inparallel` says, the disks of one host after each other.
+//! The dumps of a run, each in a thread of its own, when the [driver] says so.
 
-use std::collections::VecDeque;
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use amanda::conf::disklist::Disk;
+use amanda::header::HEADER_BYTES;
 use wire::{HostName, Outcome};
 
 use super::begin::Begun;
-use super::{Done, Job, Undone, room};
+use super::jobs::{Came, Done, Job, Undone};
+use super::{lineup, outcome, room};
 use crate::engine::embedded::dialogue::Patience;
-use crate::engine::embedded::dump::{self, Ask, Place};
+use crate::engine::embedded::driver::{self, Place, State, Step};
+use crate::engine::embedded::dump::{self, Ask, Why};
 use crate::engine::embedded::forget::forget;
 use crate::engine::embedded::site::Site;
-use crate::engine::embedded::{Link, Watch, catalog, estimate, mend, taper};
+use crate::engine::embedded::{Kind, Link, Watch, catalog, estimate, history, mend, taper};
 
-/// What `inparallel` is when nobody says.
-const IN_PARALLEL: i64 = 10;
+/// The longest time between two looks at the clock, which somebody may set.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// What is to be dumped now.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +48,8 @@ pub struct NoDump {
     pub why: String,
     /// The file system was full.
     pub full: bool,
+    /// It may go better when it is tried again at once.
+    pub again: bool,
 }
 
 /// A way of making dumps: over a host's client, or, in tests, without one.
@@ -57,6 +62,12 @@ pub trait Dumper: Sync {
 
     /// Asks for the size of a dump before compression, in bytes; `None` when there is no answer.
     fn estimate(&self, disk: &Disk, level: u8) -> Option<u64>;
+
+    /// As [`Link::absent`].
+    fn absent(&self, host: &HostName) -> Option<String> {
+        let _ = host;
+        None
+    }
 }
 
 /// Dumps over a link to hosts' clients.
@@ -76,12 +87,21 @@ impl OverLink<'_> {
 
 impl Dumper for OverLink<'_> {
     fn dump(&self, task: &Task<'_>, moved: &dyn Fn(u64)) -> Result<Done, NoDump> {
-        let no = |why: String| NoDump { why, full: false };
+        let no = |why: String| NoDump { why, full: false, again: false };
         let ask = self.ask(task.host, task.disk, task.level, task.stamp).ok_or_else(|| no("its dumptype is gone".to_owned()))?;
         let connection = self.link.connect(task.host).map_err(|error| no(format!("{} cannot be reached: {error}", task.host)))?;
+        if self.link.moves_by_itself(task.host) {
+            // Taken back when the dump is there. Whoever is killed meanwhile has said it.
+            history::force_full(self.site, &task.disk.dle).map_err(|error| {
+                no(format!("it cannot be noted in {} that a dump was begun: {error}", self.site.config().infofile().display()))
+            })?;
+        }
         let indexdir = self.site.indexdir();
-        let place = Place { holding: task.directory, indexdir: &indexdir };
-        let made = dump::dump(connection, &ask, &place, moved).map_err(|error| NoDump { full: is_full(&error), why: explained(&error) })?;
+        let place = dump::Place { holding: task.directory, indexdir: &indexdir };
+        let made = dump::dump(connection, &ask, &place, moved).map_err(|error| {
+            let full = is_full(&error);
+            NoDump { full, again: !full && may_go_better(&error), why: explained(&error) }
+        })?;
         let strange = match made.outcome {
             Outcome::Ok => Vec::new(),
             _ if made.strange.is_empty() => vec!["the client had something to say".to_owned()],
@@ -97,6 +117,16 @@ impl Dumper for OverLink<'_> {
         let sizes = estimate::estimate(self.link.connect(&host).ok()?, &ask, &[level]).ok()?;
         sizes.into_iter().find_map(|(_, size)| size.ok())
     }
+
+    fn absent(&self, host: &HostName) -> Option<String> {
+        self.link.absent(host)
+    }
+}
+
+/// Says whether a dump that failed may go better at once. Amanda tries all again that fail (`retry-dump`); here a client that was silent or
+/// is gone, or says what it may not, gets no second chance to keep others waiting.
+fn may_go_better(error: &dump::DumpError) -> bool {
+    matches!(&error.why, Why::Unproven(unproven) if unproven.may_go_better())
 }
 
 /// Says whether the file system was full.
@@ -117,80 +147,133 @@ fn explained(error: &dump::DumpError) -> String {
     if error.strange.is_empty() { error.to_string() } else { format!("{error}; {}", super::words::shortened(&error.strange)) }
 }
 
-/// Makes the dumps. Each job that was open has its end then.
-pub fn dump(site: &Site, jobs: &mut [Job<'_>], begun: &Begun, dumper: &dyn Dumper, watch: &dyn Watch, clock: &(dyn Fn() -> i64 + Sync)) {
-    let mut hosts: Vec<(HostName, VecDeque<usize>)> = Vec::new();
-    for (at, job) in jobs.iter().enumerate().filter(|(_, job)| job.is_open()) {
-        match hosts.iter_mut().find(|(host, _)| *host == job.host) {
-            Some((_, disks)) => disks.push_back(at),
-            None => hosts.push((job.host.clone(), VecDeque::from([at]))),
-        }
-    }
-    let parallel = site.config().settings().int("inparallel").unwrap_or(IN_PARALLEL).clamp(1, 63);
-    let threads = hosts.len().min(usize::try_from(parallel).unwrap_or(1));
-    let waiting = Mutex::new(VecDeque::from(hosts));
-    let next = || waiting.lock().ok()?.pop_front();
-    let ends = Mutex::new(Vec::new());
-    let work = |jobs: &[Job<'_>]| {
-        while let Some((_, disks)) = next() {
-            for at in disks {
-                // A disk whose dump ends in a bug of ours stops no other.
-                let end = catch_unwind(AssertUnwindSafe(|| one(site, &jobs[at], begun, dumper, watch, clock)));
-                let end = end.unwrap_or_else(|_| Err(Undone { why: "the dump ended in a fault of this program".to_owned(), begun: true }));
-                if let Ok(mut ends) = ends.lock() {
-                    ends.push((at, end));
-                }
-            }
-        }
-    };
-    let shared: &[Job<'_>] = jobs;
-    if threads <= 1 {
-        work(shared);
-    } else {
-        thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| work(shared));
-            }
-        });
-    }
-    for (at, end) in ends.into_inner().unwrap_or_default() {
-        jobs[at].end = Some(end);
-    }
+/// How a dump ended, and what that is to the driver.
+struct Ended {
+    task: usize,
+    end: Result<Done, Undone>,
+    /// It may go better at once.
+    again: bool,
+    /// Its place was full.
+    full: bool,
 }
 
-/// Makes one dump; once more when the file system was full and there was something to erase.
-fn one(
+/// Makes the dumps, as the driver says. Each job that was open has its end then.
+pub fn dump(
     site: &Site,
-    job: &Job<'_>,
+    kind: Kind,
+    jobs: &mut [Job<'_>],
     begun: &Begun,
     dumper: &dyn Dumper,
     watch: &dyn Watch,
     clock: &(dyn Fn() -> i64 + Sync),
-) -> Result<Done, Undone> {
-    let (Some(disk), Some(plan)) = (job.disk, &job.plan) else {
-        return Err(Undone { why: "nothing was planned for it".to_owned(), begun: false });
+) {
+    let mut lineup = lineup::line_up(site, jobs, clock());
+    let room = match room::for_driver(site, &begun.places) {
+        Ok(room) => room,
+        Err(trouble) => return jobs.iter_mut().filter(|job| job.is_open()).for_each(|job| job.fail(trouble.to_string())),
     };
-    let task = Task { host: &job.host, disk, level: plan.level, stamp: &begun.stamp, directory: &begun.directory };
-    let came = AtomicU64::new(0);
-    let moved = |bytes: u64| {
-        came.store(bytes, Ordering::Relaxed);
-        watch.moved(&job.host, &job.name, bytes);
-    };
-    loop {
-        let why = match dumper.dump(&task, &moved) {
-            Ok(done) => return Ok(done),
-            Err(NoDump { full: false, why }) => return Err(Undone { why, begun: true }),
-            Err(NoDump { full: true, why }) => why,
-        };
-        let came = came.swap(0, Ordering::Relaxed);
-        let erased = erase(site, came, watch, clock()).unwrap_or_else(|trouble| {
-            watch.noted(&trouble.to_string());
-            false
-        });
-        if !erased {
-            return Err(Undone { why: format!("{} ({why})", room::no_room_meanwhile(site, came)), begun: true });
+    let mut state = State::new(lineup.tasks.len(), room.holdings, room.beside);
+    let mut ends: Vec<(usize, Result<Done, Undone>)> = Vec::new();
+    let work = Work { site, jobs, begun, dumper, watch, clock };
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        loop {
+            match driver::next(&lineup.limits, &lineup.tasks, &state, clock()) {
+                Step::Start(task, place) => {
+                    state.started(&lineup.tasks, task, place);
+                    let (tell, job, work) = (tell.clone(), lineup.jobs[task], &work);
+                    scope.spawn(move || {
+                        // A disk whose dump ends in a bug of ours stops no other.
+                        let ended = catch_unwind(AssertUnwindSafe(|| work.one(task, job, place)));
+                        let fault = || Undone { why: "the dump ended in a fault of this program".to_owned(), came: Came::Begun };
+                        let _nobody_else_listens =
+                            tell.send(ended.unwrap_or_else(|_| Ended { task, end: Err(fault()), again: false, full: false }));
+                    });
+                }
+                Step::Refuse(task) => {
+                    state.ended(&lineup.tasks, task, 0);
+                    let why = room::none_for(&lineup.tasks[task]);
+                    ends.push((lineup.jobs[task], Err(Undone { why, came: Came::Planned })));
+                }
+                Step::Wait(until) => {
+                    let patience = until.map_or(LOOK, |until| LOOK.min(Duration::from_secs((until - clock()).max(1).unsigned_abs())));
+                    let Ok(ended) = told.recv_timeout(patience) else { continue };
+                    let tries = &mut lineup.tries[ended.task];
+                    *tries = tries.saturating_sub(1);
+                    let dle = &work.jobs[lineup.jobs[ended.task]].dle;
+                    if let Err(undone) = &ended.end
+                        && *tries > 0
+                        // A laptop is told at once, and calls again.
+                        && ((ended.again && kind == Kind::Nightly) || (ended.full && lineup::may_go_beside(&lineup.tasks[ended.task]) && room.beside > 0))
+                    {
+                        watch.noted(&format!("{dle} is dumped once more: {}", undone.why));
+                        state.again(&lineup.tasks, ended.task);
+                        if ended.full {
+                            lineup::send_beside(&mut lineup.tasks[ended.task]);
+                        }
+                        continue;
+                    }
+                    state.ended(&lineup.tasks, ended.task, ended.end.as_ref().map_or(0, stored));
+                    ends.push((lineup.jobs[ended.task], ended.end));
+                }
+                Step::Done => break,
+            }
         }
-        watch.noted(&format!("{} is dumped once more: the file system was full, and older volumes have been erased", job.dle));
+    });
+    for (at, end) in ends {
+        jobs[at].end = Some(end);
+    }
+}
+
+/// Returns the bytes that a dump takes where it lies.
+fn stored(done: &Done) -> u64 {
+    done.header.server.map_or(0, |crc| crc.bytes).saturating_add(HEADER_BYTES as u64)
+}
+
+/// What all dumps of a run share.
+struct Work<'a> {
+    site: &'a Site,
+    jobs: &'a [Job<'a>],
+    begun: &'a Begun,
+    dumper: &'a dyn Dumper,
+    watch: &'a dyn Watch,
+    clock: &'a (dyn Fn() -> i64 + Sync),
+}
+
+impl Work<'_> {
+    /// Makes one dump. Where volumes lie on the holding disk's file system it is made once more when that was full and there was something
+    /// to erase.
+    fn one(&self, number: usize, at: usize, place: Place) -> Ended {
+        let job = &self.jobs[at];
+        let ended = |end, again, full| Ended { task: number, end, again, full };
+        let undone = |why, came| Err(Undone { why, came });
+        let (Some(disk), Some(plan), Some(directory)) = (job.disk, &job.plan, self.begun.places.of(place)) else {
+            return ended(undone("nothing was planned for it".to_owned(), Came::Planned), false, false);
+        };
+        let task = Task { host: &job.host, disk, level: plan.level, stamp: &self.begun.stamp, directory };
+        let came = AtomicU64::new(0);
+        let moved = |bytes: u64| {
+            came.store(bytes, Ordering::Relaxed);
+            self.watch.moved(&job.host, &job.name, bytes);
+        };
+        loop {
+            let no = match self.dumper.dump(&task, &moved) {
+                Ok(done) => return ended(Ok(done), false, false),
+                Err(no) => no,
+            };
+            if !no.full || outcome::goes_round(self.site) {
+                return ended(undone(no.why, Came::Begun), no.again, no.full);
+            }
+            let came = came.swap(0, Ordering::Relaxed);
+            let erased = erase(self.site, came, self.watch, (self.clock)()).unwrap_or_else(|trouble| {
+                self.watch.noted(&trouble.to_string());
+                false
+            });
+            if !erased {
+                return ended(undone(format!("{} ({})", room::no_room_meanwhile(self.site, came), no.why), Came::Begun), false, false);
+            }
+            self.watch.noted(&format!("{} is dumped once more: the file system was full, and older volumes have been erased", job.dle));
+        }
     }
 }
 

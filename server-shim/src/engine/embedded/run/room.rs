@@ -1,9 +1,13 @@
 //! Whether there is room for what is to be dumped.
 
+use amanda::conf::HoldingUse;
+
 use super::dumping::Dumper;
-use super::{Job, ballast};
+use super::places::Places;
+use super::{Job, ballast, outcome};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::{self, Catalog};
+use crate::engine::embedded::driver::Task;
 use crate::engine::embedded::forget::forget;
 use crate::engine::embedded::plan::Estimate;
 use crate::engine::embedded::site::Site;
@@ -19,6 +23,33 @@ fn wanted(estimate: Option<Estimate>) -> u64 {
     estimate.map_or(LEAST, |estimate| estimate.stored.saturating_add(estimate.stored / 16).max(LEAST)).saturating_add(32 * 1024)
 }
 
+/// Room for the [driver](crate::engine::embedded::driver), in bytes.
+pub struct Room {
+    /// On each holding disk.
+    pub holdings: Vec<u64>,
+    /// Beside the volumes.
+    pub beside: u64,
+}
+
+/// Returns the room that dumps may take. Where volumes lie on the holding disk's file system [`look`] has seen to it, and what it let
+/// pass is tried.
+pub fn for_driver(site: &Site, places: &Places) -> Result<Room, Trouble> {
+    if outcome::goes_round(site) {
+        return places.room().map(|(holdings, beside)| Room { holdings, beside });
+    }
+    Ok(Room { holdings: places.directories().map(|_| u64::MAX).collect(), beside: 0 })
+}
+
+/// Why the driver gave a dump up.
+pub fn none_for(task: &Task) -> String {
+    let about = size(task.bytes);
+    match task.holding {
+        HoldingUse::Required => format!("no holding disk has the room for it, about {about}, and its dumptype says `holdingdisk required`"),
+        HoldingUse::Never => format!("there is no room for it beside the volumes: about {about} are needed"),
+        HoldingUse::Auto => format!("there is no room for it on any holding disk, nor beside the volumes: about {about} are needed"),
+    }
+}
+
 /// Erases what may be erased when room is short, and fails the disks for which there is none then. A dump of which nothing is known
 /// is asked about where room is short; the client may take its time for that, and it is not asked otherwise.
 pub fn look(
@@ -30,6 +61,10 @@ pub fn look(
     dumper: &dyn Dumper,
     lock: &locks::Held,
 ) -> Result<(), Trouble> {
+    if outcome::goes_round(site) {
+        // Nothing is erased for room there.
+        return Ok(());
+    }
     let mut room = taper::room(&site.holding())?;
     let is_short = room < site.volume_bytes();
     for job in jobs.iter_mut().filter(|job| job.is_open() && is_short) {

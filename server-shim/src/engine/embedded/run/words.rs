@@ -2,9 +2,10 @@
 
 use amanda::run_log::write::{Dump, Entry, Statistics, Sums};
 
-use super::Job;
 use super::begin::Begun;
+use super::{Came, Job};
 use crate::engine::embedded::logs::OURS;
+use crate::engine::embedded::planner::Planned;
 
 /// So much of what a client said goes into a receipt.
 const SHORT: usize = 1_000;
@@ -20,18 +21,25 @@ pub fn log(jobs: &[Job<'_>], begun: &Begun, now: i64) -> (Vec<u8>, Vec<u8>) {
     put(Entry::Pid("amdump", pid));
     put(Entry::Info("amdump", OURS));
     put(Entry::Start("planner", stamp));
-    for job in jobs.iter().filter(|job| job.disk.is_some()) {
+    // A disk that has a line here and none later is missing for amreport.
+    for job in jobs.iter().filter(|job| job.disk.is_some() && !job.is_skipped()) {
         put(Entry::Disk(&job.dle));
     }
     for job in jobs {
         let level = job.plan.as_ref().map_or(0, |plan| plan.level);
         let dump = Dump { dle: &job.dle, datestamp: stamp, level };
         match (&job.end, &job.plan) {
-            (Some(Err(undone)), _) if !undone.begun => put(Entry::Fail("planner", dump, &undone.why)),
+            (Some(Err(undone)), _) if undone.came == Came::Counted => {}
+            (Some(Err(undone)), _) if undone.came == Came::Skipped => {
+                put(Entry::Info("planner", &format!("{} is passed over: {}", job.dle, undone.why)));
+            }
+            (Some(Err(undone)), _) if undone.came == Came::Planned => put(Entry::Fail("planner", dump, &undone.why)),
             (_, Some(plan)) => put(Entry::Info("planner", &format!("{} level {level}: {}", job.dle, plan.reason))),
             (_, None) => {}
         }
     }
+    before.extend(&begun.lines);
+    let mut put = |entry: Entry<'_>| entry.print(&mut before);
     put(Entry::Finish("planner", stamp, 0.0));
     put(Entry::Start("driver", stamp));
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
@@ -56,7 +64,9 @@ fn dumped(job: &Job<'_>, stamp: &str, put: &mut dyn FnMut(Entry<'_>)) {
             let bytes = header.server.map_or(0, |crc| crc.bytes);
             let statistics = Statistics { secs: done.secs, bytes, orig_kb: header.orig_kb.unwrap_or(0) };
             if let Some(estimate) = plan.estimate {
-                put(Entry::Estimate { dump, secs: 0, orig_kb: estimate.raw / 1024, kb: estimate.stored / 1024, kps: 0 });
+                let (orig_kb, kb) = (estimate.raw / 1024, estimate.stored / 1024);
+                let (secs, kps) = job.planned.as_ref().map_or((0, 0), Planned::expected);
+                put(Entry::Estimate { dump, secs, orig_kb, kb, kps });
             }
             if done.strange.is_empty() {
                 put(Entry::Dumped(dump, sums, statistics));
@@ -66,7 +76,7 @@ fn dumped(job: &Job<'_>, stamp: &str, put: &mut dyn FnMut(Entry<'_>)) {
             }
             put(Entry::Chunked(dump, header.server, statistics, true));
         }
-        Some(Err(undone)) if undone.begun => put(Entry::Fail("dumper", dump, &undone.why)),
+        Some(Err(undone)) if undone.came == Came::Begun => put(Entry::Fail("dumper", dump, &undone.why)),
         _ => {}
     }
 }
