@@ -10,6 +10,7 @@
 
 mod ballast;
 mod begin;
+mod degrade;
 mod dumping;
 mod end;
 mod jobs;

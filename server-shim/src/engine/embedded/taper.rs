@@ -31,6 +31,7 @@ use super::volumes::{Choice, Key, Standing, choose};
 use super::{bases, forget, locks};
 use crate::engine::Trouble;
 
+pub use cycle::look;
 pub(super) use shelves::any_wrong;
 pub use shelves::{Place, Shelves};
 

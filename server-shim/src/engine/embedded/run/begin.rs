@@ -3,7 +3,7 @@
 use amanda::chains::Restorable;
 
 use super::dumping::Dumper;
-use super::{Job, nightly, outcome, places, room};
+use super::{Job, degrade, nightly, outcome, places, room};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::Catalog;
 use crate::engine::embedded::plan::{Known, Rules, plan};
@@ -37,6 +37,7 @@ pub fn begin(
     let mut lines = Vec::new();
     if kind == Kind::Nightly && matches!(site.rotation(), Rotation::Cycle { .. }) {
         lines = nightly::choose(site, &catalog, jobs, &stamp, started)?;
+        degrade::without_a_volume(site, &catalog, jobs, started, watch)?;
     } else {
         for job in jobs.iter_mut().filter(|job| job.is_open()) {
             if let Err(trouble) = choose_level(site, &catalog, job, &stamp, started) {

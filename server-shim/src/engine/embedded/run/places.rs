@@ -19,6 +19,20 @@ fn holdings(site: &Site) -> Vec<(PathBuf, Use)> {
     holdings.zip(uses.chain(std::iter::repeat(ALL))).collect()
 }
 
+/// Returns the bytes that dumps may take of all holding disks together.
+///
+/// # Errors
+/// When a file system cannot be looked at.
+pub fn holding_room(site: &Site) -> Result<u64, Trouble> {
+    let rooms = holdings(site).into_iter().map(|(directory, uses)| room(&directory, uses));
+    rooms.sum::<Result<u64, Trouble>>()
+}
+
+/// Returns the bytes of a directory's file system that dumps may take.
+fn room(directory: &Path, uses: Use) -> Result<u64, Trouble> {
+    Ok(uses.room_kb(taper::room(directory)? / 1024).saturating_mul(1024))
+}
+
 /// The directories of a run, marked as in use for as long as this lives.
 pub struct Places {
     holdings: Vec<Taken>,
@@ -54,7 +68,7 @@ impl Places {
     /// # Errors
     /// When a file system cannot be looked at.
     pub fn room(&self) -> Result<(Vec<u64>, u64), Trouble> {
-        let room = |taken: &Taken| Ok::<_, Trouble>(taken.uses.room_kb(taper::room(&taken.above)? / 1024).saturating_mul(1024));
+        let room = |taken: &Taken| room(&taken.above, taken.uses);
         Ok((self.holdings.iter().map(room).collect::<Result<_, _>>()?, self.beside.as_ref().map_or(Ok(0), room)?))
     }
 }

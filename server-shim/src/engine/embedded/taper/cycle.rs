@@ -14,6 +14,7 @@
 mod begin;
 mod extent;
 mod lines;
+mod look;
 mod parts;
 pub(in crate::engine::embedded) mod right;
 mod settings;
@@ -34,6 +35,7 @@ use crate::engine::embedded::volumes::cycle::Slot;
 use crate::engine::embedded::{Watch, locks};
 pub(in crate::engine::embedded) use begin::needs;
 use lines::Lines;
+pub use look::look;
 pub(in crate::engine::embedded) use settings::{Settings, labels};
 
 /// A volume that this run has begun.
