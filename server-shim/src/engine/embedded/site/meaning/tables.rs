@@ -166,7 +166,7 @@ const DUMPTYPE: Table = &[
     ("property", Without("for applications, which are refused")),
     ("record", Refused("when it is `no`")),
     ("recovery-limit", Without("stricter here: a key restores its own host, and others only by a grant in shim.toml")),
-    ("retry-dump", Without("a dump that failed is made by the next run")),
+    ("retry-dump", Honoured("")),
     ("script", Refused("")),
     ("server-custom-compress", Without("without `compress server`, which is refused, for Amanda neither")),
     ("server-decrypt-option", Without("encryption is refused")),
