@@ -12,6 +12,7 @@
 //! What is missing of a killed run's lines is added by [`right`].
 
 mod begin;
+mod choose;
 mod extent;
 mod lines;
 mod look;
@@ -21,6 +22,7 @@ mod settings;
 
 use std::collections::BTreeSet;
 
+use amanda::conf::rules::Split;
 use amanda::run_log::write::{Dump as Named, Entry, Shelf, Statistics, Sums};
 use amanda::vtape::Volume;
 
@@ -106,7 +108,9 @@ pub fn write(site: &Site, catalog: &Catalog, work: &Work<'_>, watch: &dyn Watch,
         settings,
     };
     let mut waiting: u64 = work.dumps.iter().map(|held| held.length).fold(0, u64::saturating_add);
-    for held in &work.dumps {
+    let mut queue = work.dumps.clone();
+    while let Some(at) = run.next(&queue) {
+        let held = queue.remove(at);
         run.dump(held, waiting)?;
         waiting = waiting.saturating_sub(held.length);
     }
@@ -115,6 +119,25 @@ pub fn write(site: &Site, catalog: &Catalog, work: &Work<'_>, watch: &dyn Watch,
 }
 
 impl Run<'_> {
+    /// Returns which of these goes to a volume next.
+    fn next(&self, queue: &[&Held]) -> Option<usize> {
+        let config = self.site.config();
+        let waiting: Vec<_> = queue
+            .iter()
+            .map(|held| {
+                let how = self.site.disk(&held.header.dle).and_then(|disk| disk.how(config));
+                let splits = how.is_none_or(|how| how.split() != Split::No);
+                choose::Waiting { bytes: held.length, splits, datestamp: &held.header.datestamp }
+            })
+            .collect();
+        let length = self.settings.length;
+        let volume = self.volume.as_ref().map_or(length, |volume| length.saturating_sub(volume.bytes));
+        let fresh = u64::from(self.settings.runtapes.saturating_sub(self.count));
+        let started = if self.volume.is_some() { volume } else { 0 };
+        let left = choose::Left { volume, run: length.saturating_mul(fresh).saturating_add(started) };
+        choose::next(config.taperalgo(), &waiting, left)
+    }
+
     fn add(&mut self, entry: &Entry<'_>) -> Result<(), Trouble> {
         self.lines.add(entry)
     }
