@@ -91,7 +91,7 @@ fn size(kb: u64) -> String {
         10_240..10_485_760 => format!("{} MiB", kb >> 10),
         _ => {
             let tenths = kb.saturating_mul(10) >> 20;
-            if tenths % 10 == 0 { format!("{} GiB", tenths / 10) } else { format!("{}.{} GiB", tenths / 10, tenths % 10) }
+            if tenths.is_multiple_of(10) { format!("{} GiB", tenths / 10) } else { format!("{}.{} GiB", tenths / 10, tenths % 10) }
         }
     }
 }
