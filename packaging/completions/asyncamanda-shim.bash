@@ -22,11 +22,23 @@ _asyncamanda__shim() {
             asyncamanda__shim,check)
                 cmd="asyncamanda__shim__subcmd__check"
                 ;;
+            asyncamanda__shim,find)
+                cmd="asyncamanda__shim__subcmd__find"
+                ;;
             asyncamanda__shim,flush)
                 cmd="asyncamanda__shim__subcmd__flush"
                 ;;
+            asyncamanda__shim,history)
+                cmd="asyncamanda__shim__subcmd__history"
+                ;;
+            asyncamanda__shim,label)
+                cmd="asyncamanda__shim__subcmd__label"
+                ;;
             asyncamanda__shim,reindex)
                 cmd="asyncamanda__shim__subcmd__reindex"
+                ;;
+            asyncamanda__shim,report)
+                cmd="asyncamanda__shim__subcmd__report"
                 ;;
             asyncamanda__shim,restore)
                 cmd="asyncamanda__shim__subcmd__restore"
@@ -42,6 +54,9 @@ _asyncamanda__shim() {
                 ;;
             asyncamanda__shim,status)
                 cmd="asyncamanda__shim__subcmd__status"
+                ;;
+            asyncamanda__shim,tape)
+                cmd="asyncamanda__shim__subcmd__tape"
                 ;;
             asyncamanda__shim,tunnel)
                 cmd="asyncamanda__shim__subcmd__tunnel"
@@ -65,7 +80,7 @@ _asyncamanda__shim() {
 
     case "${cmd}" in
         asyncamanda__shim)
-            opts="-h -V --config --help --version serve status run flush check vault verify reindex restore adopt runner tunnel"
+            opts="-h -V --config --help --version serve status run flush check report find tape label history vault verify reindex restore adopt runner tunnel"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -105,6 +120,24 @@ _asyncamanda__shim() {
             return 0
             ;;
         asyncamanda__subcmd__shim__subcmd__check)
+            opts="-m -h --json --mail --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__find)
             opts="-h --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -140,6 +173,46 @@ _asyncamanda__shim() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        asyncamanda__subcmd__shim__subcmd__history)
+            opts="-h --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__label)
+            opts="-h --slot --force --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --slot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         asyncamanda__subcmd__shim__subcmd__reindex)
             opts="-h --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -147,6 +220,32 @@ _asyncamanda__shim() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__report)
+            opts="-m -h --log --date --plain --json --mail --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --date)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -252,6 +351,24 @@ _asyncamanda__shim() {
             ;;
         asyncamanda__subcmd__shim__subcmd__status)
             opts="-h --json --watch --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        asyncamanda__subcmd__shim__subcmd__tape)
+            opts="-h --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

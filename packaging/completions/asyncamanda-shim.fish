@@ -32,6 +32,11 @@ complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "s
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "run" -d 'Run a config as amdump does, in turn with the laptops: for the nightly cron line'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "flush" -d 'Write what lies on the holding disks to the config\'s tapes'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "check" -d 'Find what would make a backup fail or wait, and how to mend it'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "report" -d 'Tell what a run did: in plain words, then with every figure, as amreport does'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "find" -d 'List where the dumps are, as `amadmin CONFIG find` does'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "tape" -d 'Show which volume the next run wants, what is in the slots, and when each may be overwritten'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "label" -d 'Give the volume in a slot a label, so that runs may write to it'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "history" -d 'Show what is remembered of disks: levels, sizes, dates, rates'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "vault" -d 'Make a config with volumes for engine = "embedded", or add disks to one'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "verify" -d 'Read dumps back and compare them with what was stored and what was dumped'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_needs_command" -f -a "reindex" -d 'Make the catalog of a config that has lost it: index, logs, tapelist and history, from its volumes alone'
@@ -52,7 +57,28 @@ complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand flush"
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand flush" -s h -l help -d 'Print help'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -l config -d 'Read this configuration' -r -F
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -l json -d 'Print JSON'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -s m -l mail -d 'Mail what must be mended to whom the configs name (mailto); when that is nothing, no mail is sent'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand check" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand report" -l log -d 'The run of this log; the newest one when neither this nor --date is given' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand report" -l date -d 'The run of this datestamp: 20261122023901, or its beginning' -r
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand report" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand report" -l plain -d 'Print the plain words only: what went wrong comes first, with what it means and what to do'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand report" -l json -d 'Print JSON'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand report" -s m -l mail -d 'Mail it to whom amanda.conf names (mailto), after such a run as it names (send-amreport-on)'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand find" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand find" -l json -d 'Print JSON'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand find" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tape" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tape" -l json -d 'Print JSON'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand tape" -s h -l help -d 'Print help'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand label" -l slot -d 'The slot; the one where the changer stands when none is named' -r
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand label" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand label" -l force -d 'Overwrite what is on the volume'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand label" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand history" -l config -d 'Read this configuration' -r -F
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand history" -l json -d 'Print JSON'
+complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand history" -s h -l help -d 'Print help'
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -l disk -d 'A disk to be in it, for a name that is not its directory as HOST:NAME=PATH; may be given several times' -r
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -l dumpcycle -d 'Days within which every disk wants a full dump, in a new one' -r
 complete -c asyncamanda-shim -n "__fish_asyncamanda_shim_using_subcommand vault" -l retention -d 'Days for which a dump is kept, in a new one' -r

@@ -72,6 +72,8 @@ fn without_hidden(name: &'static str, command: &Command) -> Command {
     Command::new(name)
         .version(env!("CARGO_PKG_VERSION"))
         .disable_help_subcommand(true)
+        .disable_help_flag(command.is_disable_help_flag_set())
+        .disable_version_flag(command.is_disable_version_flag_set())
         .args(command.get_arguments().cloned())
         .subcommands(visible)
 }

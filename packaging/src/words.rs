@@ -158,11 +158,14 @@ pub fn shim() -> Words {
              Amanda itself. What a dump says about itself chooses no program on this server: words for its header that its dumptype does \
              not imply end the dump, and the system's log tells.",
             "There is no daemon. What goes on lies in files below the state directory; status reads them and disturbs nobody.",
-            "serve runs as the account that laptops log in to. run, flush and check are for root and for the dump user; the program becomes the dump user \
+            "serve runs as the account that laptops log in to. run, flush, check, report, find, tape, history and label are for root and for the dump user; the program becomes the dump user \
              itself when root calls it. runner is started by the shim through sudo, or by a systemd unit. tunnel answers the questions that ssh's \
              configuration asks.",
+            "report tells what a run did, in plain words and then with the figures of amreport; find, tape and history show where the dumps are, which \
+             volume is wanted, and what is remembered of disks. They read Amanda's files, whichever engine wrote them.",
             "With engine = \"embedded\" no Amanda is needed: vault makes a config of Amanda's kind with volumes in directories, and each run is a process \
-             of this program that dumps the laptops through their sessions. There is no nightly run and no flush then. verify reads back what there \
+             of this program that dumps the laptops through their sessions. run makes a nightly run, of the disks that are always there, too, and flush puts on \
+             volumes what waits on the holding disk; label gives a volume its name. verify reads back what there \
              is: the stored bytes against the checksum of what was stored, and what comes out of them against the checksum of what was dumped. It \
              remembers when each dump was last found sound, which status shows. adopt hands a vault, this server's or a person's, to the installed Amanda, which goes on with the next level; it refuses what \
              it does not know, and changes nothing before everything has been looked at.",
@@ -206,6 +209,11 @@ pub fn shim() -> Words {
         examples: vec![
             ("Find what would keep laptops from being backed up:", "asyncamanda-shim check"),
             ("See what goes on, again every two seconds:", "asyncamanda-shim status --watch"),
+            ("What did the last run do, in plain words?", "asyncamanda-shim report daily --plain"),
+            (
+                "Hear by mail, in the afternoon, of what would make the night's run fail:",
+                "45 15 * * 1-5  /usr/bin/asyncamanda-shim check -m",
+            ),
             (
                 "The nightly line in the crontab of the dump user, in the place of amdump:",
                 "45 0 * * 2-6  /usr/bin/asyncamanda-shim run daily",

@@ -17,6 +17,7 @@ use crate::engine::amanda::check::findings;
 use crate::engine::amanda::programs::Programs;
 use crate::engine::amanda::survey;
 use crate::engine::{Finding, dumper};
+use crate::office;
 use crate::report::Words;
 use crate::runner::order::{self, What};
 use crate::runner::record::Settled;
@@ -99,6 +100,7 @@ pub fn check(config: &Config, only: Option<&HostName>) -> Result<Vec<Finding>, W
             .collect();
         if config.engine == EngineKind::Embedded {
             found.extend(dumper::check::findings(config, name, &hosts));
+            found.extend(office::check::volumes(config, name, clock() as i64));
             continue;
         }
         match survey::settings(&programs, name).and_then(|settings| Ok((settings, survey::entries(&programs, name)?))) {

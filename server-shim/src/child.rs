@@ -26,7 +26,12 @@ pub struct Output {
 /// Runs a program without input. When `patience` is over, it and everything it started in its process group is killed, and
 /// that is an error.
 pub fn finish(command: &mut Command, patience: Duration) -> io::Result<Output> {
-    let mut child = command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    finish_on(command, Stdio::null(), patience)
+}
+
+/// The same, with a file as its input.
+pub fn finish_on(command: &mut Command, input: Stdio, patience: Duration) -> io::Result<Output> {
+    let mut child = command.process_group(0).stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let (sender, ended) = mpsc::channel::<()>();
     let group = Pid::from_raw(child.id() as i32);

@@ -63,6 +63,82 @@ pub enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Mail what must be mended to whom the configs name (mailto); when that is nothing, no mail is sent
+        #[arg(long, short)]
+        mail: bool,
+    },
+    /// Tell what a run did: in plain words, then with every figure, as amreport does
+    ///
+    /// Exit status 1 when something went wrong in the run.
+    Report {
+        /// A config of the installed Amanda or in shim.toml's config_dir, or the directory of a vault
+        #[arg(value_name = "CONFIG|VAULT")]
+        name: String,
+        /// The run of this log; the newest one when neither this nor --date is given
+        #[arg(long, value_name = "FILE")]
+        log: Option<PathBuf>,
+        /// The run of this datestamp: 20261122023901, or its beginning
+        #[arg(long, value_name = "STAMP", conflicts_with = "log")]
+        date: Option<String>,
+        /// Print the plain words only: what went wrong comes first, with what it means and what to do
+        #[arg(long)]
+        plain: bool,
+        /// Print JSON
+        #[arg(long, conflicts_with = "plain")]
+        json: bool,
+        /// Mail it to whom amanda.conf names (mailto), after such a run as it names (send-amreport-on)
+        #[arg(long, short, conflicts_with_all = ["plain", "json"])]
+        mail: bool,
+    },
+    /// List where the dumps are, as `amadmin CONFIG find` does
+    Find {
+        /// A config of the installed Amanda or in shim.toml's config_dir, or the directory of a vault
+        #[arg(value_name = "CONFIG|VAULT")]
+        name: String,
+        /// Only those of this host, or of these disks of it, as the disklist has them
+        #[arg(value_name = "HOST [DISK…]")]
+        only: Vec<OsString>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show which volume the next run wants, what is in the slots, and when each may be overwritten
+    Tape {
+        /// A config of the installed Amanda or in shim.toml's config_dir, or the directory of a vault
+        #[arg(value_name = "CONFIG|VAULT")]
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give the volume in a slot a label, so that runs may write to it
+    ///
+    /// The label has to match labelstr. A volume that has one already, or cannot be read, is overwritten only with --force.
+    Label {
+        /// A config in shim.toml's config_dir, or the directory of a vault
+        #[arg(value_name = "CONFIG|VAULT")]
+        name: String,
+        /// The label
+        #[arg(value_name = "LABEL")]
+        label: String,
+        /// The slot; the one where the changer stands when none is named
+        #[arg(long, value_name = "N")]
+        slot: Option<u32>,
+        /// Overwrite what is on the volume
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show what is remembered of disks: levels, sizes, dates, rates
+    History {
+        /// A config of the installed Amanda or in shim.toml's config_dir, or the directory of a vault
+        #[arg(value_name = "CONFIG|VAULT")]
+        name: String,
+        /// Only of this host, or of these disks of it, as the disklist has them
+        #[arg(value_name = "HOST [DISK…]")]
+        only: Vec<OsString>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Make a config with volumes for engine = "embedded", or add disks to one
     Vault {
@@ -210,6 +286,11 @@ impl Command {
             Self::Adopt { .. }
                 | Self::Vault { .. }
                 | Self::Verify { .. }
+                | Self::Report { .. }
+                | Self::Find { .. }
+                | Self::Tape { .. }
+                | Self::History { .. }
+                | Self::Label { .. }
                 | Self::Reindex { .. }
                 | Self::Restore { .. }
                 | Self::Dumper { command: DumperCommand::HandOver { .. } }

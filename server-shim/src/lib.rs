@@ -11,7 +11,7 @@
 //! - [`queue`]: tickets, and whose turn it is · [`lock`]: locks that can be asked about · [`door`]: how the runner is started
 //! - [`runner`]: the one that starts runs and settles them · [`processes`]: what still lives
 //! - [`restore`]: what is read of dumps, for whom · [`engine`]: ways of making dumps · [`latest`], [`standing`]: what the runner publishes
-//! - [`status`], [`admin`]: what an administrator sees and does · [`vault`]: vaults, as a whole · [`report`]: words
+//! - [`status`], [`admin`], [`office`]: what an administrator sees and does · [`vault`]: vaults, as a whole · [`report`]: words
 //! - [`config`], [`layout`], [`durable`], [`child`], [`sys`]: shim.toml, paths, small files, programs, one system call
 
 pub mod admin;
@@ -26,6 +26,7 @@ pub mod invocation;
 pub mod latest;
 pub mod layout;
 pub mod lock;
+pub mod office;
 pub mod processes;
 pub mod queue;
 pub mod report;
@@ -77,7 +78,18 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
             })?;
             print_order(&config, What::Flush, &name, &[])
         }
-        Command::Check { host, json } => show_check(&config, host.as_ref(), json),
+        Command::Check { host, json, mail } => show_check(&config, host.as_ref(), json, mail),
+        Command::Report { name, log, date, plain, json, mail } => {
+            let wish = office::Wish { log, date, plain, json, mail };
+            show(json, office::report(&office::place::open(&config, &name)?, &wish, clock())?)
+        }
+        Command::Find { name, only, json } => show(json, office::find::command(&office::place::open(&config, &name)?, &only, json)?),
+        Command::Tape { name, json } => show(json, office::tape::command(&office::place::open(&config, &name)?, json, clock())?),
+        Command::Label { name, label, slot, force } => {
+            let wish = office::label::Wish { label, slot, force };
+            show(false, office::label::command(&office::place::open(&config, &name)?, &wish)?)
+        }
+        Command::History { name, only, json } => show(json, office::history::command(&office::place::open(&config, &name)?, &only, json)?),
         Command::Vault { name, order } => {
             vault::make::vault(&config, &name, &order.into())?.iter().for_each(|line| say(line));
             Ok(Exit::Done)
@@ -149,6 +161,20 @@ fn say(line: &str) {
     print(&format!("{}\n", amanda::escape::printable(line.as_bytes())));
 }
 
+fn clock() -> i64 {
+    runner::clock() as i64
+}
+
+/// Prints lines that may have names in them; JSON has its own way of spelling those.
+fn show(json: bool, (exit, text): (Exit, String)) -> Result<Exit, Words> {
+    if json {
+        print(&text);
+    } else {
+        text.lines().for_each(say);
+    }
+    Ok(exit)
+}
+
 fn show_status(config: &Config, json: bool, watch: bool) -> Result<Exit, Words> {
     // Root looks as the dump user does, whose logs tell how far a run is that was typed by hand.
     if nix::unistd::geteuid().is_root() {
@@ -175,30 +201,21 @@ fn print_order(config: &Config, what: What, name: &wire::ConfigName, only: &[std
     Ok(exit)
 }
 
-fn show_check(config: &Config, host: Option<&wire::HostName>, json: bool) -> Result<Exit, Words> {
+fn show_check(config: &Config, host: Option<&wire::HostName>, json: bool, mail: bool) -> Result<Exit, Words> {
     let found = admin::check(config, host)?;
-    let serious = found.iter().filter(|finding| finding.serious).count();
+    let serious = office::check::serious(&found);
+    let text = office::check::words(&found);
     if json {
         print(&format!("{}\n", serde_json::to_string(&found).map_err(|error| Words::new(Exit::Failed, error.to_string()))?));
     } else {
-        for finding in &found {
-            let kind = if finding.serious { "must be mended" } else { "worth knowing" };
-            print(&format!(
-                "{kind}: {}\n  mend: {}\n",
-                amanda::escape::printable(finding.what.as_bytes()),
-                amanda::escape::printable(finding.mend.as_bytes())
-            ));
+        // cron mails what is printed; there only what is wrong is told.
+        if !mail {
+            dumper::explain::all(config, host).iter().for_each(|text| print(text));
         }
-        let verdict =
-            match (serious, found.len()) {
-                (0, 0) => "Nothing was found that would keep a laptop from being backed up. (Its key's line and sshd were not looked at.)"
-                    .to_owned(),
-                (0, _) => "Nothing was found that would keep a laptop from being backed up. (Its key's line and sshd were not looked at.)"
-                    .to_owned(),
-                (1, _) => "One thing keeps laptops from being backed up.".to_owned(),
-                (count, _) => format!("{count} things keep laptops from being backed up."),
-            };
-        print(&format!("{verdict}\n"));
+        print(&text);
+    }
+    if mail && serious > 0 {
+        office::check::mail(config, host, &text)?.iter().filter(|_| !json).for_each(|line| say(line));
     }
     Ok(if serious == 0 { Exit::Done } else { Exit::Config })
 }

@@ -3,13 +3,19 @@
 mod shelf;
 
 use std::fs;
+use std::io::Read as _;
+use std::process::Command;
 
 use amanda::dle::Dle;
 use asyncamanda_shim::engine::embedded::holding::runs;
 use asyncamanda_shim::engine::embedded::label::{Ask, label};
 use asyncamanda_shim::engine::embedded::stamp;
 use asyncamanda_shim::engine::embedded::verify::verify;
+use asyncamanda_shim::restore::Embedded;
+use asyncamanda_shim::restore::loose::from;
+use asyncamanda_shim::restore::source::{Data, Source as _};
 use shelf::{Conf, DAY, KIB, NOW, Notes, World, kinds, temporary};
+use wire::restore::DumpId;
 
 #[test]
 fn twelve_volumes_come_round_in_a_month_of_nights() {
@@ -213,4 +219,51 @@ fn labels_are_given_as_amlabel_gives_them() {
     let label = world.site.changer().volume(1).label().expect("read").expect("a label");
     assert_eq!((label.label.as_str(), label.datestamp.as_str()), ("ifh03", "X"));
     assert_eq!(stamp::of(NOW).len(), 14);
+}
+
+/// What a restore reads of a dump.
+fn restored(world: &World, dle: &Dle, at: i64) -> Vec<u8> {
+    let (host, disk) = (dle.host.parse().expect("a host"), wire::DiskName::new(dle.disk.clone()).expect("a disk"));
+    let stored = Embedded::new(&world.site).stored(&DumpId { host, disk, datestamp: stamp::of(at), level: 0 }).expect("stored");
+    let mut bytes = Vec::new();
+    match stored.data {
+        Data::Files(mut parts) => parts.read_to_end(&mut bytes).expect("read"),
+        Data::Stream(mut stream) => stream.read_to_end(&mut bytes).expect("read"),
+    };
+    bytes
+}
+
+#[test]
+fn a_restore_reads_chunks_and_parts_with_and_without_a_catalog() {
+    let keep = temporary();
+    let world = World::make(keep.path(), Conf { tapecycle: 4, part: Some(320), ..Conf::default() }, &["/etc"]).label(4);
+    let tree = keep.path().join("tree");
+    fs::create_dir(&tree).expect("made");
+    fs::write(tree.join("file"), shelf::body(&Dle::new("h", "/d"), "x", 0, 1_300 * KIB)).expect("written");
+    let output = Command::new("tar").args(["-c", "-f", "-", "-C"]).arg(&tree).arg(".").output().expect("tar");
+    let etc = Dle::new("amandahost", "/etc");
+    world.put(&world.directory.join("hd1"), &etc, NOW, 0, &output.stdout, 200 * KIB);
+    assert!(restored(&world, &etc, NOW) == output.stdout, "from chunks");
+    // Half of it on one volume, for want of another; then all of it, in parts that begin anew.
+    let (flushed, _) = world.flush(NOW + 60);
+    assert_eq!((flushed.left, world.log(&flushed).matches("PART taper").count()), (1, 3));
+    assert!(restored(&world, &etc, NOW) == output.stdout, "still from chunks");
+    let text = fs::read_to_string(world.directory.join("amanda.conf")).expect("read");
+    let text = text.replace("runtapes 1", "runtapes 2").replace("part-size 320", "part-size 512");
+    fs::write(world.directory.join("amanda.conf"), text).expect("written");
+    let world = World { site: World::open(&world.directory, "ifh"), ..world };
+    let (flushed, notes) = world.flush(NOW + DAY);
+    assert_eq!((flushed.dumps, world.held()), (1, 0), "{}", notes.all());
+    assert_eq!(world.places(&etc, NOW), ["ifh02:1", "ifh02:2", "ifh03:1"]);
+    assert!(restored(&world, &etc, NOW) == output.stdout, "from parts");
+    let to = keep.path().join("to");
+    let order = from::Order {
+        from: vec![world.vtapes()],
+        disk: Some("amandahost:/etc".to_owned()),
+        to: Some(to.clone()),
+        ..from::Order::default()
+    };
+    let (exit, lines) = from::command(&order).unwrap_or_else(|words| panic!("{words:?}"));
+    assert_eq!(exit, wire::Exit::Done, "{lines:?}");
+    assert!(fs::read(to.join("file")).expect("restored") == fs::read(tree.join("file")).expect("read"), "without a catalog");
 }

@@ -8,6 +8,9 @@ use std::fs;
 use amanda::header::Start;
 use shelf::{Conf, DAY, KIB, Mounted, NOW, World, kinds, temporary};
 
+/// Names the config of a flush that this program does when it is called again.
+const SITE: &str = "EMBEDDED_TAPER_FAULTS_SITE";
+
 #[test]
 fn a_wrong_label_is_named_and_the_next_slot_is_looked_into() {
     for (case, wrong, words) in [
@@ -99,12 +102,11 @@ fn a_volume_that_is_missing_is_named_and_another_one_is_taken() {
 }
 
 #[test]
-fn a_file_system_that_is_full_in_the_middle_of_a_part_ends_it_there() {
+fn a_part_ends_where_the_file_system_is_full() {
     let (keep, small) = (temporary(), tempfile::tempdir().expect("directory"));
     let Some(_mounted) = Mounted::small(small.path(), 2_048) else { return };
     let conf = Conf { runtapes: 3, length: 100_000, vtapes: Some(small.path().to_owned()), ..Conf::default() };
     let world = World::make(keep.path(), conf, &["/etc", "/home"]).label(3);
-    // Not known when the part is begun: the free room is told in whole, and somebody else writes there meanwhile.
     world.dump("/etc", NOW, 0, 1_200 * KIB);
     world.dump("/home", NOW, 0, 900 * KIB);
     let (flushed, notes) = world.flush(NOW + 60);
@@ -120,4 +122,31 @@ fn a_file_system_that_is_full_in_the_middle_of_a_part_ends_it_there() {
     let (flushed, notes) = world.flush(NOW + DAY + 60);
     assert_eq!((flushed.dumps + flushed.left, world.held()), (2, flushed.left), "{}", notes.all());
     world.are_whole();
+}
+
+#[test]
+fn one_flush_for_those_who_limit_it() {
+    let Some(site) = std::env::var_os(SITE) else { return };
+    let world = World { directory: site.clone().into(), conf: Conf::default(), site: World::open(std::path::Path::new(&site), "ifh") };
+    let (flushed, notes) = world.flush(NOW + 60);
+    assert_eq!((flushed.dumps, flushed.left), (2, 0), "{}", notes.all());
+    assert!(notes.all().contains("the volume ifh01 takes no more"), "{}", notes.all());
+}
+
+#[test]
+fn a_part_that_cannot_be_written_to_its_end_ends_where_that_was() {
+    let keep = temporary();
+    let conf = Conf { runtapes: 3, length: 100_000, ..Conf::default() };
+    let world = World::make(keep.path(), conf, &["/etc", "/home"]).label(4);
+    // In chunks, so that it has to be copied. No file may be longer than 600 KiB, which nobody can tell beforehand.
+    let etc = world.dump_to(&world.directory.join("hd1"), "/etc", NOW, 0, 1_300 * KIB, 400 * KIB);
+    let home = world.dump_to(&world.directory.join("hd1"), "/home", NOW, 0, 100 * KIB, 64 * KIB);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 1200; exec \"$0\" \"$@\""]).arg(std::env::current_exe().expect("this program"));
+    command.args(["--exact", "one_flush_for_those_who_limit_it", "--nocapture"]).env(SITE, &world.directory);
+    let output = command.output().expect("started");
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(world.places(&etc, NOW), ["ifh01:1", "ifh02:1", "ifh03:1"]);
+    assert_eq!(world.places(&home, NOW), ["ifh03:2"]);
+    assert_eq!((world.are_whole(), world.held()), (2, 0));
 }

@@ -56,6 +56,8 @@ impl Watch for Ears {
 pub enum Next {
     /// So many bytes.
     Bytes(usize),
+    /// So many bytes of a full dump, and of any other.
+    Levels(usize, usize),
     /// These bytes are stored, and this is what the client says that it has packed.
     Packed(Vec<u8>, Crc),
     /// The client has something to say.
@@ -136,6 +138,7 @@ impl Dumper for FakeAt<'_> {
         };
         match next {
             Next::Bytes(length) => made(length, Vec::new()),
+            Next::Levels(full, other) => made(if task.level == 0 { full } else { other }, Vec::new()),
             Next::Packed(bytes, native) => {
                 Ok(Done { header: self.0.write(task, &self.1, &bytes, Some(native)), strange: Vec::new(), secs: 2.0 })
             }

@@ -266,9 +266,7 @@ impl Reader<'_> {
         if !rest.is_empty() && !rest.starts_with(b"#") {
             return line.error(rest, "the line has to end behind {", "begin the next line here");
         }
-        // Empty lines in front make the parser count as this file does.
-        let mut block = vec![b'\n'; line.number - 1];
-        block.extend(b"{\n");
+        let mut block = b"{\n".to_vec();
         let (mut end, mut inner) = (None, 0);
         for (at, text) in lines.by_ref() {
             let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -289,10 +287,7 @@ impl Reader<'_> {
         };
         block.extend(b"}\n");
         let name = format!("custom({dle}).{}", line.number);
-        let mut parser = Parser::new(self.config, line.file.to_owned(), &block, 0, self.source);
-        while parser.peek()?.token == Token::Newline {
-            parser.next()?;
-        }
+        let mut parser = Parser::of_piece(self.config, line.file.to_owned(), &block, line.number, self.source);
         parser.block(Kind::Dumptype, name.clone(), Place { line: line.number, column: 1 })?;
         Ok((name, end))
     }

@@ -65,6 +65,11 @@ impl<'a> Lexer<'a> {
         Self { text, at: 0, line: 1, line_start: 0 }
     }
 
+    /// Splits a piece of a file that begins with this line.
+    pub fn from_line(text: &'a [u8], line: usize) -> Self {
+        Self { line, ..Self::new(text) }
+    }
+
     fn place(&self) -> Place {
         Place { line: self.line, column: self.at - self.line_start + 1 }
     }

@@ -62,6 +62,11 @@ impl<'a> Parser<'a> {
         Self { config, source, file: Arc::new(file), lexer: Lexer::new(text), peeked: None, depth, anonymous: 0 }
     }
 
+    /// Parses a piece of a file that begins with this line.
+    pub fn of_piece(config: &'a mut Config, file: PathBuf, text: &'a [u8], line: usize, source: &'a dyn Source) -> Self {
+        Self { lexer: Lexer::from_line(text, line), ..Self::new(config, file, text, 0, source) }
+    }
+
     pub fn error<T>(&self, at: Place, what: impl Into<String>, hint: impl Into<String>) -> Result<T, ConfError> {
         Err(ConfError { file: self.file.to_path_buf(), at: Some(at), what: what.into(), hint: hint.into() })
     }

@@ -69,7 +69,7 @@ impl<'a> LogLine<'a> {
     }
 }
 
-fn cut(line: &[u8]) -> Option<(&str, &[u8])> {
+pub(super) fn cut(line: &[u8]) -> Option<(&str, &[u8])> {
     let end = line.iter().position(|&byte| byte == b' ')?;
     Some((std::str::from_utf8(&line[..end]).ok()?, &line[end + 1..]))
 }
@@ -89,17 +89,28 @@ fn number<T: std::str::FromStr>(word: &[u8]) -> Option<T> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// Takes `"ST:storage" "POOL:pool"`, and `VAULT` before them, off the front of a taper's line.
-fn storage(words: &mut Words<'_>) -> bool {
-    let mut vault = false;
+/// Takes `"ST:storage" "POOL:pool"`, and `VAULT` before them, off the front of a taper's line: the names of storage and pool, made
+/// printable, and whether it is a second copy.
+pub(super) fn storage_names(words: &mut Words<'_>) -> (Option<String>, Option<String>, bool) {
+    let (mut storage, mut pool, mut vault) = (None, None, false);
     loop {
-        let Some(word) = words.clone().next().and_then(|word| unquote(word).ok()) else { return vault };
-        vault |= word == b"VAULT";
-        if word != b"VAULT" && !word.starts_with(b"ST:") && !word.starts_with(b"POOL:") {
-            return vault;
+        let Some(word) = words.clone().next().and_then(|word| unquote(word).ok()) else { break };
+        if word == b"VAULT" {
+            vault = true;
+        } else if let Some(name) = word.strip_prefix(b"ST:") {
+            storage = Some(printable(name));
+        } else if let Some(name) = word.strip_prefix(b"POOL:") {
+            pool = Some(printable(name));
+        } else {
+            break;
         }
         words.next();
     }
+    (storage, pool, vault)
+}
+
+fn storage(words: &mut Words<'_>) -> bool {
+    storage_names(words).2
 }
 
 /// `"ST:s" "POOL:p" label file host disk datestamp part/-1 level [sec … ]`

@@ -11,6 +11,7 @@ pub mod attempts;
 mod carried;
 pub mod contents;
 mod line;
+pub mod said;
 pub mod write;
 
 use std::collections::BTreeMap;

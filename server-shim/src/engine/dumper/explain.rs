@@ -17,8 +17,14 @@ use wire::HostName;
 use super::survey;
 use crate::engine::embedded::site::{Rotation, Site, meaning};
 
-/// How many bytes are free on a directory's file system; `None` when nobody can tell.
-pub type Free<'a> = &'a dyn Fn(&Path) -> Option<u64>;
+/// What was found around a config.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// Tells how many bytes are free on a directory's file system; `None` when it is not there.
+    pub free: &'a dyn Fn(&Path) -> Option<u64>,
+    /// The slots that are there.
+    pub slots: usize,
+}
 
 /// Explains the configs that the hosts of shim.toml belong to, those that can be read. To be called as the dump user.
 pub fn all(config: &crate::config::Config, only: Option<&HostName>) -> Vec<String> {
@@ -27,11 +33,15 @@ pub fn all(config: &crate::config::Config, only: Option<&HostName>) -> Vec<Strin
     names.sort();
     names.dedup();
     let free = |path: &Path| rustix::fs::statvfs(path).ok().map(|there| there.f_bavail.saturating_mul(there.f_frsize));
-    names.into_iter().filter_map(|name| survey::open(config, name).ok()).map(|site| explain(&site, &free)).collect()
+    let explained = |site: Site| {
+        let slots = site.changer().slots().map_or(0, |slots| slots.len());
+        explain(&site, Around { free: &free, slots })
+    };
+    names.into_iter().filter_map(|name| survey::open(config, name).ok()).map(explained).collect()
 }
 
 /// Explains a config.
-pub fn explain(site: &Site, free: Free<'_>) -> String {
+pub fn explain(site: &Site, around: Around<'_>) -> String {
     let config = site.config();
     let mut lines = vec![
         format!(
@@ -43,9 +53,9 @@ pub fn explain(site: &Site, free: Free<'_>) -> String {
     ];
     let mut row = |name: &str, text: String| lines.push(format!("  {name:<14}{text}"));
     row("Full dumps", cycle(config));
-    row("Volumes", volumes(site));
+    row("Volumes", volumes(site, around.slots));
     row("Labels", labels(site));
-    for text in holding(site, free) {
+    for text in holding(site, around) {
         row("Holding disk", text);
     }
     row("At once", at_once(config));
@@ -79,7 +89,10 @@ fn size(kb: u64) -> String {
     match kb {
         0..10_240 => format!("{kb} KiB"),
         10_240..10_485_760 => format!("{} MiB", kb >> 10),
-        _ => format!("{} GiB", kb >> 20),
+        _ => {
+            let tenths = kb.saturating_mul(10) >> 20;
+            if tenths.is_multiple_of(10) { format!("{} GiB", tenths / 10) } else { format!("{}.{} GiB", tenths / 10, tenths % 10) }
+        }
     }
 }
 
@@ -91,14 +104,23 @@ fn cycle(config: &Config) -> String {
     }
 }
 
-fn volumes(site: &Site) -> String {
+fn volumes(site: &Site, slots: usize) -> String {
     let config = site.config();
-    let where_ =
-        format!("directories slot1, slot2, … in {}, each for {}", shown(site.changer().directory()), size(config.tape_length_kb()));
+    let there = match (slots, config.auto_slots()) {
+        (0, None) => "there are none yet".to_owned(),
+        (_, Some(most)) => format!("{slots} are there, and more are made up to {most}"),
+        (1, None) => "1 is there".to_owned(),
+        (_, None) => format!("{slots} are there"),
+    };
+    let each = format!(
+        "directories slot1, slot2, … in {} ({there}), each for {}",
+        shown(site.changer().directory()),
+        size(config.tape_length_kb())
+    );
     match site.rotation() {
-        Rotation::Kept { days } => format!("{where_}; what is on them is kept for {}", count(days, "day")),
+        Rotation::Kept { days } => format!("{each}; what is on them is kept for {}", count(days, "day")),
         Rotation::Cycle { tapecycle, runtapes } => {
-            format!("{where_}; {tapecycle} go round, the oldest is used again, and a run writes {} at most", count(runtapes, "volume"))
+            format!("{each}; {tapecycle} go round, the oldest is used again, and a run writes {} at most", count(runtapes, "volume"))
         }
     }
 }
@@ -128,7 +150,7 @@ fn kinds(which: Autolabel) -> String {
     kinds.iter().filter(|(said, _)| *said).map(|(_, words)| *words).collect::<Vec<_>>().join(", ")
 }
 
-fn holding(site: &Site, free: Free<'_>) -> Vec<String> {
+fn holding(site: &Site, around: Around<'_>) -> Vec<String> {
     let disks = site.config().holdingdisks();
     if disks.is_empty() {
         return vec![format!("none: dumps are made beside the volumes, in {}", shown(&site.straight()))];
@@ -139,7 +161,7 @@ fn holding(site: &Site, free: Free<'_>) -> Vec<String> {
             Use::AllBut(kb) => format!("all that is free but {}", size(kb)),
             Use::AtMost(kb) => format!("at most {}", size(kb)),
         };
-        let room = free(&disk.directory).map(|bytes| disk.uses.room_kb(bytes >> 10));
+        let room = (around.free)(&disk.directory).map(|bytes| disk.uses.room_kb(bytes >> 10));
         let room = room.map_or_else(|| "it is not there".to_owned(), |kb| format!("{} now", size(kb)));
         format!("{} in {}: {uses}, {room}", disk.name, shown(&disk.directory))
     };
@@ -165,10 +187,14 @@ fn flushing(config: &Config) -> String {
         Autoflush::Yes => "a run writes what earlier ones left of its own disks",
         Autoflush::All => "a run writes all that earlier ones left",
     };
-    match thresholds.dumped.max(thresholds.scheduled) {
-        0 => format!("at once; {leftover}"),
-        _ => format!("when {} % of a volume wait, or {} % with what is to be dumped; {leftover}", thresholds.dumped, thresholds.scheduled),
-    }
+    let begun = match (thresholds.dumped, thresholds.scheduled) {
+        (0, 0) => "at once".to_owned(),
+        (dumped, 0) => format!("when {dumped} % of a volume wait"),
+        (0, scheduled) => format!("when {scheduled} % of a volume wait or are still to be dumped"),
+        (dumped, scheduled) => format!("when {dumped} % of a volume wait, and {scheduled} % with what is still to be dumped"),
+    };
+    let last = if thresholds.taperflush == 0 { String::new() } else { format!("; at a run's end, when {} % wait", thresholds.taperflush) };
+    format!("{begun}{last}; {leftover}")
 }
 
 fn reports(config: &Config) -> String {
@@ -257,5 +283,10 @@ fn levels(how: Dumptype<'_>) -> String {
         Strategy::IncrOnly => "incremental only",
     };
     let start = how.starttime().map_or_else(String::new, |at| format!(", from {:02}:{:02}", at / 3600, at % 3600 / 60));
-    format!("{strategy}{start}")
+    let limit = how.dump_limit();
+    let asks = if limit.same_host && !limit.server { ", when its host calls" } else { "" };
+    format!("{strategy}{start}{asks}")
 }
+
+#[cfg(test)]
+mod tests;

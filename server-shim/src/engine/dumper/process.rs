@@ -11,6 +11,7 @@ use crate::durable;
 use crate::engine::embedded::run::{self, Call, OverLink, Ran};
 use crate::engine::embedded::{Kind, Order};
 use crate::engine::{Survey, Trouble};
+use crate::office;
 use crate::processes::MARK;
 use crate::queue::order as queue;
 use crate::report::Words;
@@ -74,18 +75,25 @@ pub fn work(config: &Config, id: &str) -> Result<Exit, Words> {
     let record = RunRecord::load(&layout, id).ok().flatten().ok_or_else(no_run)?;
     start::leave_session();
     let teller = Teller::new(layout.run_progress(id));
+    let mut mailed = None;
     let made = survey::open(config, &record.config).and_then(|site| {
         let ways = Ways::new(config);
         let survey = survey::survey(&site);
         let orders = orders(&record, &survey);
         teller.expect(&orders);
         let call = Call { id, kind: kind(record.kind), orders: &orders, everything: record.is_everything(&survey) };
-        run::make(&site, &call, &OverLink { site: &site, link: &ways }, &teller, &|| clock() as i64)
+        let ran = run::make(&site, &call, &OverLink { site: &site, link: &ways }, &teller, &|| clock() as i64);
+        // A laptop has its receipts; the report of a night is for those who were not there.
+        if call.kind != Kind::Laptops {
+            mailed = office::mail_report(&site, ran.as_ref().err(), clock() as i64);
+        }
+        ran
     });
     let mut brought = match made {
         Ok(ran) => Brought::from(ran),
         Err(trouble) => Brought { trouble: Some(sentence(&trouble)), ..Brought::default() },
     };
+    brought.told.extend(mailed);
     brought.notes = teller.into_notes();
     durable::write_json(&layout.run_brought(id), &brought, 0o640).map_err(|error| {
         Words::new(Exit::Failed, "what the run brought cannot be written down")

@@ -35,7 +35,7 @@ pub enum InSlot {
         /// Its label.
         label: String,
         /// What the tapelist has of it.
-        tape: Option<Tape>,
+        tape: Option<Box<Tape>>,
     },
 }
 
@@ -188,7 +188,7 @@ fn in_slot(shelved: Option<&Shelved>, catalog: &Catalog) -> InSlot {
         None | Some((None, None, 0)) => InSlot::Nothing,
         Some((Some(odd), ..)) => InSlot::Other(odd.clone()),
         Some((None, None, files)) => InSlot::Other(format!("{files} files without a label")),
-        Some((None, Some(label), _)) => InSlot::Volume { label: label.clone(), tape: catalog.tapelist.get(label).cloned() },
+        Some((None, Some(label), _)) => InSlot::Volume { label: label.clone(), tape: catalog.tapelist.get(label).cloned().map(Box::new) },
     }
 }
 
@@ -235,7 +235,7 @@ mod tests {
             b"20261101 ifh01 reuse POOL:ifh CONFIG:ifh\n20261101 ifh02 reuse CONFIG:daily\n20261101 ifh03 reuse POOL:other\n",
         );
         let tapes = tapes.expect("a tapelist");
-        let volume = |label: &str| InSlot::Volume { label: label.to_owned(), tape: tapes.get(label).cloned() };
+        let volume = |label: &str| InSlot::Volume { label: label.to_owned(), tape: tapes.get(label).cloned().map(Box::new) };
         let name = str::to_owned;
         for (label, there, refused) in [
             ("ifh09", InSlot::Nothing, None),

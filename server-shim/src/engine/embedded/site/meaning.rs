@@ -25,7 +25,7 @@ pub fn of(kind: Option<Kind>, keyword: &str) -> Option<Meaning> {
 /// A setting that is said and has no meaning here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unused {
-    /// The keyword, with the definition that it stands in.
+    /// The keyword, with the kind of definition that it stands in.
     pub keyword: String,
     /// Its file and line.
     pub place: String,
@@ -41,7 +41,7 @@ pub fn unused(config: &Config, dumptypes: &[String]) -> Vec<Unused> {
         let settings = section.map_or_else(|| config.settings(), |section| &section.settings);
         for (name, setting) in settings.iter() {
             let Some(Meaning::Without(why)) = of(kind, name).filter(|_| name != "comment") else { continue };
-            let keyword = section.map_or_else(|| name.to_owned(), |section| format!("{name} of {} {}", section.kind.name(), section.name));
+            let keyword = section.map_or_else(|| name.to_owned(), |section| format!("{name} of a {}", section.kind.name()));
             found.push(Unused { keyword, place: place(setting), why });
         }
     };

@@ -118,7 +118,7 @@ const CONFIG: Table = &[
 const TAPETYPE: Table = &[
     ("blocksize", Refused("unless it is 32 KiB")),
     ("comment", COMMENT),
-    ("filemark", Without("a directory has no marks between its files")),
+    ("filemark", Honoured("counted when a run is planned, as Amanda does")),
     ("lbl-templ", Without("no labels are printed on paper")),
     ("length", Honoured("")),
     ("part-cache-dir", Without("a part is read again from where the dump lies")),
@@ -166,7 +166,7 @@ const DUMPTYPE: Table = &[
     ("property", Without("for applications, which are refused")),
     ("record", Refused("when it is `no`")),
     ("recovery-limit", Without("stricter here: a key restores its own host, and others only by a grant in shim.toml")),
-    ("retry-dump", Without("a dump that failed is made by the next run")),
+    ("retry-dump", Honoured("")),
     ("script", Refused("")),
     ("server-custom-compress", Without("without `compress server`, which is refused, for Amanda neither")),
     ("server-decrypt-option", Without("encryption is refused")),
@@ -189,12 +189,7 @@ const DUMPTYPE: Table = &[
     ("tape-splitsize", KEPT),
 ];
 
-const HOLDINGDISK: Table = &[
-    ("chunksize", Without("a dump is one file on the holding disk; Amanda reads it, and its chunks are read")),
-    ("comment", COMMENT),
-    ("directory", Honoured("")),
-    ("use", Honoured("")),
-];
+const HOLDINGDISK: Table = &[("chunksize", Honoured("")), ("comment", COMMENT), ("directory", Honoured("")), ("use", Honoured(""))];
 
 const INTERFACE: Table = &[("comment", COMMENT), ("src-ip", REACH), ("use", Honoured(""))];
 

@@ -5,7 +5,7 @@
 //! are touched, and none of a run of Amanda's that may still go on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use amanda::header::{Block, Header};
 use amanda::run_log::contents::{Contents, contents};
@@ -142,8 +142,8 @@ fn end(catalog: &Catalog, shelf: Shelf<'_>, key: &Key, parts: &Parts, new: &mut 
     }
 }
 
-fn read(path: &PathBuf) -> Option<Header> {
-    let file = amanda::vtape::VolumeFile { number: 1, path: path.clone(), bytes: 0 };
+fn read(path: &Path) -> Option<Header> {
+    let file = amanda::vtape::VolumeFile { number: 1, path: path.to_owned(), bytes: 0 };
     match file.read() {
         Ok(Block::Dump(header)) => Some(*header),
         _ => None,

@@ -1,0 +1,328 @@
+//! Volumes: which one the next run wants, which are in the slots, and which may be overwritten when.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use amanda::conf::Config;
+use amanda::escape::printable;
+use amanda::tapelist::Tape;
+use amanda::vtape::changer::ChgDisk;
+use serde::Serialize;
+use wire::Exit;
+
+use super::find::{self, date};
+use super::place::Place;
+use super::plain;
+use super::report::about;
+use super::report::text::{lines, table};
+use super::retention::{self, Kept, Rules, Wanted};
+use crate::engine::embedded::catalog::words;
+use crate::engine::embedded::site::failed;
+use crate::engine::embedded::stamp;
+use crate::engine::{Finding, Trouble};
+use crate::report::Words;
+
+/// What is in a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Content {
+    /// A volume with this label.
+    Volume(String),
+    /// Nothing, or a volume without a label.
+    Nothing,
+    /// Something that cannot be used.
+    Odd(String),
+}
+
+/// A volume of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Volume {
+    /// Its label.
+    pub label: String,
+    /// When it was written last; `0` when never.
+    pub written: String,
+    /// The slot it is in, when it is in one.
+    pub slot: Option<u32>,
+    /// Why it may not be overwritten; `None` when it may.
+    pub kept: Option<Kept>,
+    /// The volumes that are written before it may be overwritten, for one of the youngest.
+    pub after: Option<u32>,
+    /// The datestamp from which on it may be overwritten, for one that is not old enough.
+    pub until: Option<String>,
+}
+
+/// Volumes of a config.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Volumes {
+    /// What the next run wants.
+    pub wanted: Wanted,
+    /// The volumes, youngest first.
+    pub volumes: Vec<Volume>,
+    /// The slots; `None` when only the changer knows.
+    pub slots: Option<BTreeMap<u32, Content>>,
+    /// The slot where a changer stands.
+    pub current: Option<u32>,
+    /// A run labels a new one itself.
+    pub labels_itself: bool,
+}
+
+/// Looks at the volumes of a config.
+///
+/// # Errors
+/// When its files cannot be read.
+pub fn look(place: &Place, now: i64) -> Result<Volumes, Trouble> {
+    let rules = about::rules(&place.conf, &place.name);
+    let (tapelist, labels) = (place.tapelist()?, place.labels()?);
+    let matches = |label: &str| labels.matches(label);
+    let rows = if rules.recover > 0 || rules.full > 0 { find::rows(place)? } else { Vec::new() };
+    let kept = retention::kept(&tapelist, &rules, &matches, &rows, &|days| stamp::of(now - i64::from(days) * 86_400));
+    let wanted = retention::wanted(&tapelist, &rules, &matches, &kept);
+    let changer = changer(place);
+    let slots = changer.as_ref().map(slots).transpose()?;
+    let mut youngest = 0;
+    let of = |tape: &Tape| volume(tape, &rules, &kept, slots.as_ref(), &mut youngest);
+    Ok(Volumes {
+        volumes: tapelist.tapes().iter().map(of).collect(),
+        wanted,
+        current: changer.and_then(|changer| changer.current()),
+        labels_itself: place.conf.template().is_ok_and(|template| template.is_some()) && place.conf.autolabel().empty,
+        slots,
+    })
+}
+
+fn volume(tape: &Tape, rules: &Rules, kept: &BTreeMap<String, Kept>, slots: Option<&BTreeMap<u32, Content>>, youngest: &mut u32) -> Volume {
+    let why = kept.get(&tape.label).copied();
+    let in_it = |content: &Content| matches!(content, Content::Volume(label) if *label == tape.label);
+    let slot = slots.and_then(|slots| slots.iter().find(|(_, content)| in_it(content)));
+    let after = (why == Some(Kept::Tapes)).then(|| {
+        *youngest += 1;
+        // The volumes behind it in the list have gone by then.
+        rules.tapes.saturating_sub(*youngest - 1)
+    });
+    let until = (why == Some(Kept::Days)).then(|| stamp::seconds(&tape.datestamp)).flatten();
+    Volume {
+        label: tape.label.clone(),
+        written: tape.datestamp.clone(),
+        slot: slot.map(|(slot, _)| *slot),
+        kept: why,
+        after,
+        until: until.map(|seconds| stamp::of(seconds + i64::from(rules.days) * 86_400)),
+    }
+}
+
+fn changer(place: &Place) -> Option<ChgDisk> {
+    place.site.as_ref().map(|site| site.changer()).or_else(|| of_directories(&place.conf))
+}
+
+fn of_directories(config: &Config) -> Option<ChgDisk> {
+    ChgDisk::named(config.tpchanger()?.to_str()?)
+}
+
+/// Looks into the slots.
+///
+/// # Errors
+/// When they cannot be listed.
+pub fn slots(changer: &ChgDisk) -> Result<BTreeMap<u32, Content>, Trouble> {
+    let slots = changer.slots().map_err(|error| failed("cannot list", changer.directory(), &error))?;
+    let content = |slot: u32| match changer.volume(slot).label() {
+        Ok(Some(start)) => Content::Volume(start.label),
+        Ok(None) => Content::Nothing,
+        Err(error) => Content::Odd(words(&error)),
+    };
+    Ok(slots.into_iter().map(|slot| (slot, content(slot))).collect())
+}
+
+impl Volume {
+    /// Says whether it may be overwritten, and when not, until when.
+    fn when(&self) -> String {
+        match (self.kept, self.after, &self.until) {
+            (None, ..) if self.written == "0" => "new".to_owned(),
+            (None, ..) => "may be overwritten".to_owned(),
+            (Some(Kept::Tapes), Some(1), _) => "when 1 more volume has been written".to_owned(),
+            (Some(Kept::Tapes), Some(after), _) => format!("when {after} more volumes have been written"),
+            (Some(Kept::Days), _, Some(until)) => format!("from {} on", date(until)),
+            (Some(Kept::Tapes | Kept::Days), ..) => "later".to_owned(),
+            (Some(Kept::NoReuse), ..) => "never: marked no-reuse".to_owned(),
+            (Some(Kept::OtherConfig), ..) => "never: of another config".to_owned(),
+            (Some(Kept::Recover), ..) => "when no restore of the last days needs it (retention-recover)".to_owned(),
+            (Some(Kept::Full), ..) => "when there are newer full dumps (retention-full)".to_owned(),
+        }
+    }
+}
+
+impl Volumes {
+    fn slot_of(&self, label: &str) -> Option<u32> {
+        self.volumes.iter().find(|volume| volume.label == label)?.slot
+    }
+
+    /// Says what the next run writes to, and whether it is there.
+    pub fn next(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        said.extend(plain::next(&self.wanted));
+        for label in self.wanted.volumes.iter().flatten() {
+            match (&self.slots, self.slot_of(label)) {
+                (Some(_), Some(slot)) => said.push(format!("{label} is in slot {slot}.")),
+                (Some(_), None) => said.push(format!("{label} is in no slot.")),
+                (None, _) => {}
+            }
+        }
+        if self.wanted.volumes.iter().any(Option::is_none) && self.wanted.labelled.is_empty() {
+            said.push(match (self.labels_itself, self.free_slot()) {
+                (true, Some(slot)) => format!("Slot {slot} is free: the run labels a new volume there by itself."),
+                (true, None) => "The run labels a new volume by itself, and no slot is free.".to_owned(),
+                (false, _) => "A new volume has to be labelled first: asyncamanda-shim label CONFIG LABEL.".to_owned(),
+            });
+        }
+        said
+    }
+
+    fn free_slot(&self) -> Option<u32> {
+        self.slots.as_ref()?.iter().find(|(_, content)| **content == Content::Nothing).map(|(slot, _)| *slot)
+    }
+
+    /// Finds what keeps the next run from writing: for a look in the afternoon, while somebody is there to put a volume in.
+    pub fn findings(&self) -> Vec<Finding> {
+        let Some(slots) = &self.slots else { return Vec::new() };
+        let mut found = Vec::new();
+        for label in self.wanted.volumes.iter().flatten().filter(|label| self.slot_of(label).is_none()) {
+            let what = format!("the next run wants volume {label}, and it is in no slot");
+            // Another one that may be overwritten is taken, or a new one.
+            let other = self.volumes.iter().any(|volume| volume.kept.is_none() && volume.slot.is_some());
+            let mend = format!("put {label} in; asyncamanda-shim tape says what is in the slots");
+            found.push(if other || self.takes_new() { Finding::minor(what, mend) } else { Finding::serious(what, mend) });
+        }
+        let new = self.wanted.volumes.iter().filter(|volume| volume.is_none()).count();
+        let there = self.wanted.labelled.iter().filter(|label| self.slot_of(label).is_some()).count();
+        if new > there && !self.takes_new() {
+            found.push(Finding::serious(
+                "the next run wants a new volume, and there is none that it may label",
+                "put one in and label it: asyncamanda-shim label CONFIG LABEL --slot N",
+            ));
+        }
+        let odd = slots.iter().filter_map(|(slot, content)| if let Content::Odd(why) = content { Some((slot, why)) } else { None });
+        found.extend(
+            odd.map(|(slot, why)| Finding::minor(format!("the volume in slot {slot} cannot be used: {why}"), "look at it, or take it out")),
+        );
+        let unknown =
+            slots.iter().filter_map(|(slot, content)| if let Content::Volume(label) = content { Some((slot, label)) } else { None });
+        let unknown = unknown.filter(|(_, label)| !self.volumes.iter().any(|volume| volume.label == **label));
+        found.extend(unknown.map(|(slot, label)| {
+            Finding::minor(
+                format!("the volume {} in slot {slot} is not in the list of volumes: no run writes to it", printable(label.as_bytes())),
+                "take it out, or label it anew: asyncamanda-shim label CONFIG LABEL --slot N --force",
+            )
+        }));
+        found
+    }
+
+    fn takes_new(&self) -> bool {
+        self.labels_itself && self.free_slot().is_some()
+    }
+}
+
+/// `tape CONFIG`.
+///
+/// # Errors
+/// When the config's files cannot be read.
+pub fn command(place: &Place, as_json: bool, now: i64) -> Result<(Exit, String), Words> {
+    let volumes = look(place, now)?;
+    if as_json {
+        let text = serde_json::to_string(&volumes).map_err(|error| Words::new(Exit::Failed, error.to_string()))?;
+        return Ok((Exit::Done, format!("{text}\n")));
+    }
+    let mut text = String::new();
+    if place.is_vault() {
+        text.push_str("Nothing has to be put in: a run chooses volumes by their room, and overwrites none that is not old enough.\n");
+    } else {
+        volumes.next().iter().for_each(|line| text.extend([line, "\n"]));
+    }
+    if !volumes.volumes.is_empty() {
+        let mut shown = table(&["volume", "written", "slot", "may be overwritten"], 4);
+        for volume in &volumes.volumes {
+            let slot = volume.slot.map_or_else(|| "-".to_owned(), |slot| slot.to_string());
+            let written = if volume.written == "0" { "never".to_owned() } else { date(&volume.written) };
+            shown.add_row([printable(volume.label.as_bytes()), written, slot, volume.when()]);
+        }
+        text.push('\n');
+        lines(&shown, &mut text);
+    }
+    match &volumes.slots {
+        None => text.push_str("\nWhat is in the slots the changer knows: amtape CONFIG show\n"),
+        Some(slots) => {
+            let known = |label: &String| volumes.volumes.iter().any(|volume| volume.label == *label);
+            for (slot, content) in slots {
+                let _ = match content {
+                    Content::Volume(label) if known(label) => Ok(()),
+                    Content::Volume(label) => {
+                        writeln!(text, "Slot {slot} has a volume {} that is not in the list.", printable(label.as_bytes()))
+                    }
+                    Content::Nothing => writeln!(text, "Slot {slot} is free."),
+                    Content::Odd(why) => writeln!(text, "Slot {slot} cannot be used: {}.", printable(why.as_bytes())),
+                };
+            }
+        }
+    }
+    Ok((Exit::Done, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volumes(wanted: &[Option<&str>], slots: &[(u32, Content)], labels_itself: bool) -> Volumes {
+        let slot = |label: &str| slots.iter().find(|(_, content)| *content == Content::Volume(label.to_owned())).map(|(slot, _)| *slot);
+        let volume = |label: &str| Volume {
+            label: label.to_owned(),
+            written: "20261122023901".to_owned(),
+            slot: slot(label),
+            kept: (label == "B").then_some(Kept::Tapes),
+            after: (label == "B").then_some(1),
+            until: None,
+        };
+        Volumes {
+            wanted: Wanted { volumes: wanted.iter().map(|label| label.map(str::to_owned)).collect(), labelled: vec![] },
+            volumes: ["B", "A"].map(volume).to_vec(),
+            slots: Some(slots.iter().cloned().collect()),
+            current: None,
+            labels_itself,
+        }
+    }
+
+    fn held(label: &str) -> Content {
+        Content::Volume(label.to_owned())
+    }
+
+    #[test]
+    fn a_volume_that_is_wanted_and_not_there_is_found() {
+        let found = |volumes: &Volumes| volumes.findings().into_iter().map(|finding| (finding.serious, finding.what)).collect::<Vec<_>>();
+        assert_eq!(found(&volumes(&[Some("A")], &[(1, held("A")), (2, held("B"))], false)), []);
+        let absent = "the next run wants volume A, and it is in no slot".to_owned();
+        assert_eq!(found(&volumes(&[Some("A")], &[(2, held("B"))], false)), [(true, absent.clone())]);
+        assert_eq!(found(&volumes(&[Some("A")], &[(1, Content::Nothing)], true)), [(false, absent)]);
+        assert_eq!(
+            found(&volumes(&[None], &[(2, held("B"))], false)),
+            [(true, "the next run wants a new volume, and there is none that it may label".to_owned())]
+        );
+        assert_eq!(found(&volumes(&[None], &[(1, Content::Nothing)], true)), []);
+    }
+
+    #[test]
+    fn foreign_and_broken_volumes_are_found_too() {
+        let found = volumes(&[Some("A")], &[(1, held("A")), (2, held("X")), (3, Content::Odd("why".into()))], false).findings();
+        let words: Vec<_> = found.iter().map(|finding| (finding.serious, finding.what.as_str())).collect();
+        assert_eq!(
+            words,
+            [
+                (false, "the volume in slot 3 cannot be used: why"),
+                (false, "the volume X in slot 2 is not in the list of volumes: no run writes to it"),
+            ]
+        );
+    }
+
+    #[test]
+    fn when_a_volume_may_be_overwritten_is_said() {
+        let volumes = volumes(&[], &[], false);
+        let said: Vec<_> = volumes.volumes.iter().map(Volume::when).collect();
+        assert_eq!(said, ["when 1 more volume has been written", "may be overwritten"]);
+    }
+}

@@ -1,0 +1,158 @@
+//! What an administrator types, as a whole program: on a vault by its path, and on a config of a server of its own.
+
+mod vault;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::unistd::{User, geteuid};
+use serde_json::Value;
+use vault::{Next, World, dle, world};
+
+/// Runs the program; returns its exit status and what it printed.
+fn shim(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_asyncamanda-shim")).args(arguments).env("TZ", "UTC").output().expect("run");
+    (output.status.code().expect("a status"), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+fn on(world: &World, command: &str, more: &[&str]) -> (i32, String) {
+    let path = world.site.directory().display().to_string();
+    shim(&[&[command, &path], more].concat())
+}
+
+fn json(world: &World, command: &str) -> Value {
+    let (code, text) = on(world, command, &["--json"]);
+    assert_eq!(code, 0, "{text}");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+#[test]
+fn a_vault_is_asked_for_its_report_its_dumps_its_volumes_and_its_history() {
+    let world = world(&["/home", "/etc\u{1b}[2J"]);
+    assert!(on(&world, "report", &[]).1.contains("there is nothing to report"));
+    world.run();
+    let (code, plain) = on(&world, "report", &["--plain"]);
+    assert_eq!(code, 0, "{plain}");
+    assert!(plain.starts_with("All 2 disks were backed up in ") && plain.ends_with("Nothing is wrong.\n"), "{plain}");
+    let (_, text) = on(&world, "report", &[]);
+    assert!(text.starts_with(plain.trim_end()) && text.contains("\nSTATISTICS:\n") && text.contains("\nUSAGE BY TAPE:\n"), "{text}");
+    let report = json(&world, "report");
+    assert_eq!((&report["ending"]["finished"], &report["dumps"][1]["host"]), (&Value::Bool(true), &Value::from("laptop1")));
+    assert_eq!(report["plain"][1], "Nothing is wrong.");
+
+    let (code, found) = on(&world, "find", &["laptop1", "/home"]);
+    assert_eq!((code, found.lines().count()), (0, 2), "{found}");
+    assert_eq!(json(&world, "find").as_array().map(Vec::len), Some(2));
+    let (_, tape) = on(&world, "tape", &[]);
+    assert!(tape.starts_with("Nothing has to be put in") && tape.contains("may be overwritten"), "{tape}");
+    assert!(json(&world, "tape")["volumes"].as_array().is_some_and(|volumes| !volumes.is_empty()));
+    let (_, history) = on(&world, "history", &["laptop1"]);
+    assert!(history.contains("laptop1:/home\n") && history.contains("Last full dumps: "), "{history}");
+    assert_eq!(json(&world, "history")[0]["history"][0]["level"], 0);
+    assert!(on(&world, "history", &["nobody"]).1.contains("there is no such disk"));
+    for command in ["report", "find", "tape", "history"] {
+        let (_, text) = on(&world, command, &[]);
+        assert!(!text.contains('\u{1b}'), "{command} is for a terminal: {text:?}");
+    }
+
+    world.later(vault::DAY);
+    world.fake.set(&dle("/home"), Next::Fails("data timeout".to_owned()));
+    world.run();
+    let (code, plain) = on(&world, "report", &["--plain"]);
+    assert_eq!(code, 1, "{plain}");
+    assert!(
+        plain.starts_with("1 of 2 disks was NOT backed up.\n  laptop1:/home: the machine began to send and stopped (data timeout).\n"),
+        "{plain}"
+    );
+    assert!(on(&world, "report", &["--plain", "--date", "20261123"]).1.starts_with("All 2 disks"));
+    assert!(on(&world, "report", &["--date", "19990101"]).1.contains("has no log of 19990101"));
+    let none = shim(&["report", "/no/such"]);
+    assert!(none.0 == 78 && none.1.contains("there is no such directory"), "{}", none.1);
+}
+
+/// A server with one config whose volumes go round, and a mailer that keeps what it gets.
+struct Server {
+    dir: tempfile::TempDir,
+}
+
+impl Server {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("directory");
+        let server = Self { dir };
+        for path in ["state", "run", "etc/daily/log", "etc/daily/holding", "etc/daily/curinfo", "etc/daily/index", "etc/daily/vtapes/slot1"]
+        {
+            fs::create_dir_all(server.path(path)).expect("made");
+        }
+        fs::write(server.path("mailer"), format!("#!/bin/sh\n{{ printf '%s\\n' \"$@\"; cat; }} >{}\n", server.path("sent").display()))
+            .expect("written");
+        fs::set_permissions(server.path("mailer"), fs::Permissions::from_mode(0o755)).expect("mode");
+        let user = User::from_uid(geteuid()).expect("looked up").expect("there").name;
+        let (etc, at) = (server.path("etc").display().to_string(), |name: &str| server.path(name).display().to_string());
+        let toml = format!(
+            "engine = \"embedded\"\nstate = \"{}\"\nruntime = \"{}\"\nconfig_dir = \"{etc}\"\ndump_user = \"{user}\"\n[host.laptop1]\nconfig = \"daily\"\n",
+            at("state"),
+            at("run")
+        );
+        fs::write(server.path("shim.toml"), toml).expect("written");
+        let base = format!("{etc}/daily");
+        let conf = format!(
+            "org \"office\"\nmailto \"ada\"\nmailer \"{}\"\ndumpuser \"{user}\"\ntapecycle 2\nruntapes 1\n\
+             infofile \"{base}/curinfo\"\nlogdir \"{base}/log\"\nindexdir \"{base}/index\"\ntapelist \"{base}/tapelist\"\n\
+             tpchanger \"chg-disk:{base}/vtapes\"\nlabelstr \"^daily-[0-9]+$\"\ntapetype V\ndefine tapetype V {{\n  length 100 mbytes\n}}\n\
+             holdingdisk hd {{\n  directory \"{base}/holding\"\n  use 100 mbytes\n}}\n\
+             define dumptype laptop {{\n  program \"GNUTAR\"\n  compress none\n  auth \"ssh\"\n}}\n",
+            at("mailer")
+        );
+        fs::write(server.path("etc/daily/amanda.conf"), conf).expect("written");
+        fs::write(server.path("etc/daily/disklist"), "laptop1 /home laptop\n").expect("written");
+        server
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        Path::new(self.dir.path()).join(name)
+    }
+
+    fn shim(&self, arguments: &[&str]) -> (i32, String) {
+        let toml = self.path("shim.toml").display().to_string();
+        shim(&[&["--config", &toml], arguments].concat())
+    }
+}
+
+#[test]
+fn a_volume_is_labelled_by_hand_and_the_next_run_wants_it() {
+    let server = Server::new();
+    let (code, text) = server.shim(&["tape", "daily"]);
+    assert!(code == 0 && text.contains("A new volume has to be labelled first"), "{text}");
+    for (arguments, expected) in [
+        (&["label", "daily", "weekly-1", "--slot", "1"][..], "does not match labelstr"),
+        (&["label", "daily", "daily-1", "--slot", "7"], "there is no slot 7"),
+    ] {
+        let (code, text) = server.shim(arguments);
+        assert!(code == 77 && text.contains(expected), "{text}");
+    }
+    let (code, text) = server.shim(&["label", "daily", "daily-1", "--slot", "1"]);
+    assert_eq!((code, text.as_str()), (0, "The volume in slot 1 is daily-1 now.\n"));
+    let (_, text) = server.shim(&["tape", "daily"]);
+    assert!(text.starts_with("For the next run put in daily-1 (new).\n") && text.contains("daily-1  never    1     new"), "{text}");
+    let (code, text) = server.shim(&["label", "daily", "daily-2", "--slot", "1"]);
+    assert!(code == 77 && text.contains("is daily-1: what is on it would be lost") && text.contains("--force"), "{text}");
+    assert_eq!(server.shim(&["label", "daily", "daily-2", "--slot", "1", "--force"]).0, 0);
+    let tapelist = fs::read_to_string(server.path("etc/daily/tapelist")).expect("a list");
+    assert!(tapelist.starts_with("0 daily-2 reuse") && tapelist.lines().count() == 1, "{tapelist}");
+}
+
+#[test]
+fn what_must_be_mended_before_the_night_comes_by_mail() {
+    let server = Server::new();
+    let missing = "the next run wants a new volume, and there is none that it may label";
+    let (code, text) = server.shim(&["check", "-m"]);
+    assert!(code == 78 && text.contains(missing) && text.ends_with("This was mailed to ada.\n"), "{text}");
+    let sent = fs::read_to_string(server.path("sent")).expect("a mail");
+    assert!(sent.starts_with("-s\noffice AMANDA PROBLEM: FIX BEFORE RUN, IF POSSIBLE\nada\n") && sent.contains(missing), "{sent}");
+    // A mailer that is not there is an error in words.
+    fs::remove_file(server.path("mailer")).expect("removed");
+    let (code, text) = server.shim(&["check", "-m"]);
+    assert!(code == 1 && text.contains("cannot be started (mailer in amanda.conf)") && text.contains("hint: install a mailer"), "{text}");
+}
