@@ -140,6 +140,12 @@ impl State {
         }
     }
 
+    /// Says whether no dump is being made.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.running().next().is_none()
+    }
+
     /// Returns those that run, with their dumpers and places.
     fn running(&self) -> impl Iterator<Item = (usize, usize, Place)> {
         self.standing.iter().enumerate().filter_map(|(task, standing)| match *standing {
@@ -158,7 +164,7 @@ impl State {
 pub fn next(limits: &Limits, tasks: &[Task], state: &State, now: i64) -> Step {
     let waiting = || state.standing.iter().zip(tasks).enumerate().filter(|(_, (standing, _))| **standing == Standing::Waits);
     if waiting().next().is_none() {
-        return if state.running().next().is_none() { Step::Done } else { Step::Wait(None) };
+        return if state.is_idle() { Step::Done } else { Step::Wait(None) };
     }
     if state.running().count() >= limits.in_parallel.max(1) {
         return Step::Wait(None);

@@ -1,4 +1,4 @@
-//! The dumps of a run, each in a thread of its own, when the [driver] says so.
+//! The dumps of a run, when the [driver] says so: in threads of their own, where several may go on at once.
 
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
@@ -180,14 +180,17 @@ pub fn dump(
         loop {
             match driver::next(&lineup.limits, &lineup.tasks, &state, clock()) {
                 Step::Start(task, place) => {
+                    let is_alone = state.is_idle();
                     state.started(&lineup.tasks, task, place);
-                    let (tell, job, work) = (tell.clone(), lineup.jobs[task], &work);
+                    let job = lineup.jobs[task];
+                    // Nothing can begin before its end: it needs no thread of its own.
+                    if is_alone && driver::next(&lineup.limits, &lineup.tasks, &state, clock()) == Step::Wait(None) {
+                        let _we_listen = tell.send(work.guarded(task, job, place));
+                        continue;
+                    }
+                    let (tell, work) = (tell.clone(), &work);
                     scope.spawn(move || {
-                        // A disk whose dump ends in a bug of ours stops no other.
-                        let ended = catch_unwind(AssertUnwindSafe(|| work.one(task, job, place)));
-                        let fault = || Undone { why: "the dump ended in a fault of this program".to_owned(), came: Came::Begun };
-                        let _nobody_else_listens =
-                            tell.send(ended.unwrap_or_else(|_| Ended { task, end: Err(fault()), again: false, full: false }));
+                        let _nobody_else_listens = tell.send(work.guarded(task, job, place));
                     });
                 }
                 Step::Refuse(task) => {
@@ -241,6 +244,14 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Makes one dump. One that ends in a bug of ours stops no other.
+    fn guarded(&self, task: usize, at: usize, place: Place) -> Ended {
+        catch_unwind(AssertUnwindSafe(|| self.one(task, at, place))).unwrap_or_else(|_| {
+            let end = Err(Undone { why: "the dump ended in a fault of this program".to_owned(), came: Came::Begun });
+            Ended { task, end, again: false, full: false }
+        })
+    }
+
     /// Makes one dump. Where volumes lie on the holding disk's file system it is made once more when that was full and there was something
     /// to erase.
     fn one(&self, number: usize, at: usize, place: Place) -> Ended {
