@@ -23,7 +23,11 @@ fuzz_target!(|input: &[u8]| {
     let (conf, list) = input.iter().position(|byte| *byte == 0).map_or((input, &b""[..]), |at| (&input[..at], &input[at + 1..]));
     let files = Files(conf, list);
     let directory = Path::new("/c");
-    if let Ok(mut config) = Config::load(directory, &files) {
+    let loaded = Config::load(directory, &files);
+    if let Err(error) = &loaded {
+        assert!(!error.hint.is_empty(), "each error says what to write");
+    }
+    if let Ok(mut config) = loaded {
         let _ = (config.tpchanger(), config.auto_slots(), config.retention_days(), config.tape_length_kb(), config.part_kb());
         let _ = (config.interface_kps(None), config.runspercycle(), config.thresholds(), config.bump(), config.mailto(), config.tapepool());
         let _ = config.holdingdisks().iter().map(|disk| disk.uses.room_kb(1 << 20)).max();

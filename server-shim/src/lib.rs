@@ -208,7 +208,10 @@ fn show_check(config: &Config, host: Option<&wire::HostName>, json: bool, mail: 
     if json {
         print(&format!("{}\n", serde_json::to_string(&found).map_err(|error| Words::new(Exit::Failed, error.to_string()))?));
     } else {
-        dumper::explain::all(config, host).iter().for_each(|text| print(text));
+        // cron mails what is printed; there only what is wrong is told.
+        if !mail {
+            dumper::explain::all(config, host).iter().for_each(|text| print(text));
+        }
         print(&text);
     }
     if mail && serious > 0 {

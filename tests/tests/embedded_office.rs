@@ -92,6 +92,11 @@ fn the_administrator_is_told_what_is_missing() {
     std::fs::write(&disklist, "").expect("root may");
     assert!(say(78).contains(&format!("asyncamanda-shim vault {} --disk {}:/home", world.name, world.hosts[0].name)));
     std::fs::write(&disklist, text).expect("root may");
+    let told = say(0);
+    assert!(
+        told.contains("as it is understood here") && told.contains("kept for 30 days") && told.contains(&world.hosts[0].name),
+        "{told}"
+    );
     std::os::unix::fs::chown(&world.amanda.root, Some(0), None).expect("root may");
     assert!(say(78).contains("belongs to root"));
     std::fs::rename(&world.amanda.root, world.dir.join("elsewhere")).expect("root may");

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use amanda::conf::Strategy;
 use amanda::conf::disklist::Disk;
+use amanda::conf::holding::Use;
 use amanda::escape::printable;
 use wire::{ConfigName, Exit, HostName};
 
@@ -15,7 +16,7 @@ use crate::config::{Config, Reach};
 use crate::engine::embedded::Link as _;
 use crate::engine::embedded::dialogue::{Patience, Wish};
 use crate::engine::embedded::selfcheck::selfcheck;
-use crate::engine::embedded::site::Site;
+use crate::engine::embedded::site::{Rotation, Site};
 use crate::engine::{Finding, Trouble};
 
 /// With less room than this an administrator is told, in MiB.
@@ -28,7 +29,7 @@ pub fn findings(config: &Config, name: &ConfigName, hosts: &[HostName]) -> Vec<F
         Err(trouble) => return vec![not_its_own(config, name).unwrap_or_else(|| unreadable(config, trouble))],
     };
     let mut found: Vec<Finding> = site.for_writing().err().map(Finding::from).into_iter().collect();
-    found.extend(room(name, &site.holding()));
+    found.extend(rooms(&site));
     for host in hosts {
         found.extend(of_host(config, &site, host));
     }
@@ -52,10 +53,19 @@ fn unreadable(config: &Config, trouble: Trouble) -> Finding {
     Finding::serious(trouble.message, format!("{}; {} must be able to read the config", trouble.hint, config.dump_user))
 }
 
-/// Looks at the room on the file system of the volumes, where dumps are made, too.
-fn room(name: &ConfigName, path: &Path) -> Option<Finding> {
-    let free = free_mib(path).ok()?;
-    let hint = "free some room; dumps that are younger than the retention are never overwritten";
+/// Looks at the room where dumps are made: as much of each holding disk as may be used. Of a vault it is the room for its volumes, too.
+fn rooms(site: &Site) -> Vec<Finding> {
+    let name = site.name();
+    let hint = match site.rotation() {
+        Rotation::Kept { .. } => "free some room; dumps that are younger than the retention are never overwritten".to_owned(),
+        Rotation::Cycle { .. } => format!("free some room, or write what waits there onto volumes: asyncamanda-shim flush {name}"),
+    };
+    let uses = site.config().holdingdisks().into_iter().map(|disk| disk.uses).chain(std::iter::repeat(Use::AllBut(0)));
+    let rooms = site.holdings().iter().zip(uses).filter_map(|(path, uses)| Some((path, uses.room_kb(free_mib(path).ok()? << 10) >> 10)));
+    rooms.filter_map(|(path, free)| room(name, path, free, &hint)).collect()
+}
+
+fn room(name: &ConfigName, path: &Path, free: u64, hint: &str) -> Option<Finding> {
     match free {
         0 => Some(Finding::serious(format!("there is no room left for {name}: {} is full", path.display()), hint)),
         _ if free < LITTLE_ROOM => Some(Finding::minor(format!("{free} MiB are left for {name}, in {}", path.display()), hint)),

@@ -219,9 +219,13 @@ impl Site {
         // Amanda makes these itself when they are not there. What lies elsewhere may be a drive that is not mounted.
         let ours = [self.config.logdir(), self.config.indexdir(), self.config.infofile(), self.own()];
         let ours = ours.iter().chain(&self.holding).map(PathBuf::as_path);
-        for path in ours.chain([self.changer.directory()]).filter(|path| !path.is_dir()) {
-            if !path.starts_with(directory) {
-                return Err(failed("cannot use", path, &io::Error::from(ErrorKind::NotFound)));
+        for path in std::iter::once(self.changer.directory()).chain(ours).filter(|path| !path.is_dir()) {
+            let beside_the_volumes = path.parent() == Some(self.changer.directory());
+            if !path.starts_with(directory) && !beside_the_volumes {
+                return Err(Trouble {
+                    hint: format!("mount the drive that it is on; or make it: mkdir -p {}, as {}", path.display(), own_account()),
+                    ..failed("cannot use", path, &io::Error::from(ErrorKind::NotFound))
+                });
             }
             files::make_directory(path).map_err(|error| failed("cannot make", path, &error))?;
         }

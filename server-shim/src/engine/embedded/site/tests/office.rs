@@ -43,6 +43,32 @@ fn the_office_is_served_as_its_files_stand() {
 }
 
 #[test]
+fn without_a_holding_disk_dumps_are_made_beside_the_volumes() {
+    let office = Office::new("disklist", "");
+    let conf = office.here().join("ifh.conf");
+    let text = fs::read_to_string(&conf).expect("read").replace("holdingdisk hd1 {", "define holdingdisk hd1 {");
+    fs::write(&conf, text).expect("written");
+    let site = office.open().expect("served");
+    assert_eq!(site.holdings(), [site.straight()]);
+    site.for_writing().expect("made");
+    assert!(site.straight().is_dir() && site.straight().starts_with(site.changer().directory()));
+}
+
+#[test]
+fn a_holding_disk_that_is_not_there_is_named_with_what_to_do() {
+    let office = Office::new("disklist", "");
+    let conf = office.here().join("ifh.conf");
+    let text = fs::read_to_string(&conf).expect("read").replace("/var/lib/amanda/dumps", "/nowhere/dumps");
+    fs::write(&conf, text).expect("written");
+    let trouble = office.open().expect("served").for_writing().expect_err("not there");
+    assert!(
+        trouble.message.contains("cannot use /nowhere/dumps") && trouble.hint.contains("mkdir -p /nowhere/dumps"),
+        "{trouble} ({})",
+        trouble.hint
+    );
+}
+
+#[test]
 fn a_share_of_windows_is_refused_by_name_and_place() {
     let office = Office::new("disklist.smb", "");
     let trouble = office.open().expect_err("refused");
