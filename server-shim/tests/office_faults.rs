@@ -123,7 +123,7 @@ fn a_file_system_that_is_full_is_told() {
         &words,
         &[
             "1 earlier dump did not go to a volume and stays on the holding disk.",
-            "No space is left where the volumes are: 1.8 MB fit on volumes that should hold 307 MB.",
+            "No more than 1.8 MB fit on volumes that should hold 307 MB: the file system that they are on may be full.",
             "waits on the holding disk",
         ],
     );

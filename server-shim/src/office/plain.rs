@@ -122,13 +122,13 @@ fn volumes(report: &Report, lines: &mut Vec<String>) {
     let notes = news(report);
     let reasons = if notes.is_empty() { vec![why] } else { notes };
     reasons.iter().for_each(|reason| of_volume(reason, lines));
-    // A volume that takes less than half of what it should is on a file system that is full.
+    // The log does not tell a full file system from a full volume.
     let (taped_kb, tapes) = report.taped();
     let holds = report.statistics.tape_kb;
     if *by_config && !tapes.is_empty() && tapes.iter().all(|(_, kb)| kb.saturating_mul(2) < holds) {
         let (fit, should) = (size(taped_kb), size(holds.saturating_mul(tapes.len() as u64)));
-        lines.push(format!("  No space is left where the volumes are: {fit} fit on volumes that should hold {should}."));
-        lines.push("    What to do: make room on that file system, or give the tapetype the length that there is room for.".to_owned());
+        lines.push(format!("  No more than {fit} fit on volumes that should hold {should}: the file system that they are on may be full."));
+        lines.push("    What to do: look; make room there, or give the tapetype the length that there is room for.".to_owned());
     }
 }
 
