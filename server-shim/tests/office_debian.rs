@@ -2,7 +2,6 @@
 //!
 //! It needs root and Debian's amanda-server, and does nothing where they are not. Where they are is said on standard error.
 
-#[allow(dead_code, reason = "each test file uses its part")]
 mod shelf;
 mod vault;
 

@@ -1,6 +1,5 @@
 //! Whatever is wrong with a volume: the report names it in words, says what to do, and agrees with the log.
 
-#[allow(dead_code, reason = "each test file uses its part")]
 mod shelf;
 
 use std::fs;
