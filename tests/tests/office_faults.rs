@@ -31,7 +31,7 @@ impl Office {
         }
         world.serves_itself(&world.hosts[0], &[&world.hosts[0].disk]);
         office.night(0);
-        office.says(0, &["Nothing is wrong.", "For the next run put in "]);
+        office.says(0, &["Nothing is wrong."]);
         office
     }
 
@@ -43,11 +43,17 @@ impl Office {
         self.0.amanda.root.join("vtapes").join(format!("slot{slot}"))
     }
 
+    /// The slot of the volume that the next run writes to, as the report tells it.
+    fn next(&self) -> String {
+        let said = child::run(self.0.shim(&["report", &self.0.name, "--plain"]), PATIENCE).stdout;
+        let slot = said.rsplit_once("(slot ").and_then(|(_, rest)| rest.split_once(')'));
+        slot.unwrap_or_else(|| panic!("no slot in {said}")).0.to_owned()
+    }
+
     /// A day's work, and cron's line.
     fn night(&self, code: i32) {
         fs::write(self.0.hosts[0].tree.join("diary"), format!("{:?}", std::time::Instant::now())).expect("ours");
-        let ran = child::run(self.0.shim(&["run", &self.0.name]), PATIENCE).expect_code(code);
-        eprintln!("RAN {ran}");
+        child::run(self.0.shim(&["run", &self.0.name]), PATIENCE).expect_code(code);
     }
 
     /// What the administrator reads in the morning.
@@ -73,32 +79,30 @@ impl Office {
 #[test]
 fn a_volume_that_cannot_be_written_or_is_another_ones_or_missing_is_named_and_the_next_one_is_taken() {
     let office = Office::new();
-    // Write-protected: the second volume, whose turn it is.
-    let protected = Mount::over(&office.slot("2"), 4096);
+    // Write-protected: the one whose turn it is.
+    let protected = Mount::over(&office.slot(&office.next()), 4096);
     protected.remount("ro");
     office.night(0);
-    office.says(0, &["cannot be written to", "Read-only file system", &format!("went to {}", office.label("3"))]);
+    office.says(0, &["cannot be written to", "Read-only file system", "backed up"]);
     drop(protected);
     office.goes_on();
 
-    // Somebody else's volume in the slot of the one whose turn it is.
-    let kept = office.slot("3").with_extension("kept");
-    fs::rename(office.slot("3"), &kept).expect("ours");
-    system::directory(&office.slot("3"), system::DUMP_USER, system::DUMP_USER, 0o750);
-    Volume::new(office.slot("3"))
-        .relabel(&Start { datestamp: "20200101000000".to_owned(), label: "elsewhere-7".to_owned() })
-        .expect("written");
-    let oldest = child::must(office.0.shim(&["tape", &office.0.name]));
+    // Somebody else's volume in the slot of the one whose turn it is, and the others are too young.
+    office.0.amanda.edit("tapecycle 2\n", "tapecycle 3\n");
+    let slot = office.slot(&office.next());
+    let kept = slot.with_extension("kept");
+    fs::rename(&slot, &kept).expect("ours");
+    system::directory(&slot, system::DUMP_USER, system::DUMP_USER, 0o750);
+    Volume::new(&slot).relabel(&Start { datestamp: "20200101000000".to_owned(), label: "elsewhere-7".to_owned() }).expect("written");
     office.night(1);
     office.says(1, &["NO VOLUME could be written to", "elsewhere-7", "not one of this config's", "waits on the holding disk"]);
-    assert!(oldest.contains(&office.label("1")), "{oldest}");
-    fs::remove_dir_all(office.slot("3")).expect("ours");
+    fs::remove_dir_all(&slot).expect("ours");
 
     // And no volume there at all: what waits goes on waiting.
     office.night(1);
     office.says(1, &["NO VOLUME could be written to", "is in no slot", "put it in", "waits on the holding disk"]);
     assert_eq!(office.0.holding_files().len(), 2);
-    fs::rename(&kept, office.slot("3")).expect("ours");
+    fs::rename(&kept, &slot).expect("ours");
     office.goes_on();
 }
 
@@ -128,7 +132,7 @@ fn a_client_that_hangs_and_a_dumper_that_is_killed_are_named() {
     let line = before.lines().find(|line| line.starts_with("client = [")).expect("it serves itself").to_owned();
     world.edit_shim_toml(&line, &format!("client = [\"{}\"]", mute.display()));
     office.night(1);
-    office.says(1, &["NOT backed up", "did not answer"]);
+    office.says(1, &["NOT backed up", "nothing came from the client"]);
 
     // The dumper is killed while it waits for it.
     world.amanda.edit("ctimeout 3\n", "ctimeout 60\n");
@@ -141,7 +145,7 @@ fn a_client_that_hangs_and_a_dumper_that_is_killed_are_named() {
     procs::with_descendants(&procs::all(), &[dumper.pid]).into_iter().for_each(|process| process.kill_9());
     let told = night.wait(PATIENCE).expect_code(1);
     assert!(told.stdout.contains("FAILED"), "{told}");
-    office.says(1, &["NOT backed up", "killed"]);
+    office.says(1, &["NOT backed up", "did not come to its end"]);
     world.edit_shim_toml(&format!("client = [\"{}\"]", mute.display()), &line);
     office.goes_on();
 }

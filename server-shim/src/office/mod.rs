@@ -146,15 +146,15 @@ fn sent(place: &Place, report: &Report) -> Result<String, MailError> {
     Ok(format!("The report was mailed to {}.\n", letter.to.join(" ")))
 }
 
-/// Mails the report of the run that this process has made, when amanda.conf names somebody; `trouble` is why nothing could be begun.
+/// Mails the report of the run that a process has made, when amanda.conf names somebody; `trouble` is why nothing could be begun.
 /// Returns a line for the administrator, also when it cannot be mailed, for which the run is not the worse; `None` when nobody is named.
-pub fn mail_report(site: &Site, trouble: Option<&Trouble>, now: i64) -> Option<String> {
+pub fn mail_report(site: &Site, process: u32, trouble: Option<&Trouble>, now: i64) -> Option<String> {
     let place = Place::of(site.clone());
     if place.conf.mailto().is_empty() {
         return None;
     }
     let mailed = || -> Result<Option<String>, Words> {
-        match (place.log_of(std::process::id())?, trouble) {
+        match (place.log_of(process)?, trouble) {
             (Some(log), _) => Ok(Some(sent(&place, &make(&place, &place::read(&log)?, false, now)?)?)),
             (None, Some(trouble)) => Ok(Some(sent_trouble(&place, trouble)?)),
             (None, None) => Ok(None),
@@ -201,13 +201,13 @@ mod tests {
         let logdir = site.config().logdir();
         let log = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/logs/log.success")).expect("a log");
         let ours = log.replacen("amdump pid ", &format!("amdump pid {} was ", std::process::id()), 1);
-        assert_eq!(mail_report(&site, None, 0), None, "nobody is named");
+        assert_eq!(mail_report(&site, std::process::id(), None, 0), None, "nobody is named");
         let conf = fs::read_to_string(vault.join("amanda.conf")).expect("a conf");
         let mail = |more: &str, trouble: Option<&Trouble>| {
             let _ = fs::remove_file(&sent);
             fs::write(vault.join("amanda.conf"), format!("{conf}\nmailto \"root\"\nmailer \"{}\"\n{more}", mailer.display()))
                 .expect("written");
-            let line = mail_report(&Site::open(&vault, None).expect("opened"), trouble, 0);
+            let line = mail_report(&Site::open(&vault, None).expect("opened"), std::process::id(), trouble, 0);
             (line.unwrap_or_default(), fs::read_to_string(&sent).unwrap_or_default())
         };
         assert_eq!(mail("", None), (String::new(), String::new()), "there was no run");

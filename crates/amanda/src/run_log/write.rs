@@ -71,6 +71,8 @@ pub enum Entry<'a> {
     Warning(&'a str, &'a str),
     /// `ERROR PROGRAM …`.
     Error(&'a str, &'a str),
+    /// `FATAL PROGRAM …`: it gave up.
+    Fatal(&'a str, &'a str),
     /// `START PROGRAM date …`.
     Start(&'a str, &'a str),
     /// `DISK planner …`: this disk is to be dumped.
@@ -191,6 +193,7 @@ impl Entry<'_> {
             Self::Info(program, what) => text(format!("INFO {program} {}", clean(what))),
             Self::Warning(program, what) => text(format!("WARNING {program} {}", clean(what))),
             Self::Error(program, what) => text(format!("ERROR {program} {}", clean(what))),
+            Self::Fatal(program, what) => text(format!("FATAL {program} {}", clean(what))),
             Self::Start(program, date) => text(format!("START {program} date {date}")),
             Self::Disk(dle) => joined(&[b"DISK planner", &names(dle)]),
             Self::Skipped(dump, word) => joined(&[b"SUCCESS planner", &dump.text(), format!("[skipped: {word}]").as_bytes()]),

@@ -31,6 +31,7 @@ use crate::config::Config;
 use crate::durable;
 use crate::layout::Layout;
 use crate::lock::Guard;
+use crate::office;
 use crate::processes::{self, Identity, MARK};
 use crate::runner::record::{Part, RunRecord};
 use crate::runner::settle::failed;
@@ -104,6 +105,10 @@ impl<'a> DumperEngine<'a> {
                 started: receipt.started.max(record.started),
                 ..receipt.clone()
             }));
+        }
+        // The dumper would have mailed it; its log tells that it came to no end.
+        if let Some(leader) = record.leader.as_ref().filter(|_| !matches!(record.kind, crate::queue::order::Kind::Laptops { .. })) {
+            brought.told.extend(office::mail_report(&site, leader.pid, None, clock() as i64));
         }
         Ok(brought)
     }

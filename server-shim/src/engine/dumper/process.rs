@@ -85,7 +85,7 @@ pub fn work(config: &Config, id: &str) -> Result<Exit, Words> {
         let ran = run::make(&site, &call, &OverLink { site: &site, link: &ways }, &teller, &|| clock() as i64);
         // A laptop has its receipts; the report of a night is for those who were not there.
         if call.kind != Kind::Laptops {
-            mailed = office::mail_report(&site, ran.as_ref().err(), clock() as i64);
+            mailed = office::mail_report(&site, std::process::id(), ran.as_ref().err(), clock() as i64);
         }
         ran
     });

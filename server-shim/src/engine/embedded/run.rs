@@ -102,7 +102,14 @@ pub fn make(
             jobs::count_the_others(site, &mut jobs);
         }
     }
-    let begun = begin::begin(site, call.kind, &mut jobs, watch, started, dumper)?;
+    let begun = begin::begin(site, call.kind, &mut jobs, watch, started, dumper).inspect_err(|trouble| {
+        if call.kind == Kind::Nightly {
+            end::not_begun(site, started, trouble, watch);
+        }
+    })?;
+    if call.kind == Kind::Nightly {
+        end::keep_beginning(site, &jobs, &begun, watch);
+    }
     dumping::dump(site, call.kind, &mut jobs, &begun, dumper, watch, clock);
     let Ended { catalog, flushed, stuck } = end::end(site, call, &jobs, &begun, watch, clock);
     let run = receipts::Run { id: call.id, started, finished: clock() };

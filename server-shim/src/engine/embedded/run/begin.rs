@@ -53,7 +53,7 @@ pub fn begin(
     let notes: Vec<_> = notes.collect();
     let noted = bases::note(site, notes.iter().map(|(key, on)| (key, Some(on.as_str()))));
     noted.map_err(|error| failed("cannot write in", &site.own(), &error))?;
-    let places = places::take(site, &stamp, outcome::goes_round(site))?;
+    let places = places::take(site, &stamp, outcome::goes_round(site), watch)?;
     for job in jobs.iter() {
         if let Some(plan) = job.plan.as_ref().filter(|_| job.is_open()) {
             watch.planned(&job.host, &job.name, plan.level, &plan.reason, plan.estimate.map(|estimate| estimate.stored));

@@ -15,7 +15,7 @@ use crate::engine::embedded::mend::{self, remember};
 use crate::engine::embedded::site::{Site, failed};
 use crate::engine::embedded::taper::{self, Work};
 use crate::engine::embedded::volumes::flush::Autoflush;
-use crate::engine::embedded::{Kind, Watch, flush, history, receipts};
+use crate::engine::embedded::{Kind, Watch, files, flush, history, logs, receipts, stamp};
 
 /// What a run left behind.
 #[derive(Default)]
@@ -26,6 +26,25 @@ pub struct Ended {
     pub flushed: Vec<Flushed>,
     /// Something is not on a volume that should be.
     pub stuck: bool,
+}
+
+/// Writes down what a night is to bring, so that one that is killed is told of in a report. Its last lines replace it.
+pub fn keep_beginning(site: &Site, jobs: &[Job<'_>], begun: &Begun, watch: &dyn Watch) {
+    keep_log(site, &begun.stamp, &words::beginning(jobs, begun), watch);
+}
+
+/// Writes down why a night could not be begun. Without it a report would tell of the night before.
+pub fn not_begun(site: &Site, started: i64, trouble: &Trouble, watch: &dyn Watch) {
+    let free = |stamp: &String| !logs::path(site, stamp).exists();
+    if let Some(stamp) = (started..started.saturating_add(60)).map(stamp::of).find(free) {
+        keep_log(site, &stamp, &words::not_begun(&stamp, trouble), watch);
+    }
+}
+
+fn keep_log(site: &Site, stamp: &str, text: &[u8], watch: &dyn Watch) {
+    let path = logs::path(site, stamp);
+    let kept = files::replace(&path, text, files::Sure::Durable);
+    mend::tidy(watch, kept.map_err(|error| failed("cannot write", &path, &error)));
 }
 
 /// Puts the dumps on volumes where that is this run's business. What goes wrong here loses no dump: it is where it was, and the next run

@@ -7,7 +7,7 @@ use amanda::conf::holding::Use;
 use crate::engine::Trouble;
 use crate::engine::embedded::driver::Place;
 use crate::engine::embedded::site::{Site, failed};
-use crate::engine::embedded::{files, locks, taper};
+use crate::engine::embedded::{Watch, files, locks, taper};
 
 /// Everything that is free.
 const ALL: Use = Use::AllBut(0);
@@ -73,8 +73,9 @@ impl Places {
     }
 }
 
-/// Makes the directories of a run and marks them. Whoever calls holds the tapelist's lock.
-pub fn take(site: &Site, stamp: &str, wants_beside: bool) -> Result<Places, Trouble> {
+/// Makes the directories of a run and marks them. Whoever calls holds the tapelist's lock. Where volumes are full there is none beside
+/// them, and dumps wait on the holding disk.
+pub fn take(site: &Site, stamp: &str, wants_beside: bool, watch: &dyn Watch) -> Result<Places, Trouble> {
     let take = |(above, uses): (PathBuf, Use)| {
         let directory = above.join(stamp);
         let made = files::make_below(&above, &directory).and_then(|()| locks::own_run(&directory));
@@ -82,12 +83,15 @@ pub fn take(site: &Site, stamp: &str, wants_beside: bool) -> Result<Places, Trou
         files::sync_parent(&directory).map_err(|error| failed("cannot make", &directory, &error))?;
         Ok::<_, Trouble>(Taken { directory, above, uses, _own: own })
     };
-    let holdings = holdings(site).into_iter().map(take).collect::<Result<_, _>>()?;
+    let holdings = holdings(site).into_iter().map(take).collect::<Result<Vec<_>, _>>()?;
     let beside = wants_beside.then(|| {
         let beside = site.straight();
         let made = files::make_below(site.changer().directory(), &beside);
         made.map_err(|error| failed("cannot make", &beside, &error))?;
         take((beside, ALL))
     });
-    Ok(Places { holdings, beside: beside.transpose()? })
+    let beside = beside.and_then(|taken: Result<Taken, Trouble>| {
+        taken.inspect_err(|trouble| watch.noted(&format!("no dump can go straight to a volume: {trouble}"))).ok()
+    });
+    Ok(Places { holdings, beside })
 }

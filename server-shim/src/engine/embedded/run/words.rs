@@ -4,23 +4,19 @@ use amanda::run_log::write::{Dump, Entry, Statistics, Sums};
 
 use super::begin::Begun;
 use super::{Came, Job};
+use crate::engine::Trouble;
 use crate::engine::embedded::logs::OURS;
 use crate::engine::embedded::planner::Planned;
 
 /// So much of what a client said goes into a receipt.
 const SHORT: usize = 1_000;
 
-/// Returns the beginning and the end of the run's log; what the taper has to say stands between them.
-pub fn log(jobs: &[Job<'_>], begun: &Begun, now: i64) -> (Vec<u8>, Vec<u8>) {
+/// Returns the first lines of the run's log: what is to be dumped, at which level and why. Of a run that came no further this is all, and
+/// a report says of each disk that nothing became of it.
+pub fn beginning(jobs: &[Job<'_>], begun: &Begun) -> Vec<u8> {
     let stamp = begun.stamp.as_str();
-    let pid = std::process::id();
-    #[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
-    let secs = (now - begun.started).max(0) as f64;
-    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let mut before = opened(stamp);
     let mut put = |entry: Entry<'_>| entry.print(&mut before);
-    put(Entry::Pid("amdump", pid));
-    put(Entry::Info("amdump", OURS));
-    put(Entry::Start("planner", stamp));
     // A disk that has a line here and none later is missing for amreport.
     for job in jobs.iter().filter(|job| job.disk.is_some() && !job.is_skipped()) {
         put(Entry::Disk(&job.dle));
@@ -39,6 +35,31 @@ pub fn log(jobs: &[Job<'_>], begun: &Begun, now: i64) -> (Vec<u8>, Vec<u8>) {
         }
     }
     before.extend(&begun.lines);
+    before
+}
+
+/// Returns the log of a run that could not be begun.
+pub fn not_begun(stamp: &str, trouble: &Trouble) -> Vec<u8> {
+    let mut text = opened(stamp);
+    Entry::Fatal("amdump", &trouble.message).print(&mut text);
+    Entry::PidDone("amdump", std::process::id()).print(&mut text);
+    text
+}
+
+fn opened(stamp: &str) -> Vec<u8> {
+    let mut text = Vec::new();
+    Entry::Pid("amdump", std::process::id()).print(&mut text);
+    Entry::Info("amdump", OURS).print(&mut text);
+    Entry::Start("planner", stamp).print(&mut text);
+    text
+}
+
+/// Returns the beginning and the end of the run's log; what the taper has to say stands between them.
+pub fn log(jobs: &[Job<'_>], begun: &Begun, now: i64) -> (Vec<u8>, Vec<u8>) {
+    let stamp = begun.stamp.as_str();
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
+    let secs = (now - begun.started).max(0) as f64;
+    let (mut before, mut after) = (beginning(jobs, begun), Vec::new());
     let mut put = |entry: Entry<'_>| entry.print(&mut before);
     put(Entry::Finish("planner", stamp, 0.0));
     put(Entry::Start("driver", stamp));
@@ -50,7 +71,7 @@ pub fn log(jobs: &[Job<'_>], begun: &Begun, now: i64) -> (Vec<u8>, Vec<u8>) {
         dumped(job, stamp, &mut put);
     }
     Entry::Finish("driver", stamp, secs).print(&mut after);
-    Entry::PidDone("amdump", pid).print(&mut after);
+    Entry::PidDone("amdump", std::process::id()).print(&mut after);
     (before, after)
 }
 
