@@ -140,6 +140,7 @@ fn a_dump_that_may_not_be_split_is_not_begun_where_it_does_not_fit() {
     assert_eq!((flushed.dumps, flushed.left), (2, 1), "{}", notes.all());
     assert_eq!((world.places(&first, NOW), world.places(&second, NOW)), (vec!["ifh01:1".to_owned()], vec!["ifh02:1".to_owned()]));
     assert!(notes.all().contains("/c") && notes.all().contains("may not be split"), "{}", notes.all());
+    assert_eq!(world.written().len(), 2, "no volume was begun for it");
 }
 
 #[test]

@@ -179,11 +179,12 @@ fn unsaid(shelved: &Shelved, said: &Contents, label: &str) -> Vec<Unsaid> {
     all
 }
 
-/// Takes off the holding disk what is whole on volumes, and of which a killed run came to no more.
+/// Takes off the holding disk what is whole on volumes, and of which a killed run came to no more. Says whether there was anything.
 ///
 /// # Errors
 /// When a file cannot be removed.
-pub fn clear_held(catalog: &Catalog, held: &[&Held], watch: &dyn Watch) -> Result<(), Trouble> {
+pub fn clear_held(catalog: &Catalog, held: &[&Held], watch: &dyn Watch) -> Result<bool, Trouble> {
+    let mut removed = false;
     for held in held {
         let header = &held.header;
         let dumps = catalog.of(&header.dle).iter();
@@ -192,7 +193,8 @@ pub fn clear_held(catalog: &Catalog, held: &[&Held], watch: &dyn Watch) -> Resul
         if same.any(|dump| dump.places.iter().any(|copy| copy.iter().all(on_volumes))) {
             watch.noted(&format!("{} of {} is on volumes, and goes from the holding disk", header.dle, header.datestamp));
             remove(held).map_err(|error| failed("cannot remove", &held.path, &error))?;
+            removed = true;
         }
     }
-    Ok(())
+    Ok(removed)
 }
