@@ -137,13 +137,18 @@ impl Run<'_> {
         self.add(&Entry::VolumeDone { label: &volume.label, kb: volume.written / 1024, files: volume.last })
     }
 
+    /// Says that a dump stays on the holding disk.
+    fn waits(&self, held: &Held, denied: &Denied) {
+        self.watch.noted(&format!("{} of {} stays on the holding disk: {}", held.header.dle, held.header.datestamp, denied.why));
+    }
+
     /// Says what became of a dump of which not everything is on volumes; it stays on the holding disk.
     fn stays(&mut self, held: &Held, parts: u32, bytes: u64, secs: f64, denied: &Denied) -> Result<(), Trouble> {
         let (storage, pool) = self.shelf.clone();
         let shelf = Shelf { storage: &storage, pool: &pool };
         let (named, sums) = named(held);
         if parts == 0 {
-            self.watch.noted(&format!("{} of {} stays on the holding disk: {}", held.header.dle, held.header.datestamp, denied.why));
+            self.waits(held, denied);
             return self.add(&match denied.by_config {
                 true => Entry::TaperDenied(named, shelf, &denied.why),
                 false => Entry::TaperFail(named, shelf, &denied.why),

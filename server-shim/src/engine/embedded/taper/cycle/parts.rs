@@ -74,12 +74,12 @@ impl Run<'_> {
         }
         loop {
             let Some(room) = self.room() else {
+                let was_out = self.out.is_some();
                 match self.begin(waiting.saturating_sub(way.bytes), way.bytes)? {
                     Ok(()) => continue,
-                    Err(denied) if way.parts == 0 && self.volume.is_none() && denied.by_config && self.count == 0 => {
-                        // Nothing was tried: it waits for more.
-                        self.watch
-                            .noted(&format!("{} of {} stays on the holding disk: {}", held.header.dle, held.header.datestamp, denied.why));
+                    // As in Amanda's log: only the dump that asked in vain for one more volume has a line of its own.
+                    Err(denied) if way.parts == 0 && (was_out || self.count == 0) => {
+                        self.waits(held, &denied);
                         return Ok(());
                     }
                     Err(denied) => return self.stays(held, way.parts, way.bytes, way.secs(), &denied),

@@ -43,12 +43,14 @@ pub fn put_right(site: &Site, catalog: &Catalog, _lock: &locks::Held) -> Result<
 }
 
 fn of_date(site: &Site, catalog: &Catalog, date: &str, volumes: &[&Shelved]) -> Result<bool, Trouble> {
-    let path = site.config().logdir().join(file_name(date, 0));
-    let text = files::read(&path, LONGEST_LOG).map_err(|error| failed("cannot read", &path, &error))?;
+    let logdir = site.config().logdir();
+    let path = logdir.join(file_name(date, 0));
     // Amanda gives its log this name when its run has ended.
-    if text.as_ref().is_some_and(|_| !logs::is_ours(&path)) || (text.is_none() && site.config().logdir().join("log").exists()) {
+    let is_amandas = if path.exists() { !logs::is_ours(&path) } else { logdir.join("log").exists() };
+    if is_amandas {
         return Ok(false);
     }
+    let text = files::read(&path, LONGEST_LOG).map_err(|error| failed("cannot read", &path, &error))?;
     let text = text.unwrap_or_default();
     let is_known = |label: &str| volumes.iter().any(|shelved| shelved.label.as_deref() == Some(label));
     let mut started = BTreeSet::new();
