@@ -86,8 +86,8 @@ pub fn run(cli: Cli) -> Result<Exit, Words> {
         Command::Find { name, only, json } => show(json, office::find::command(&office::place::open(&config, &name)?, &only, json)?),
         Command::Tape { name, json } => show(json, office::tape::command(&office::place::open(&config, &name)?, json, clock())?),
         Command::Label { name, label, slot, force } => {
-            let wish = office::label::Wish { label, slot, force };
-            show(false, office::label::command(&office::place::open(&config, &name)?, &wish)?)
+            let ask = engine::embedded::label::Ask { label, slot, force };
+            show(false, office::label::command(&office::place::open(&config, &name)?, &ask, clock())?)
         }
         Command::History { name, only, json } => show(json, office::history::command(&office::place::open(&config, &name)?, &only, json)?),
         Command::Vault { name, order } => {

@@ -4,9 +4,17 @@
 mod shelf;
 
 use std::fs;
+use std::io::Write as _;
+use std::path::Path;
 
 use amanda::header::Start;
 use shelf::{Conf, DAY, KIB, Mounted, NOW, World, kinds, temporary};
+
+/// Fills a file system to its last byte.
+fn fill(path: &Path) {
+    let mut filler = fs::File::create(path.join("filler")).expect("made");
+    while filler.write_all(&[7; 4096]).is_ok() {}
+}
 
 /// Names the config of a flush that this program does when it is called again.
 const SITE: &str = "EMBEDDED_TAPER_FAULTS_SITE";
@@ -49,7 +57,7 @@ fn a_label_that_is_there_twice_is_named() {
 }
 
 /// Three nights on three volumes; a fourth one is labelled.
-fn three_nights(keep: &std::path::Path) -> World {
+fn three_nights(keep: &Path) -> World {
     let world = World::make(keep, Conf::default(), &["/etc"]).label(4);
     for day in 0..3 {
         world.dump("/etc", NOW + day * DAY, 0, 20_000);
@@ -125,9 +133,26 @@ fn a_part_ends_where_the_file_system_is_full() {
 }
 
 #[test]
+fn a_volume_is_taken_again_where_nothing_can_be_written_any_more() {
+    let (keep, small) = (temporary(), tempfile::tempdir().expect("directory"));
+    let Some(_mounted) = Mounted::small(small.path(), 2_048) else { return };
+    let conf = Conf { vtapes: Some(small.path().to_owned()), ..Conf::default() };
+    let world = World::make(keep.path(), conf, &["/etc"]).label(3);
+    for day in 0..3 {
+        world.dump("/etc", NOW + day * DAY, 0, 400 * KIB);
+        world.flush(NOW + day * DAY + 60);
+    }
+    fill(small.path());
+    world.dump("/etc", NOW + 3 * DAY, 0, 200 * KIB);
+    let (flushed, notes) = world.flush(NOW + 3 * DAY + 60);
+    assert_eq!((flushed.dumps, world.written().last().map(String::as_str)), (1, Some("ifh01")), "{}", notes.all());
+    assert_eq!(world.are_whole(), 3);
+}
+
+#[test]
 fn one_flush_for_those_who_limit_it() {
     let Some(site) = std::env::var_os(SITE) else { return };
-    let world = World { directory: site.clone().into(), conf: Conf::default(), site: World::open(std::path::Path::new(&site), "ifh") };
+    let world = World { directory: site.clone().into(), conf: Conf::default(), site: World::open(Path::new(&site), "ifh") };
     let (flushed, notes) = world.flush(NOW + 60);
     assert_eq!((flushed.dumps, flushed.left), (2, 0), "{}", notes.all());
     assert!(notes.all().contains("the volume ifh01 takes no more"), "{}", notes.all());

@@ -93,8 +93,7 @@ fn number<T: std::str::FromStr>(word: &[u8]) -> Option<T> {
 /// printable, and whether it is a second copy.
 pub(super) fn storage_names(words: &mut Words<'_>) -> (Option<String>, Option<String>, bool) {
     let (mut storage, mut pool, mut vault) = (None, None, false);
-    loop {
-        let Some(word) = words.clone().next().and_then(|word| unquote(word).ok()) else { break };
+    while let Some(word) = words.clone().next().and_then(|word| unquote(word).ok()) {
         if word == b"VAULT" {
             vault = true;
         } else if let Some(name) = word.strip_prefix(b"ST:") {

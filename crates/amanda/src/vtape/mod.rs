@@ -203,13 +203,26 @@ impl Volume {
     pub fn relabel(&self, start: &Start) -> Result<(), VtapeError> {
         let path = self.directory.join(name::label(&start.label));
         self.sweep()?;
-        let beside = self.write_label(start, &path)?;
+        let beside = match self.write_label(start, &path) {
+            // Not even a label has room: what is on the volume goes first.
+            Err(VtapeError::Io { source, .. }) if source.kind() == ErrorKind::StorageFull => {
+                self.clear(|file| file.number > 0)?;
+                self.write_label(start, &path)
+            }
+            written => written,
+        }?;
         // A label of the same name is replaced by the rename, so that the slot is never without one.
-        for file in self.files()?.iter().rev().filter(|file| file.path != path) {
-            fs::remove_file(&file.path).map_err(io_error("cannot remove", &file.path))?;
-        }
+        self.clear(|file| file.path != path)?;
         fs::rename(&beside, &path).map_err(io_error("cannot rename", &beside))?;
         self.sync()
+    }
+
+    /// Takes files off the volume, the last one first.
+    fn clear(&self, which: impl Fn(&VolumeFile) -> bool) -> Result<(), VtapeError> {
+        for file in self.files()?.iter().rev().filter(|file| which(file)) {
+            fs::remove_file(&file.path).map_err(io_error("cannot remove", &file.path))?;
+        }
+        Ok(())
     }
 
     /// Makes sure that the volume can be written to, by a file that Amanda does not see and that is gone again.

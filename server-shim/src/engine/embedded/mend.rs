@@ -68,9 +68,10 @@ pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Hel
         }
     }
     let mut dumps: Vec<&Held> = dead.iter().flat_map(|run| &run.held).collect();
+    let mut is_other = false;
     if is_cycle {
         // They stay there until a run takes them along that writes to volumes.
-        right::clear_held(&catalog, &dumps, watch)?;
+        is_other = right::clear_held(&catalog, &dumps, watch)?;
         dumps.clear();
     }
     for held in &dumps {
@@ -96,7 +97,7 @@ pub(super) fn mended(site: &Site, watch: &dyn Watch, now: i64, lock: &locks::Hel
     }
     tidy(watch, forget::intended(site, &catalog, now));
     tidy(watch, clear(&dead));
-    if is_cycle { catalog::load(site) } else { Ok(catalog) }
+    if is_other { catalog::load(site) } else { Ok(catalog) }
 }
 
 /// What no restore and no other disk's backup needs is said when it cannot be done, and done by a later run.

@@ -5,6 +5,7 @@
 //! be. Nothing is ever taken away that is younger than the retention, or that a restore of something
 //! younger needs, or that belongs to the last restorable state of a disk; where that leaves nothing, a full period gives way.
 
+pub mod algo;
 pub mod cycle;
 pub mod flush;
 

@@ -105,7 +105,7 @@ fn out(disk: &Disk) -> Option<u64> {
         size(attempt.chunker.as_ref(), &[Word::Success, Word::Partial])
             .or_else(|| size(attempt.taper.as_ref(), &[Word::Done, Word::Partial]))
     });
-    sizes.last()
+    sizes.fold(None, |_, size| Some(size))
 }
 
 #[cfg(test)]

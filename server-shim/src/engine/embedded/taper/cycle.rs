@@ -21,6 +21,7 @@ mod settings;
 
 use std::collections::BTreeSet;
 
+use amanda::conf::rules::Split;
 use amanda::run_log::write::{Dump as Named, Entry, Shelf, Statistics, Sums};
 use amanda::vtape::Volume;
 
@@ -29,6 +30,7 @@ use crate::engine::Trouble;
 use crate::engine::embedded::catalog::Catalog;
 use crate::engine::embedded::holding::Held;
 use crate::engine::embedded::site::Site;
+use crate::engine::embedded::volumes::algo::{Left, Waits, choose};
 use crate::engine::embedded::volumes::cycle::Slot;
 use crate::engine::embedded::{Watch, locks};
 pub(in crate::engine::embedded) use begin::needs;
@@ -105,16 +107,26 @@ pub fn write(site: &Site, catalog: &Catalog, work: &Work<'_>, watch: &dyn Watch,
         out: None,
         settings,
     };
-    let mut waiting: u64 = work.dumps.iter().map(|held| held.length).fold(0, u64::saturating_add);
-    for held in &work.dumps {
-        run.dump(held, waiting)?;
-        waiting = waiting.saturating_sub(held.length);
+    let mut queue = work.dumps.clone();
+    let mut waits: Vec<Waits<'_>> = queue.iter().map(|held| waits(site, held)).collect();
+    while let Some(at) = choose(run.settings.algo, &waits, run.left()) {
+        let waiting = waits.iter().map(|dump| dump.bytes).fold(0, u64::saturating_add);
+        waits.remove(at);
+        run.dump(queue.remove(at), waiting)?;
     }
     run.close()?;
     run.lines.add_text(&work.after)
 }
 
 impl Run<'_> {
+    /// Returns what there is room for on the volumes that may still be written.
+    fn left(&self) -> Left {
+        let length = self.settings.length;
+        let here = self.volume.as_ref().map_or(length, |volume| length.saturating_sub(volume.bytes));
+        let others = u64::from(self.settings.runtapes.saturating_sub(self.count)).saturating_mul(length);
+        Left { here, all: others.saturating_add(if self.volume.is_some() { here } else { 0 }) }
+    }
+
     fn add(&mut self, entry: &Entry<'_>) -> Result<(), Trouble> {
         self.lines.add(entry)
     }
@@ -125,13 +137,18 @@ impl Run<'_> {
         self.add(&Entry::VolumeDone { label: &volume.label, kb: volume.written / 1024, files: volume.last })
     }
 
+    /// Says that a dump stays on the holding disk.
+    fn waits(&self, held: &Held, denied: &Denied) {
+        self.watch.noted(&format!("{} of {} stays on the holding disk: {}", held.header.dle, held.header.datestamp, denied.why));
+    }
+
     /// Says what became of a dump of which not everything is on volumes; it stays on the holding disk.
     fn stays(&mut self, held: &Held, parts: u32, bytes: u64, secs: f64, denied: &Denied) -> Result<(), Trouble> {
         let (storage, pool) = self.shelf.clone();
         let shelf = Shelf { storage: &storage, pool: &pool };
         let (named, sums) = named(held);
         if parts == 0 {
-            self.watch.noted(&format!("{} of {} stays on the holding disk: {}", held.header.dle, held.header.datestamp, denied.why));
+            self.waits(held, denied);
             return self.add(&match denied.by_config {
                 true => Entry::TaperDenied(named, shelf, &denied.why),
                 false => Entry::TaperFail(named, shelf, &denied.why),
@@ -144,6 +161,10 @@ impl Run<'_> {
         let statistics = Statistics { secs, bytes, orig_kb: held.header.orig_kb.unwrap_or(0) };
         self.add(&Entry::Partial(named, shelf, parts, sums, statistics, &denied.why))
     }
+}
+
+fn waits<'a>(site: &Site, held: &'a Held) -> Waits<'a> {
+    Waits { bytes: held.length, datestamp: &held.header.datestamp, splits: parts::split(site, held) != Split::No }
 }
 
 /// A dump as the log's lines have it.

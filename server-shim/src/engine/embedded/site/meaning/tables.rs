@@ -27,7 +27,7 @@ const CONFIG: Table = &[
     ("bumpsize", Honoured("")),
     ("changerdev", Without("of a robot, which is refused")),
     ("changerfile", Without("Amanda's own notes about the changer; they are its own")),
-    ("columnspec", Honoured("")),
+    ("columnspec", Without("a report's columns are as wide as what is in them")),
     ("command-file", Without("what Amanda's programs order of each other")),
     ("compress-index", Without("indexes are always compressed; Amanda reads them either way")),
     ("connect-tries", REACH),

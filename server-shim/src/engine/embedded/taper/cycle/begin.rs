@@ -7,13 +7,14 @@ use amanda::run_log::write::{Entry, Shelf};
 use amanda::tapelist::Tape;
 use amanda::vtape::{Volume, VtapeError};
 
+use super::look::Search;
 use super::settings::Settings;
 use super::{Begun, Denied, Run};
 use crate::engine::Trouble;
 use crate::engine::embedded::bases::{self, may_matter};
 use crate::engine::embedded::catalog::Catalog;
 use crate::engine::embedded::site::{Site, failed};
-use crate::engine::embedded::volumes::cycle::{Content, Next, Rules, Slot, next};
+use crate::engine::embedded::volumes::cycle::{Content, Next, Slot};
 use crate::engine::embedded::volumes::flush::{Verdict, Waiting, is_worth};
 use crate::engine::embedded::volumes::{Key, last_resort, needed};
 use crate::engine::embedded::{files, forget, stamp};
@@ -109,20 +110,16 @@ impl Run<'_> {
     }
 
     fn scan(&mut self) -> Result<Option<Next>, Trouble> {
-        let needs = needs(self.site, self.catalog, stamp::seconds(self.stamp).unwrap_or(i64::MAX));
-        let new_label = self.settings.new_label(self.site, &self.tapes.list);
-        let rules = Rules {
-            tapecycle: self.settings.tapecycle,
-            config: self.site.name().as_str(),
-            storage: &self.shelf.0,
-            pool: &self.shelf.1,
-            is_label: &|label| self.settings.labels.matches(label),
-            autolabel: self.settings.autolabel,
-            new_label: new_label.as_deref(),
-            needed: &|label| needs.get(label).cloned(),
+        let search = Search {
+            site: self.site,
+            catalog: self.catalog,
+            settings: &self.settings,
+            tapes: &self.tapes.list,
+            slots: &self.slots,
             from: self.from,
+            now: stamp::seconds(self.stamp).unwrap_or(i64::MAX),
         };
-        let scan = next(&self.tapes.list, &self.slots, &self.seen, &rules);
+        let scan = search.scan(&self.seen);
         for passed in &scan.passed {
             let words = passed.to_string();
             if passed.is_news() {

@@ -17,7 +17,7 @@ use super::{Denied, Run, named};
 use crate::engine::Trouble;
 use crate::engine::embedded::files;
 use crate::engine::embedded::holding::{Held, Reader};
-use crate::engine::embedded::site::failed;
+use crate::engine::embedded::site::{Site, failed};
 
 /// So much is copied at once.
 const PIECE: usize = 256 * 1024;
@@ -47,27 +47,39 @@ enum Part {
     Unreadable(String),
 }
 
+/// Returns how a dump is split; one of a disk that is listed no more, as the tapetype says.
+pub(super) fn split(site: &Site, held: &Held) -> Split {
+    let how = site.disk(&held.header.dle).and_then(|disk| disk.how(site.config()));
+    how.map_or_else(|| site.config().part_kb().map_or(Split::AtEnd, Split::Parts), |how| how.split())
+}
+
 impl Run<'_> {
     /// Puts a dump on volumes, and off the holding disk when all of it is there. `waiting` is how much waits in all.
     pub(super) fn dump(&mut self, held: &Held, waiting: u64) -> Result<(), Trouble> {
-        let how = self.site.disk(&held.header.dle).and_then(|disk| disk.how(self.site.config()));
-        // A disk that is listed no more is split as the tapetype says.
-        let split = how.map_or_else(|| self.site.config().part_kb().map_or(Split::AtEnd, Split::Parts), |how| how.split());
-        let (splits, part) = match split {
+        let (splits, part) = match split(self.site, held) {
             Split::No => (false, None),
             Split::AtEnd => (true, None),
             Split::Parts(kb) => (true, Some(kb.saturating_mul(1024))),
         };
         let mut way = Way { held, part, splits, parts: 0, bytes: 0, crc: Some(0), began: Instant::now() };
         let total = held.length.saturating_sub(BLOCK);
+        let empty = Room { length: self.settings.length, used: BLOCK, free: u64::MAX, is_fresh: true };
+        let never = || Denied {
+            why: format!("it does not fit on an empty volume of {} KiB, and may not be split", empty.length / 1024),
+            by_config: false,
+        };
+        if extent(&empty, total, way.part, way.splits) == Extent::Never {
+            // No volume is begun for it.
+            return self.stays(held, 0, 0, 0.0, &never());
+        }
         loop {
             let Some(room) = self.room() else {
+                let was_out = self.out.is_some();
                 match self.begin(waiting.saturating_sub(way.bytes), way.bytes)? {
                     Ok(()) => continue,
-                    Err(denied) if way.parts == 0 && self.volume.is_none() && denied.by_config && self.count == 0 => {
-                        // Nothing was tried: it waits for more.
-                        self.watch
-                            .noted(&format!("{} of {} stays on the holding disk: {}", held.header.dle, held.header.datestamp, denied.why));
+                    // As in Amanda's log: only the dump that asked in vain for one more volume has a line of its own.
+                    Err(denied) if way.parts == 0 && (was_out || self.count == 0) => {
+                        self.waits(held, &denied);
                         return Ok(());
                     }
                     Err(denied) => return self.stays(held, way.parts, way.bytes, way.secs(), &denied),
@@ -84,8 +96,7 @@ impl Run<'_> {
                     continue;
                 }
                 Extent::Never => {
-                    let why = format!("it does not fit on an empty volume of {} KiB, and may not be split", room.length / 1024);
-                    return self.stays(held, way.parts, way.bytes, way.secs(), &Denied { why, by_config: false });
+                    return self.stays(held, way.parts, way.bytes, way.secs(), &never());
                 }
             };
             let began = Instant::now();

@@ -43,12 +43,14 @@ pub fn put_right(site: &Site, catalog: &Catalog, _lock: &locks::Held) -> Result<
 }
 
 fn of_date(site: &Site, catalog: &Catalog, date: &str, volumes: &[&Shelved]) -> Result<bool, Trouble> {
-    let path = site.config().logdir().join(file_name(date, 0));
-    let text = files::read(&path, LONGEST_LOG).map_err(|error| failed("cannot read", &path, &error))?;
+    let logdir = site.config().logdir();
+    let path = logdir.join(file_name(date, 0));
     // Amanda gives its log this name when its run has ended.
-    if text.as_ref().is_some_and(|_| !logs::is_ours(&path)) || (text.is_none() && site.config().logdir().join("log").exists()) {
+    let is_amandas = if path.exists() { !logs::is_ours(&path) } else { logdir.join("log").exists() };
+    if is_amandas {
         return Ok(false);
     }
+    let text = files::read(&path, LONGEST_LOG).map_err(|error| failed("cannot read", &path, &error))?;
     let text = text.unwrap_or_default();
     let is_known = |label: &str| volumes.iter().any(|shelved| shelved.label.as_deref() == Some(label));
     let mut started = BTreeSet::new();
@@ -179,11 +181,12 @@ fn unsaid(shelved: &Shelved, said: &Contents, label: &str) -> Vec<Unsaid> {
     all
 }
 
-/// Takes off the holding disk what is whole on volumes, and of which a killed run came to no more.
+/// Takes off the holding disk what is whole on volumes, and of which a killed run came to no more. Says whether there was anything.
 ///
 /// # Errors
 /// When a file cannot be removed.
-pub fn clear_held(catalog: &Catalog, held: &[&Held], watch: &dyn Watch) -> Result<(), Trouble> {
+pub fn clear_held(catalog: &Catalog, held: &[&Held], watch: &dyn Watch) -> Result<bool, Trouble> {
+    let mut removed = false;
     for held in held {
         let header = &held.header;
         let dumps = catalog.of(&header.dle).iter();
@@ -192,7 +195,8 @@ pub fn clear_held(catalog: &Catalog, held: &[&Held], watch: &dyn Watch) -> Resul
         if same.any(|dump| dump.places.iter().any(|copy| copy.iter().all(on_volumes))) {
             watch.noted(&format!("{} of {} is on volumes, and goes from the holding disk", header.dle, header.datestamp));
             remove(held).map_err(|error| failed("cannot remove", &held.path, &error))?;
+            removed = true;
         }
     }
-    Ok(())
+    Ok(removed)
 }

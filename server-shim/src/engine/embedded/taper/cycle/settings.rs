@@ -1,6 +1,7 @@
 //! What amanda.conf says of volumes, as the taper needs it.
 
 use amanda::conf::labels::{Autolabel, Labelstr};
+use amanda::conf::rules::TaperAlgo;
 use amanda::tapelist::Tapelist;
 
 use crate::engine::Trouble;
@@ -24,6 +25,8 @@ pub(in crate::engine::embedded) struct Settings {
     pub makes_slots: u32,
     /// Bytes that a volume holds.
     pub length: u64,
+    /// Which dump is taken next.
+    pub algo: TaperAlgo,
     /// How much has to wait for a volume.
     pub thresholds: Thresholds,
 }
@@ -47,6 +50,7 @@ impl Settings {
             autolabel: config.autolabel(),
             makes_slots: config.auto_slots().unwrap_or(0).min(MOST_SLOTS),
             length: site.volume_bytes(),
+            algo: config.taperalgo(),
             thresholds: Thresholds {
                 length: site.volume_bytes(),
                 dumped: said.dumped.into(),
