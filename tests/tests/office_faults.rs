@@ -126,7 +126,7 @@ fn a_client_that_hangs_and_a_dumper_that_is_killed_are_named() {
     let world = &office.0;
     // A client that says nothing.
     let mute = world.dir.join("mute");
-    system::file(&mute, "#!/bin/sh\nexec sleep 600\n", "root", "root", 0o755);
+    system::file(&mute, "#!/bin/sh\nwhile :; do sleep 1; done\n", "root", "root", 0o755);
     fs::set_permissions(&mute, fs::Permissions::from_mode(0o755)).expect("ours");
     let before = fs::read_to_string(world.shim_toml()).expect("ours");
     let line = before.lines().find(|line| line.starts_with("client = [")).expect("it serves itself").to_owned();
