@@ -4,7 +4,7 @@
 //! All of it is read from Amanda's files, so it is the same whichever engine wrote them.
 //!
 //! - [`place`]: the config that was named · [`held`]: dumps on holding disks
-//! - [`report`]: a run's log as amreport tells it · [`plain`], [`advice`]: the same for somebody who has never read one
+//! - [`mod@report`]: a run's log as amreport tells it · [`plain`], [`advice`]: the same for somebody who has never read one
 //! - [`mail`]: what is sent, and how · [`check`]: what was found before a run
 //! - [`find`]: where the dumps are · [`retention`], [`tape`], [`label`]: volumes · [`history`]: what is remembered of disks
 

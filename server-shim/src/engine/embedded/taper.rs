@@ -1,6 +1,6 @@
 //! Puts dumps on volumes.
 //!
-//! In a config of Amanda's own kind that is [`cycle`]'s part. In a vault, runs share volumes and keep their logs together; the order of its steps, each of which may be the last one of a killed run:
+//! In a config of Amanda's own kind that is `cycle`'s part. In a vault, runs share volumes and keep their logs together; the order of its steps, each of which may be the last one of a killed run:
 //!
 //! 1. a volume that is taken again: off the tapelist's dates, then its files, then a label that says that nothing is on it
 //! 2. each dump: its header becomes a part's, and its file goes from the holding disk into the slot, by a rename
