@@ -99,8 +99,11 @@ struct Weeks {
     fulls: BTreeMap<Dle, Vec<i64>>,
 }
 
+/// Is shown a disk's dumps, oldest first, and the runs in words.
+type Look<'a> = &'a dyn Fn(&Catalog, &Dle, &[Restorable], &str);
+
 /// Runs the office's nights. `look` is shown what there is at the end of each week.
-fn weeks(directory: &Path, volumes: u32, look: &dyn Fn(&Catalog, &Dle, &[Restorable], &str)) -> Weeks {
+fn weeks(directory: &Path, volumes: u32, look: Look<'_>) -> Weeks {
     let site = office(directory, volumes);
     let fake = Fake::default();
     for (disk, kb) in site.disks().iter().zip(SIZES) {

@@ -124,13 +124,13 @@ impl Server {
 fn a_volume_is_labelled_by_hand_and_the_next_run_wants_it() {
     let server = Server::new();
     let (code, text) = server.shim(&["tape", "daily"]);
-    assert!(code == 0 && text.contains("A new volume has to be labelled first"), "{text}");
+    assert!(code == 0 && text.starts_with("For the next run put in a new volume, and label it"), "{text}");
     let (code, text) = server.shim(&["label", "daily", "weekly-1", "--slot", "1"]);
     assert!(code == 77 && text.contains("doesn't match labelstr '^daily-[0-9]+$'"), "{code} {text}");
     let (code, text) = server.shim(&["label", "daily", "daily-1", "--slot", "1"]);
     assert_eq!((code, text.as_str()), (0, "The volume in slot 1 is daily-1 now.\n"));
     let (_, text) = server.shim(&["tape", "daily"]);
-    assert!(text.starts_with("For the next run put in daily-1 (new).\n") && text.contains("daily-1  never    1     new"), "{text}");
+    assert!(text.starts_with("The next run writes to daily-1 (slot 1).\n") && text.contains("daily-1  never    1     new"), "{text}");
     let (code, text) = server.shim(&["label", "daily", "daily-2", "--slot", "1"]);
     assert!(code == 77 && text.contains("the slot has the volume 'daily-1'") && text.contains("--force"), "{text}");
     assert_eq!(server.shim(&["label", "daily", "daily-2", "--slot", "1", "--force"]).0, 0);

@@ -2,6 +2,7 @@
 //!
 //! It needs root and Debian's amanda-server, and does nothing where they are not. Where they are is said on standard error.
 
+mod shelf;
 mod vault;
 
 use std::collections::BTreeSet;
@@ -192,6 +193,41 @@ fn the_logs_of_our_own_runs_are_reported_alike() {
     {
         assert!(seen.contains(told), "{told}\n{seen}");
     }
+}
+
+#[test]
+fn our_own_volumes_that_come_round_are_reported_and_found_alike() {
+    if !is_there() {
+        return;
+    }
+    let keep = vault::temporary();
+    let conf = shelf::Conf { runtapes: 2, tapecycle: 2, length: 2_000, part: Some(500), ..shelf::Conf::default() };
+    let office = shelf::World::make(keep.path(), conf, &["/etc", "/home", "/srv"]).label(3);
+    for (day, sizes) in [[300, 1_400, 800], [900, 900, 1_900], [10, 20, 30]].iter().enumerate() {
+        let at = shelf::NOW + day as i64 * shelf::DAY;
+        for (disk, size) in ["/etc", "/home", "/srv"].iter().zip(sizes) {
+            office.dump(disk, at, 0, size * shelf::KIB);
+        }
+        office.flush(at + 60);
+    }
+    let judge = World::new("round", "");
+    let tapelist = fs::read_to_string(office.directory.join("tapelist")).expect("a list");
+    judge.write("tapelist", tapelist.replace(":ifh", &format!(":{}", judge.name)).as_bytes());
+    let mut words_of = String::new();
+    for entry in fs::read_dir(office.directory.join("log")).expect("list") {
+        let entry = entry.expect("entry");
+        let log = judge.directory.join("log").join(entry.file_name());
+        fs::copy(entry.path(), &log).expect("copied");
+        let theirs = String::from_utf8(judge.amanda("amreport", &[&judge.name, &format!("--log={}", log.display())])).expect("text");
+        let ours = judge.ours(&log);
+        let (plain, tables) = ours.split_once("\n\n").expect("plain words come first");
+        assert_eq!(words(tables), words(&theirs), "{theirs}\n{tables}");
+        words_of.push_str(plain);
+    }
+    assert!(words_of.contains(" went to ifh01 and ifh02."), "{words_of}");
+    let theirs = amadmin_find::parse(&judge.amanda("amadmin", &[&judge.name, "find"]));
+    assert_eq!(find::rows(&judge.place()).expect("found"), theirs);
+    assert!(theirs.len() > 6, "{theirs:?}");
 }
 
 #[test]

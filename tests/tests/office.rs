@@ -6,13 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use asyncamanda_tests::laptop::{PATIENCE, assert_backed_up};
-use asyncamanda_tests::{Host, Plan, World, child, tree};
+use asyncamanda_tests::world::GATED_BYTES;
+use asyncamanda_tests::{Background, Host, Plan, World, child, tree, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Makes the config of an office: two disks of the server, one of a laptop.
-fn office() -> (World, Host) {
-    let world = World::new(Plan { hosts: 2, far_away: vec![1], engine: "embedded", flush: None, ..Plan::default() });
+fn office(plan: Plan) -> (World, Host) {
+    let world = World::new(Plan { hosts: 2, far_away: vec![1], engine: "embedded", flush: None, ..plan });
     let server = &world.hosts[0];
     let tree = world.dir.join("src/second");
     tree::plant(&tree, 7, 50_000);
@@ -59,7 +60,7 @@ fn made_since(tree: &Path, what: &str) {
 
 #[test]
 fn an_office_is_run_and_amanda_goes_on_with_it_and_is_gone_on_from() {
-    let (world, second) = office();
+    let (world, second) = office(Plan::default());
     let (server, laptop) = (&world.hosts[0], &world.hosts[1]);
     child::must(world.shim(&["check"]));
 
@@ -107,7 +108,7 @@ fn an_office_is_run_and_amanda_goes_on_with_it_and_is_gone_on_from() {
 
 #[test]
 fn an_office_is_run_in_parts_and_what_is_wrong_is_said() {
-    let (world, second) = office();
+    let (world, second) = office(Plan::default());
     let server = &world.hosts[0];
     let run = |words: &[&str], code| child::run(world.shim(&[&["run", &world.name], words].concat()), PATIENCE).expect_code(code);
     let unknown = run(&[&server.name, "/nowhere"], 78);
@@ -131,4 +132,28 @@ fn an_office_is_run_in_parts_and_what_is_wrong_is_said() {
     world.edit_shim_toml("\"/usr/bin/sudo\", \"-n\"", "\"/usr/bin/sudo\", \"-n\", \"--\", \"/bin/echo\"");
     let check = child::run(world.shim(&["check"]), MINUTE).expect_code(78);
     assert!(check.stdout.contains("cannot be asked") && check.stdout.contains("NOPASSWD"), "{check}");
+}
+
+#[test]
+fn a_nightly_run_that_is_killed_says_so_and_the_next_one_makes_it_good() {
+    let (world, second) = office(Plan { gated: vec![0], ..Plan::default() });
+    let server = &world.hosts[0];
+    let gate = server.gate.as_ref().expect("planned");
+    nightly(&world, 0);
+    fs::write(server.tree.join("more"), vec![7; GATED_BYTES]).expect("a tree of our own");
+    gate.close();
+    let mut killed = Background::start(world.shim_as_dump_user(&["run", &world.name]));
+    world.watch().until_dumping(&server.tree, &mut killed);
+    until("a dumper", MINUTE, || world.dumpers().pop()).kill_9();
+    gate.open();
+    let killed = killed.wait(PATIENCE).expect_code(1);
+    assert!(killed.stdout.contains("the run was cut off") && killed.stdout.contains("FAILED"), "{killed}");
+    world.assert_at_rest();
+    // Nobody knows how far the client came, so nothing builds on that.
+    let said = nightly(&world, 0);
+    assert!(said.lines().any(|line| line.contains(&format!("{} level 0 OK", server.disk.display()))), "{said}");
+    for host in [server, &second] {
+        world.assert_restores(&world.name, host);
+    }
+    world.assert_at_rest();
 }

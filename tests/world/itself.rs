@@ -16,8 +16,10 @@ impl World {
     pub fn serves_itself(&self, host: &Host, disks: &[&Path]) {
         let (dir, root) = (self.dir.display(), self.amanda.root.display());
         let agent = self.dir.join("itself.toml");
+        let gate = host.gate.as_ref().map(|gate| format!(", \"{}\"", gate.program().display())).unwrap_or_default();
         let mut text = format!(
-            "host = \"{}\"\nstate = \"{dir}/itself\"\namandates = \"{root}/amandates\"\n[client]\nlists = \"{root}/gnutar-lists\"\n",
+            "host = \"{}\"\nstate = \"{dir}/itself\"\namandates = \"{root}/amandates\"\nprograms = [\"/usr/bin/tar\"{gate}]\n\
+             [client]\nlists = \"{root}/gnutar-lists\"\n",
             host.name
         );
         text.extend(disks.iter().map(|disk| format!("[[disk]]\npath = \"{}\"\n", disk.display())));

@@ -39,14 +39,26 @@ const DUMPS: &[(&[&str], Advice)] = &[
         ),
     ),
     (
-        &["data timeout", "estimate timeout", "mesg read", "data read", "eof on", "connection reset", "hung up", "was cut off"],
+        &[
+            "data timeout",
+            "estimate timeout",
+            "mesg read",
+            "data read",
+            "eof on",
+            "connection reset",
+            "hung up",
+            "was cut off",
+            "nothing came from the client",
+            "ended the connection before",
+            "connection to the client failed",
+        ],
         advice(
             "the machine began to send and stopped",
             "see whether it was switched off, went to sleep or lost the network meanwhile; the next run tries again",
         ),
     ),
     (
-        &["degraded mode", "can't switch to incremental"],
+        &["degraded mode", "can't switch to incremental", "there is no volume, and no room"],
         advice(
             "there was no volume to write to, and full dumps do not wait on the holding disk then",
             "put in the volume that is wanted, and run it again; `reserve` in amanda.conf says how much of the holding disk full dumps may use",
@@ -67,7 +79,7 @@ const DUMPS: &[(&[&str], Advice)] = &[
         ),
     ),
     (
-        &["permission denied", "access denied", "access as", "not allowed", "no key", "host key", "authentication"],
+        &["permission denied", "access denied", "access as", "not allowed", "no key", "host key", "authentication", "client refuses"],
         advice("the machine does not let the backup in", "`asyncamanda-shim check HOST` says what must be put right on it"),
     ),
     (
@@ -170,6 +182,7 @@ mod tests {
                 "there was no volume to write to, and full dumps do not wait on the holding disk then",
             ),
             ("dumper0 died", "a program was killed"),
+            ("nothing came from the client for 30s: the dump is missing", "the machine began to send and stopped"),
             (
                 "dump larger than available tape space, 1 KB, but cannot incremental dump new disk",
                 "it is larger than the volumes that a run may write",
@@ -180,6 +193,8 @@ mod tests {
         for (said, means) in [
             ("Slot 3 with label X do not match labelstr", "a volume is in a slot that is not one of this config's"),
             ("Label 'daily-01' not found", "the volume whose turn it is is in no slot"),
+            ("Slot 1 is a volume in error: slots 1 and 3 have both a volume ifh01", "two volumes have the same label"),
+            ("while labeling new volume: cannot write: Read-only file system", "a volume cannot be written to"),
             ("No acceptable volumes found", "there was no volume that may be overwritten"),
         ] {
             assert_eq!(of_volume(said).map(|advice| advice.means), Some(means), "{said}");

@@ -75,7 +75,19 @@ fn make(place: &Place, log: &[Said], historical: bool, now: i64) -> Result<Repor
     let kept = retention::kept(&tapelist, &about.rules, &matches, &rows, &|days| stamp::of(now - i64::from(days) * 86_400));
     let wanted = retention::wanted(&tapelist, &about.rules, &matches, &kept);
     let held_kb = if historical { 0 } else { place.held_kb()? };
-    Ok(Report::of(&Run::of(log), &about, &Around { historical, held_kb, tapelist, wanted }))
+    let shelf = if historical || !about.tell_next { Vec::new() } else { shelf(place, now) };
+    Ok(Report::of(&Run::of(log), &about, &Around { historical, held_kb, tapelist, wanted, shelf }))
+}
+
+/// Says what the next run wants and where that is, and what is the matter with volumes; nothing when that cannot be seen.
+fn shelf(place: &Place, now: i64) -> Vec<String> {
+    let Ok(volumes) = tape::look(place, now) else { return Vec::new() };
+    let mut lines = volumes.next();
+    for finding in volumes.findings() {
+        lines.push(format!("Look at the volumes: {}.", finding.what));
+        lines.push(format!("  What to do: {}.", finding.mend));
+    }
+    lines
 }
 
 /// Plain words, then tables.

@@ -24,11 +24,17 @@ pub fn plain(report: &Report) -> Vec<String> {
     let mut lines = wrong;
     lines.extend(strange(report));
     lines.extend(went_well(report));
-    if fine && report.strange.is_empty() {
+    let passed_over = passed_over(report);
+    let fine = fine && report.strange.is_empty() && passed_over.is_empty();
+    lines.extend(passed_over);
+    if fine {
         lines.push("Nothing is wrong.".to_owned());
     }
     lines.extend(waiting(report));
-    lines.extend(report.wanted.as_ref().and_then(next));
+    match report.shelf() {
+        [] => lines.extend(report.wanted.as_ref().and_then(next)),
+        shelf => lines.extend_from_slice(shelf),
+    }
     lines
 }
 
@@ -113,22 +119,47 @@ fn volumes(report: &Report, lines: &mut Vec<String>) {
         _ => "Not all dumps went to a volume.".to_owned(),
     });
     // Why each volume was passed over is told in the taper's notes.
-    let notes: Vec<&str> = report.taper_notes().iter().map(String::as_str).filter(|note| is_news(note)).collect();
+    let notes = news(report);
     let reasons = if notes.is_empty() { vec![why] } else { notes };
-    for reason in reasons {
-        match advice::of_volume(reason) {
-            Some(Advice { means, to_do }) => {
-                lines.push(format!("  {}{} ({reason}).", means[..1].to_uppercase(), &means[1..]));
-                lines.push(format!("    What to do: {to_do}."));
-            }
-            None => lines.push(format!("  {reason}.")),
-        }
+    reasons.iter().for_each(|reason| of_volume(reason, lines));
+    // The log does not tell a full file system from a full volume.
+    let (taped_kb, tapes) = report.taped();
+    let holds = report.statistics.tape_kb;
+    if *by_config && !tapes.is_empty() && tapes.iter().all(|(_, kb)| kb.saturating_mul(2) < holds) {
+        let (fit, should) = (size(taped_kb), size(holds.saturating_mul(tapes.len() as u64)));
+        lines.push(format!("  No more than {fit} fit on volumes that should hold {should}: the file system that they are on may be full."));
+        lines.push("    What to do: look; make room there, or give the tapetype the length that there is room for.".to_owned());
     }
+}
+
+fn of_volume(reason: &str, lines: &mut Vec<String>) {
+    match advice::of_volume(reason) {
+        Some(Advice { means, to_do }) => {
+            lines.push(format!("  {}{} ({reason}).", means[..1].to_uppercase(), &means[1..]));
+            lines.push(format!("    What to do: {to_do}."));
+        }
+        None => lines.push(format!("  {reason}.")),
+    }
+}
+
+/// Volumes that were passed over by a run that found others.
+fn passed_over(report: &Report) -> Vec<String> {
+    let notes = if report.no_tape.is_none() { news(report) } else { Vec::new() };
+    if notes.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec!["All the same, look at the volumes: another one than the one whose turn it was has been taken.".to_owned()];
+    notes.iter().for_each(|note| of_volume(note, &mut lines));
+    lines
+}
+
+fn news(report: &Report) -> Vec<&str> {
+    report.taper_notes().iter().map(String::as_str).filter(|note| is_news(note)).collect()
 }
 
 /// A note that says why a volume was not taken.
 fn is_news(note: &str) -> bool {
-    let about = note.starts_with("Slot ") || note.starts_with("Label ") || note.starts_with("Volume ");
+    let about = ["Slot ", "Label ", "Volume ", "while labeling"].iter().any(|begin| note.starts_with(begin));
     let empty = note.starts_with("Slot ") && note.ends_with("not found");
     about && !empty && !note.contains("not reusable") && !note.contains("can be labeled") && advice::of_volume(note).is_some()
 }

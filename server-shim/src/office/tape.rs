@@ -157,20 +157,28 @@ impl Volumes {
 
     /// Says what the next run writes to, and whether it is there.
     pub fn next(&self) -> Vec<String> {
-        let mut said = Vec::new();
-        said.extend(plain::next(&self.wanted));
-        for label in self.wanted.volumes.iter().flatten() {
-            match (&self.slots, self.slot_of(label)) {
-                (Some(_), Some(slot)) => said.push(format!("{label} is in slot {slot}.")),
-                (Some(_), None) => said.push(format!("{label} is in no slot.")),
-                (None, _) => {}
-            }
+        if self.slots.is_none() {
+            return plain::next(&self.wanted).into_iter().collect();
         }
-        if self.wanted.volumes.iter().any(Option::is_none) && self.wanted.labelled.is_empty() {
+        let new = self.wanted.volumes.iter().filter(|volume| volume.is_none()).count();
+        // Amanda takes new ones first.
+        let labelled = self.wanted.labelled.iter().take(new);
+        let named: Vec<&String> = labelled.chain(self.wanted.volumes.iter().flatten()).collect();
+        let (there, away): (Vec<&String>, Vec<&String>) = named.into_iter().partition(|label| self.slot_of(label).is_some());
+        let mut said = Vec::new();
+        if !there.is_empty() {
+            let there: Vec<String> = there.iter().map(|label| format!("{label} (slot {})", self.slot_of(label).unwrap_or(0))).collect();
+            said.push(format!("The next run writes to {}.", there.join(" and ")));
+        }
+        if !away.is_empty() {
+            let away: Vec<&str> = away.iter().map(|label| label.as_str()).collect();
+            said.push(format!("For the next run put in {}.", away.join(" and ")));
+        }
+        if new > self.wanted.labelled.len() {
             said.push(match (self.labels_itself, self.free_slot()) {
-                (true, Some(slot)) => format!("Slot {slot} is free: the run labels a new volume there by itself."),
-                (true, None) => "The run labels a new volume by itself, and no slot is free.".to_owned(),
-                (false, _) => "A new volume has to be labelled first: asyncamanda-shim label CONFIG LABEL.".to_owned(),
+                (true, Some(slot)) => format!("The next run labels a new volume by itself, in slot {slot}."),
+                (true, None) => "For the next run put in a new volume: the run labels it by itself, and no slot is free.".to_owned(),
+                (false, _) => "For the next run put in a new volume, and label it: asyncamanda-shim label CONFIG LABEL.".to_owned(),
             });
         }
         said
@@ -199,6 +207,7 @@ impl Volumes {
                 "put one in and label it: asyncamanda-shim label CONFIG LABEL --slot N",
             ));
         }
+        found.extend(self.twice(slots));
         let odd = slots.iter().filter_map(|(slot, content)| if let Content::Odd(why) = content { Some((slot, why)) } else { None });
         found.extend(
             odd.map(|(slot, why)| Finding::minor(format!("the volume in slot {slot} cannot be used: {why}"), "look at it, or take it out")),
@@ -212,6 +221,22 @@ impl Volumes {
                 "take it out, or label it anew: asyncamanda-shim label CONFIG LABEL --slot N --force",
             )
         }));
+        found
+    }
+
+    /// Finds labels that two slots have.
+    fn twice(&self, slots: &BTreeMap<u32, Content>) -> Vec<Finding> {
+        let mut first: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (slot, content) in slots {
+            let Content::Volume(label) = content else { continue };
+            if let Some(other) = first.insert(label, *slot) {
+                found.push(Finding::minor(
+                    format!("slots {other} and {slot} have both a volume {}", printable(label.as_bytes())),
+                    "find out which is the right one, and take the other one out",
+                ));
+            }
+        }
         found
     }
 

@@ -12,6 +12,7 @@ fn words(log: &str, wanted: &[Option<&str>]) -> String {
         tell_used: true,
         unit: 'K',
         unit_kb: 1,
+        tape_kb: 3072,
         ..About::default()
     };
     let volumes = wanted.iter().map(|label| label.map(str::to_owned)).collect();

@@ -106,4 +106,6 @@ pub struct Around {
     pub tapelist: Tapelist,
     /// What the next run wants.
     pub wanted: Wanted,
+    /// The same in words, with the slots, and what is the matter with volumes now; empty when that is not known.
+    pub shelf: Vec<String>,
 }

@@ -113,6 +113,8 @@ pub struct Report {
     #[serde(skip)]
     taper_notes: Vec<String>,
     #[serde(skip)]
+    shelf: Vec<String>,
+    #[serde(skip)]
     wrong: Vec<Failure>,
     #[serde(skip)]
     bytes: Bytes,
@@ -158,6 +160,7 @@ impl Report {
             fates: fate::fates(run),
             flushed: fate::flushed(run),
             taper_notes: run.notes.get(&Program::Taper).cloned().unwrap_or_default(),
+            shelf: around.shelf.clone(),
             wrong,
             bytes: Bytes {
                 taped_kb: run.volumes.iter().map(|volume| volume.kb).sum(),
@@ -192,6 +195,11 @@ impl Report {
     /// Returns what was noted while volumes were chosen and written.
     pub fn taper_notes(&self) -> &[String] {
         &self.taper_notes
+    }
+
+    /// Returns what the next run wants, in words, and what is the matter with volumes now.
+    pub fn shelf(&self) -> &[String] {
+        &self.shelf
     }
 
     /// Returns what went wrong.

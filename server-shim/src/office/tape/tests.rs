@@ -51,6 +51,25 @@ fn foreign_and_broken_volumes_are_found_too() {
 }
 
 #[test]
+fn a_label_that_two_slots_have_is_found() {
+    let found = volumes(&[Some("A")], &[(1, held("A")), (2, held("A"))], false).findings();
+    assert_eq!(found.first().map(|finding| finding.what.as_str()), Some("slots 1 and 2 have both a volume A"));
+}
+
+#[test]
+fn what_the_next_run_writes_to_is_said_with_its_slot() {
+    for (wanted, slots, labels_itself, expected) in [
+        (vec![Some("A")], vec![(3, held("A"))], false, "The next run writes to A (slot 3)."),
+        (vec![Some("A"), Some("B")], vec![(3, held("A"))], false, "The next run writes to A (slot 3). For the next run put in B."),
+        (vec![None], vec![(2, Content::Nothing)], true, "The next run labels a new volume by itself, in slot 2."),
+        (vec![None], vec![], true, "For the next run put in a new volume: the run labels it by itself, and no slot is free."),
+        (vec![None], vec![], false, "For the next run put in a new volume, and label it: asyncamanda-shim label CONFIG LABEL."),
+    ] {
+        assert_eq!(volumes(&wanted, &slots, labels_itself).next().join(" "), expected);
+    }
+}
+
+#[test]
 fn when_a_volume_may_be_overwritten_is_said() {
     let volumes = volumes(&[], &[], false);
     let said: Vec<_> = volumes.volumes.iter().map(Volume::when).collect();

@@ -12,35 +12,59 @@ use super::{Balance, Item, Line, Moved, SiteRules, Size, sizes, words};
 /// Less than this part of the share is no reason.
 const SLACK: f64 = 0.05;
 
-/// Disks by the day on which they are due, `None` for those that have a full dump now.
-#[derive(Default)]
-struct Counts<'a> {
-    by_day: HashMap<Option<i64>, i64>,
-    of_host: HashMap<(&'a str, Option<i64>), i64>,
+/// A disk's places in the counts: of its host, of the day on which it is due, and of both.
+#[derive(Clone, Copy)]
+struct Places {
+    host: usize,
+    day: usize,
+    both: usize,
 }
 
-fn day(item: &Item<'_>) -> Option<i64> {
-    (item.dump.level > 0).then_some(item.next_full)
+/// How many disks there are of each kind. A thousand disks are looked at for each of a thousand promotions, so nothing is searched.
+struct Counts {
+    places: Vec<Places>,
+    /// Those that have a full dump now: all, and by host.
+    today: i64,
+    of_host_today: Vec<i64>,
+    /// The others, by the day on which they are due, and by host and day.
+    of_day: Vec<i64>,
+    of_both: Vec<i64>,
 }
 
-impl<'a> Counts<'a> {
-    fn of(items: &[Item<'a>]) -> Self {
-        let mut counts = Self::default();
-        items.iter().for_each(|item| counts.add(item, 1));
+impl Counts {
+    fn of(items: &[Item<'_>]) -> Self {
+        let (mut hosts, mut days, mut both) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut places = Vec::with_capacity(items.len());
+        for item in items {
+            let count = hosts.len();
+            let host = *hosts.entry(item.candidate.dle.host.as_str()).or_insert(count);
+            let count = days.len();
+            let day = *days.entry(item.next_full).or_insert(count);
+            let count = both.len();
+            let both = *both.entry((host, day)).or_insert(count);
+            places.push(Places { host, day, both });
+        }
+        let mut counts =
+            Self { places, today: 0, of_host_today: vec![0; hosts.len()], of_day: vec![0; days.len()], of_both: vec![0; both.len()] };
+        for (place, item) in items.iter().enumerate() {
+            if item.dump.level == 0 {
+                counts.today += 1;
+                counts.of_host_today[counts.places[place].host] += 1;
+            } else {
+                counts.of_day[counts.places[place].day] += 1;
+                counts.of_both[counts.places[place].both] += 1;
+            }
+        }
         counts
     }
 
-    fn add(&mut self, item: &Item<'a>, by: i64) {
-        *self.by_day.entry(day(item)).or_default() += by;
-        *self.of_host.entry((item.candidate.dle.host.as_str(), day(item))).or_default() += by;
-    }
-
-    fn all(&self, day: Option<i64>) -> i64 {
-        self.by_day.get(&day).copied().unwrap_or(0)
-    }
-
-    fn host(&self, host: &str, day: Option<i64>) -> i64 {
-        self.of_host.get(&(host, day)).copied().unwrap_or(0)
+    /// Notes that this one has a full dump now.
+    fn promoted(&mut self, place: usize) {
+        let Places { host, day, both } = self.places[place];
+        self.of_day[day] -= 1;
+        self.of_both[both] -= 1;
+        self.today += 1;
+        self.of_host_today[host] += 1;
     }
 }
 
@@ -50,9 +74,8 @@ pub(super) fn promote(items: &mut [Item<'_>], site: &SiteRules, balance: &mut Ba
     let mut counts = Counts::of(items);
     while balance.balanced_kb - (balance.full_kb + brought) > slack {
         let Some((place, full)) = most_wanted(items, site, balance, brought, slack, &counts) else { break };
-        counts.add(&items[place], -1);
+        counts.promoted(place);
         one(&mut items[place], full, balance, "", lines);
-        counts.add(&items[place], 1);
     }
     if balance.full_kb <= 0.0
         && site.waiting_full_kb == 0
@@ -107,22 +130,21 @@ fn most_wanted(
     balance: &Balance,
     brought: f64,
     slack: f64,
-    counts: &Counts<'_>,
+    counts: &Counts,
 ) -> Option<(usize, Size)> {
     let mut best: Option<(i64, usize, Size)> = None;
-    let today = counts.all(None);
+    let today = counts.today;
     for (place, item) in items.iter().enumerate() {
         let Some(full) = promotable(item, balance) else { continue };
-        let due = Some(item.next_full);
+        let Places { host, day, both } = counts.places[place];
         let is_too_much = balance.full_kb + brought + sizes::real(full.kb) > balance.balanced_kb + slack;
-        let is_alone = counts.all(due) == 1 && today == 0;
+        let is_alone = counts.of_day[day] == 1 && today == 0;
         if (is_too_much && today > 0) || is_alone {
             continue;
         }
-        let host = item.candidate.dle.host.as_str();
-        let host_today = counts.host(host, None);
+        let host_today = counts.of_host_today[host];
         let squared = host_today.saturating_mul(host_today);
-        let same_day = counts.host(host, due);
+        let same_day = counts.of_both[both];
         let same_day = if host_today == 0 && same_day > 1 { same_day + 1 } else { same_day };
         let crowd = if same_day >= squared { (same_day - squared).saturating_pow(2) } else { -squared };
         let wanted = crowd.saturating_add(site.dumpcycle - item.next_full);

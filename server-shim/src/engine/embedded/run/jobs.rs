@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use amanda::conf::disklist::Disk;
 use amanda::dle::Dle;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use wire::{DiskName, HostName};
 
 use super::dumping::Dumper;
@@ -37,6 +38,9 @@ pub struct Done {
     /// How long it took.
     pub secs: f64,
 }
+
+/// So many files a run has open besides.
+const OTHER_FILES: u64 = 512;
 
 /// Why there is no dump.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,9 +135,21 @@ pub fn of<'a>(site: &'a Site, orders: &[Order]) -> Vec<Job<'a>> {
     jobs
 }
 
+/// Each lock is an open file, and a process may usually have 1,024 of them. Where it may not have more, the run fails and says what it
+/// could not lock.
+fn raise_limit(disks: usize) {
+    let wanted = u64::try_from(disks).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < wanted
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard);
+    }
+}
+
 /// Takes each disk's lock, before anything is read that another run of it would change.
 pub fn lock(site: &Site, jobs: &mut [Job<'_>]) -> Result<Vec<Guard>, Trouble> {
     let mut locks = Vec::new();
+    raise_limit(jobs.len());
     for job in jobs.iter_mut().filter(|job| job.is_open()) {
         match locks::disk(site, &job.dle).map_err(|error| failed("cannot lock a disk in", &site.own(), &error))? {
             Some(lock) => locks.push(lock),
