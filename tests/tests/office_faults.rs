@@ -90,7 +90,7 @@ fn a_volume_that_cannot_be_written_or_is_another_ones_or_missing_is_named_and_th
     // Somebody else's volume in the slot of the one whose turn it is, and the others are too young.
     office.0.amanda.edit("tapecycle 2\n", "tapecycle 3\n");
     let slot = office.slot(&office.next());
-    let kept = slot.with_extension("kept");
+    let kept = slot.with_extension("aside");
     fs::rename(&slot, &kept).expect("ours");
     system::directory(&slot, system::DUMP_USER, system::DUMP_USER, 0o750);
     Volume::new(&slot).relabel(&Start { datestamp: "20200101000000".to_owned(), label: "elsewhere-7".to_owned() }).expect("written");

@@ -161,8 +161,13 @@ impl Volumes {
             return plain::next(&self.wanted).into_iter().collect();
         }
         let new = self.wanted.volumes.iter().filter(|volume| volume.is_none()).count();
-        // Amanda takes new ones first.
-        let labelled = self.wanted.labelled.iter().take(new);
+        // Amanda takes new ones first: those that are there, from the slot where its changer stands on.
+        let mut fresh: Vec<&Volume> =
+            self.volumes.iter().filter(|volume| volume.written == "0" && volume.kept.is_none() && volume.slot.is_some()).collect();
+        fresh.sort_by_key(|volume| (volume.slot < self.current, volume.slot));
+        let there = fresh.into_iter().map(|volume| &volume.label);
+        let away = self.wanted.labelled.iter().filter(|label| self.slot_of(label).is_none());
+        let labelled = there.chain(away).take(new);
         let named: Vec<&String> = labelled.chain(self.wanted.volumes.iter().flatten()).collect();
         let (there, away): (Vec<&String>, Vec<&String>) = named.into_iter().partition(|label| self.slot_of(label).is_some());
         let mut said = Vec::new();
