@@ -191,27 +191,37 @@ fn debians_examples_are_served_or_refused_for_real_reasons() {
                 fs::write(here.join(to), unpacked(&path)).expect("written");
             }
         }
-        fs::write(here.join("disklist"), "").expect("written");
-        let result = Site::open(&here, Some(&"DailySet1".parse().expect("name")));
-        seen.push(match result {
-            Ok(site) => format!("{name}: served, {:?}, volumes in {}", site.rotation(), site.changer().directory().display()),
-            Err(trouble) => {
-                assert!(trouble.hint.contains("engine = \"amanda\""), "{name}: {trouble} ({})", trouble.hint);
-                let what = trouble.message.split_once("cannot do this yet: ").map_or(trouble.message.as_str(), |(_, what)| what);
-                format!("{name}: {what}")
-            }
-        });
+        // Without a disk, and with those of the example beside it.
+        let list = Some(path.with_file_name("disklist")).filter(|list| name.starts_with("quick") && list.exists());
+        for list in std::iter::once(None).chain(list.map(Some)) {
+            let text = list.as_ref().map_or_else(String::new, |path| unpacked(path));
+            fs::write(here.join("disklist"), text).expect("written");
+            let what = if list.is_some() { "with its disklist" } else { "alone" };
+            seen.push(format!("{name} {what}: {}", told(&here)));
+        }
     }
     let expected = [
-        "amanda-CAStor.conf: properties of devices",
-        "amanda-S3.conf: properties of devices",
-        "amanda-harddisk.conf: served, Cycle { tapecycle: 10, runtapes: 1 }, volumes in //usr/var/lib/amanda/vtapes/DailySet1",
-        "amanda-single-tape.conf: a real drive (\"chg-single:tape:/dev/nst0\"); it knows chg-disk:/DIRECTORY, volumes in directories",
-        "amanda-tape-changer.conf: a robot with tapes (\"chg-robot:/dev/sg1\"); it knows chg-disk:/DIRECTORY, volumes in directories",
-        "amanda.conf.gz: a real drive (\"tape:/dev/YOUR-TAPE-DEVICE-HERE\"); it knows chg-disk:/DIRECTORY, volumes in directories",
-        "quick/amanda.conf.gz: served, Cycle { tapecycle: 25, runtapes: 1 }, volumes in /backup/DailySet1",
+        "amanda-CAStor.conf alone: properties of devices",
+        "amanda-S3.conf alone: properties of devices",
+        "amanda-harddisk.conf alone: served, Cycle { tapecycle: 10, runtapes: 1 }, volumes in //usr/var/lib/amanda/vtapes/DailySet1",
+        "amanda-single-tape.conf alone: a real drive (\"chg-single:tape:/dev/nst0\"); it knows chg-disk:/DIRECTORY, volumes in directories",
+        "amanda-tape-changer.conf alone: a robot with tapes (\"chg-robot:/dev/sg1\"); it knows chg-disk:/DIRECTORY, volumes in directories",
+        "amanda.conf.gz alone: a real drive (\"tape:/dev/YOUR-TAPE-DEVICE-HERE\"); it knows chg-disk:/DIRECTORY, volumes in directories",
+        "quick/amanda.conf.gz alone: served, Cycle { tapecycle: 25, runtapes: 1 }, volumes in /backup/DailySet1",
+        "quick/amanda.conf.gz with its disklist: applications",
     ];
     assert_eq!(seen, expected);
+}
+
+/// Says what became of a config.
+fn told(here: &Path) -> String {
+    match Site::open(here, Some(&"DailySet1".parse().expect("name"))) {
+        Ok(site) => format!("served, {:?}, volumes in {}", site.rotation(), site.changer().directory().display()),
+        Err(trouble) => {
+            assert!(trouble.hint.contains("engine = \"amanda\""), "{trouble} ({})", trouble.hint);
+            trouble.message.split_once("cannot do this yet: ").map_or_else(|| trouble.message.clone(), |(_, what)| what.to_owned())
+        }
+    }
 }
 
 fn unpacked(path: &Path) -> String {
