@@ -1,5 +1,6 @@
-//! Tables of single runs. A month of them is in [`month`].
+//! Tables of single runs. A month of them is in [`month`], what holds of all in [`any`].
 
+mod any;
 mod month;
 
 use amanda::admin::Place;
@@ -52,6 +53,7 @@ fn stamp(day: i64) -> String {
 }
 
 /// A disk with what it went through.
+#[derive(Debug)]
 struct Machine {
     dle: Dle,
     info: Info,
