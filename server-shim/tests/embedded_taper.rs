@@ -221,6 +221,39 @@ fn labels_are_given_as_amlabel_gives_them() {
     assert_eq!(stamp::of(NOW).len(), 14);
 }
 
+#[test]
+fn an_empty_slot_gets_the_label_that_autolabel_makes() {
+    let keep = temporary();
+    let conf = Conf { tapecycle: 4, more: "autolabel \"ifh%%\" empty\n", ..Conf::default() };
+    let world = World::make(keep.path(), conf, &["/etc"]).label(1);
+    world.dump("/etc", NOW, 0, 10 * KIB);
+    assert_eq!(world.flush(NOW + 60).0.dumps, 1);
+    world.dump("/etc", NOW + DAY, 0, 10 * KIB);
+    let (flushed, notes) = world.flush(NOW + DAY + 60);
+    assert_eq!((flushed.dumps, flushed.left), (0, 1), "no slot is made: {}", notes.all());
+    fs::create_dir(world.vtapes().join("slot7")).expect("made");
+    let (flushed, notes) = world.flush(NOW + DAY + 120);
+    assert_eq!((flushed.dumps, world.written()), (1, vec!["ifh01".to_owned(), "ifh02".to_owned()]), "{}", notes.all());
+    let tapelist = fs::read_to_string(world.directory.join("tapelist")).expect("read");
+    assert!(
+        tapelist.starts_with(&format!("{} ifh02 reuse BLOCKSIZE:32 POOL:ifh STORAGE:ifh CONFIG:ifh\n", stamp::of(NOW + DAY + 120))),
+        "{tapelist}"
+    );
+    assert_eq!(world.site.changer().find("ifh02").expect("listed").map(|(slot, _)| slot), Some(7));
+}
+
+#[test]
+fn what_was_dumped_to_no_holding_disk_goes_to_a_volume_from_beside_it() {
+    let keep = temporary();
+    let world = World::make(keep.path(), Conf { runtapes: 2, ..Conf::default() }, &["/etc"]).label(2);
+    let etc = world.dump_to(&world.site.straight(), "/etc", NOW, 0, 900 * KIB, 0);
+    assert_eq!((world.held(), world.are_whole()), (1, 1));
+    let (flushed, notes) = world.flush(NOW + 60);
+    assert_eq!((flushed.dumps, world.places(&etc, NOW)), (1, vec!["ifh01:1".to_owned(), "ifh02:1".to_owned()]), "{}", notes.all());
+    assert_eq!((world.are_whole(), world.held()), (1, 0));
+    assert_eq!(fs::read_dir(world.site.straight()).expect("list").count(), 0);
+}
+
 /// What a restore reads of a dump.
 fn restored(world: &World, dle: &Dle, at: i64) -> Vec<u8> {
     let (host, disk) = (dle.host.parse().expect("a host"), wire::DiskName::new(dle.disk.clone()).expect("a disk"));

@@ -52,11 +52,8 @@ pub fn flush(site: &Site, watch: &dyn Watch, clock: &(dyn Fn() -> i64 + Sync)) -
         mend::tidy(watch, remember(site, &after, dle, clock()));
     }
     mend::tidy(watch, forget(site, &before, &after, clock()));
-    for run in &before.runs {
-        mend::tidy(
-            watch,
-            if is_dead(&run.path) { mend::leave(&run.path).map_err(|error| failed("cannot remove", &run.path, &error)) } else { Ok(()) },
-        );
+    for run in before.runs.iter().filter(|run| is_dead(&run.path)) {
+        mend::tidy(watch, mend::leave(&run.path).map_err(|error| failed("cannot remove", &run.path, &error)));
     }
     mend::tidy(watch, mend::trim(site, &after));
     taped?;
