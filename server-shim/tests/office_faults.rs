@@ -3,10 +3,13 @@
 mod shelf;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use amanda::header::Start;
 use asyncamanda_shim::office::place::Place;
 use asyncamanda_shim::office::{self, Wish};
+use nix::unistd::{User, geteuid};
 use shelf::{Conf, DAY, KIB, Mounted, NOW, World, temporary};
 
 /// The plain words of the newest run.
@@ -47,6 +50,35 @@ fn a_good_flush_is_told_in_a_sentence() {
         &plain(&world),
         &["1 earlier dump was put on volumes in ", "; 19 kB went to ifh01.\nNothing is wrong.\nThe next run writes to ifh02 (slot 2).\n"],
     );
+}
+
+#[test]
+fn the_report_of_a_flush_that_was_ordered_comes_by_mail() {
+    let keep = temporary();
+    let world = World::make(keep.path(), Conf::default(), &["/etc"]).label(2);
+    world.dump("/etc", NOW, 0, 20_000);
+    let (sent, mailer) = (keep.path().join("sent"), keep.path().join("mailer"));
+    fs::write(&mailer, format!("#!/bin/sh\n{{ printf '%s\\n' \"$@\"; cat; }} >{}\n", sent.display())).expect("written");
+    fs::set_permissions(&mailer, fs::Permissions::from_mode(0o755)).expect("mode");
+    let conf = world.directory.join("amanda.conf");
+    let text = fs::read_to_string(&conf).expect("read").replace("mailto \"\"", &format!("mailto \"ada\"\nmailer \"{}\"", mailer.display()));
+    fs::write(&conf, text).expect("written");
+    let user = User::from_uid(geteuid()).expect("looked up").expect("there").name;
+    let (toml, dir) = (keep.path().join("shim.toml"), keep.path().display());
+    let text = format!(
+        "engine = \"embedded\"\nstate = \"{dir}/state\"\nruntime = \"{dir}/run\"\nconfig_dir = \"{dir}\"\ndump_user = \"{user}\"\n[host.amandahost]\nconfig = \"ifh\"\n"
+    );
+    fs::write(&toml, text).expect("written");
+    for path in ["state/queue", "state/runner", "run/locks"] {
+        fs::create_dir_all(keep.path().join(path)).expect("made");
+    }
+    let mut shim = Command::new(env!("CARGO_BIN_EXE_asyncamanda-shim"));
+    let output = shim.arg("--config").arg(&toml).args(["flush", "ifh"]).output().expect("run");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && said.contains("The report was mailed to ada."), "{said}");
+    let sent = fs::read_to_string(sent).expect("a mail");
+    assert!(sent.starts_with("-s\nifh AMFLUSH MAIL REPORT FOR "), "{sent}");
+    has(&sent, &["\nada\n1 earlier dump was put on volumes in ", "Nothing is wrong.\n", "\nDUMP SUMMARY:\n"]);
 }
 
 #[test]

@@ -75,30 +75,35 @@ pub fn work(config: &Config, id: &str) -> Result<Exit, Words> {
     let record = RunRecord::load(&layout, id).ok().flatten().ok_or_else(no_run)?;
     start::leave_session();
     let teller = Teller::new(layout.run_progress(id));
-    let mut mailed = None;
-    let made = survey::open(config, &record.config).and_then(|site| {
+    let site = survey::open(config, &record.config);
+    let made = site.as_ref().map_err(Clone::clone).and_then(|site| {
         let ways = Ways::new(config);
-        let survey = survey::survey(&site);
+        let survey = survey::survey(site);
         let orders = orders(&record, &survey);
         teller.expect(&orders);
         let call = Call { id, kind: kind(record.kind), orders: &orders, everything: record.is_everything(&survey) };
-        let ran = run::make(&site, &call, &OverLink { site: &site, link: &ways }, &teller, &|| clock() as i64);
-        // A laptop has its receipts; the report of a night is for those who were not there.
-        if call.kind != Kind::Laptops {
-            mailed = office::mail_report(&site, ran.as_ref().err(), clock() as i64);
-        }
-        ran
+        run::make(site, &call, &OverLink { site, link: &ways }, &teller, &|| clock() as i64)
     });
+    let trouble = made.as_ref().err().cloned();
     let mut brought = match made {
         Ok(ran) => Brought::from(ran),
         Err(trouble) => Brought { trouble: Some(sentence(&trouble)), ..Brought::default() },
     };
-    brought.told.extend(mailed);
     brought.notes = teller.into_notes();
-    durable::write_json(&layout.run_brought(id), &brought, 0o640).map_err(|error| {
-        Words::new(Exit::Failed, "what the run brought cannot be written down")
-            .because(format!("{}: {error}", layout.run_brought(id).display()))
-    })?;
+    let write = |brought: &Brought| {
+        durable::write_json(&layout.run_brought(id), brought, 0o640).map_err(|error| {
+            Words::new(Exit::Failed, "what the run brought cannot be written down")
+                .because(format!("{}: {error}", layout.run_brought(id).display()))
+        })
+    };
+    write(&brought)?;
+    // A laptop has its receipts; the report of a night is for those who were not there. No mailer keeps anybody's receipts back for good.
+    let mailed = site.ok().filter(|_| kind(record.kind) != Kind::Laptops);
+    let mailed = mailed.and_then(|site| office::mail_report(&site, trouble.as_ref(), clock() as i64));
+    if mailed.is_some() {
+        brought.told.extend(mailed);
+        write(&brought)?;
+    }
     Ok(Exit::Done)
 }
 
