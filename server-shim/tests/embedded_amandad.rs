@@ -122,7 +122,7 @@ impl World {
         for directory in ["holding", "index"] {
             fs::create_dir_all(self.path(directory)).expect("made");
         }
-        let place = Place { holding: &self.path("holding").join(stamp), indexdir: &self.path("index") };
+        let place = Place { holding: &self.path("holding").join(stamp), indexdir: &self.path("index"), chunk: None };
         let made = dump(connection, &self.ask(&host(), dumptype, level, stamp), &place, &|bytes| moved.store(bytes, Ordering::Relaxed));
         amandad.ended();
         if let Ok(made) = &made {

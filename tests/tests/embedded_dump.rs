@@ -173,7 +173,7 @@ impl World {
         for directory in ["holding", "index"] {
             fs::create_dir_all(self.path(directory)).expect("made");
         }
-        let place = Place { holding: &self.path("holding").join(stamp), indexdir: &self.path("index") };
+        let place = Place { holding: &self.path("holding").join(stamp), indexdir: &self.path("index"), chunk: None };
         let made = dump(connection, &self.ask(dumptype, level, stamp), &place, &|_| {});
         let ended = served.join().expect("no panic");
         if made.is_ok() {

@@ -193,10 +193,12 @@ impl Shelf {
             }
             let said = tapings.keys().rev().find_map(|date| written(date)).cloned();
             let dump = self.dumps.entry(key).or_default();
-            // Parts of two copies do not make one.
-            for (at, taping) in tapings.into_values().rev().enumerate() {
+            for (at, mut taping) in tapings.into_values().rev().enumerate() {
                 if at == 0 {
                     dump.fill(&taping, said.as_ref());
+                } else {
+                    // Parts of two copies do not make one.
+                    taping.parts.values_mut().for_each(|(row, ..)| row.status = "OK PARTIAL".to_owned());
                 }
                 self.rows.extend(taping.parts.into_values().map(|(row, ..)| row));
             }

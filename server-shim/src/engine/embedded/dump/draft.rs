@@ -17,8 +17,10 @@ use amanda::index::{self, Form};
 use nix::errno::Errno;
 
 use super::Place;
+use super::sink::{Chunks, Sink};
 use crate::durable;
 use crate::engine::embedded::files::make_below;
+use crate::engine::embedded::holding::writer::Writer;
 
 /// So much is written out at once while the dump goes on, so that 10 ms are left for its end. Only to begin to write (sync_file_range, fadvise) would
 /// leave 100: the first other file that is synced then waits for all of it, since ext4 has one journal for both.
@@ -51,7 +53,7 @@ pub enum StoreError {
 
 /// The files that the conversation writes to.
 pub struct Files {
-    pub dump: File,
+    pub dump: Sink,
     pub index: Option<File>,
     pub spoilt: Spoilt,
 }
@@ -76,9 +78,15 @@ impl Spoilt {
     }
 }
 
+/// The dump itself.
+enum Body {
+    File(File),
+    Chunks(Chunks),
+}
+
 /// The files, by their names.
 pub struct Draft {
-    dump: File,
+    dump: Body,
     /// The dump's name when it is one.
     name: PathBuf,
     index: Option<(File, PathBuf)>,
@@ -104,10 +112,24 @@ impl Draft {
             make_below(base, directory).map_err(|error| failed("make", directory, error))?;
         }
         let beside = directory.join(index::header_name(&header.datestamp, header.level));
-        let (dump, path) = create(&name)?;
+        let mut traces = Vec::new();
+        let dump = match place.chunk {
+            Some(bytes) => {
+                Body::Chunks(Chunks::new(Writer::begin(&name, header, bytes).map_err(|error| failed("make", &unfinished(&name), error))?))
+            }
+            None => {
+                let (mut dump, path) = create(&name)?;
+                traces.push(path.clone());
+                let written = dump.write_all(&block);
+                if let Err(error) = written {
+                    let _not_begun = fs::remove_file(&path);
+                    return Err(failed("write", &path, error));
+                }
+                Body::File(dump)
+            }
+        };
         let (written_out, spoilt) = (AtomicU64::new(0), Spoilt::default());
-        let mut draft = Self { dump, name, index: None, beside, traces: vec![path.clone()], written_out, spoilt };
-        draft.dump.write_all(&block).map_err(|error| failed("write", &path, error))?;
+        let mut draft = Self { dump, name, index: None, beside, traces, written_out, spoilt };
         if wants_index {
             let name = directory.join(index::file_name(&header.datestamp, header.level, Form::UnsortedGz));
             let (file, path) = create(&name)?;
@@ -121,7 +143,11 @@ impl Draft {
     pub fn files(&self) -> Result<Files, StoreError> {
         let again = |file: &File, name: &Path| file.try_clone().map_err(|error| failed("open", name, error));
         let index = self.index.as_ref().map(|(file, name)| again(file, name)).transpose()?;
-        Ok(Files { dump: again(&self.dump, &self.name)?, index, spoilt: self.spoilt.clone() })
+        let dump = match &self.dump {
+            Body::File(file) => Sink::File(again(file, &self.name)?),
+            Body::Chunks(chunks) => Sink::Chunks(chunks.clone()),
+        };
+        Ok(Files { dump, index, spoilt: self.spoilt.clone() })
     }
 
     /// Hears how many bytes have come, and has the system write out what it still keeps in memory. When that fails the next piece
@@ -129,7 +155,10 @@ impl Draft {
     pub fn write_out(&self, bytes: u64) {
         if bytes >= self.written_out.load(Ordering::Relaxed) + WRITE_OUT {
             self.written_out.store(bytes, Ordering::Relaxed);
-            if let Err(error) = self.dump.sync_data() {
+            // Chunks are written out when they are all there: each is short.
+            if let Body::File(dump) = &self.dump
+                && let Err(error) = dump.sync_data()
+            {
                 self.spoilt.hear(&error);
             }
         }
@@ -137,19 +166,28 @@ impl Draft {
 
     /// Gives the room back, also when somebody has the files open who hears nothing any more.
     pub fn clear(&self) {
-        let _removed_anyway = self.dump.set_len(0);
+        match &self.dump {
+            Body::File(dump) => {
+                let _removed_anyway = dump.set_len(0);
+            }
+            Body::Chunks(chunks) => chunks.clear(),
+        }
     }
 
     /// Makes it a dump. Returns its name.
     pub fn commit(mut self, header: &Header) -> Result<PathBuf, StoreError> {
         let unfinished = unfinished(&self.name);
         self.spoilt.check().map_err(StoreError::Dump)?;
-        self.dump.write_all_at(&header.print()?, 0).map_err(|error| failed("write", &unfinished, error))?;
+        if let Body::File(dump) = &self.dump {
+            dump.write_all_at(&header.print()?, 0).map_err(|error| failed("write", &unfinished, error))?;
+        }
         let text = header.beside_index().text()?;
         let (mut copy, path) = create(&self.beside)?;
         self.traces.push(path.clone());
         copy.write_all(&text).map_err(|error| failed("write", &path, error))?;
-        self.dump.sync_data().map_err(|error| failed("write", &unfinished, error))?;
+        if let Body::File(dump) = &self.dump {
+            dump.sync_data().map_err(|error| failed("write", &unfinished, error))?;
+        }
         let index = self.index.take();
         for (file, name) in index.iter().map(|(file, name)| (file, name)).chain([(&copy, &self.beside.clone())]) {
             file.sync_data().map_err(|error| failed("write", name, error))?;
@@ -157,8 +195,15 @@ impl Draft {
         }
         sync_directory_of(&self.beside)?;
         let name = self.name.clone();
-        self.rename(&name)?;
-        sync_directory_of(&name)?;
+        match &self.dump {
+            Body::File(_) => {
+                self.rename(&name)?;
+                sync_directory_of(&name)?;
+            }
+            Body::Chunks(chunks) => {
+                chunks.commit(header).map_err(|error| failed("write", &unfinished, error))?;
+            }
+        }
         self.traces.clear();
         Ok(name)
     }
@@ -172,6 +217,10 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
+        if let Body::Chunks(chunks) = &self.dump {
+            // Nothing is left to clear of those that are a dump.
+            chunks.clear();
+        }
         for trace in &self.traces {
             // Gone under one of its two names.
             let _gone = fs::remove_file(trace);
@@ -208,16 +257,43 @@ mod tests {
     #[test]
     fn a_part_that_could_not_be_written_out_is_not_forgotten_at_the_end() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let place = Place { holding: directory.path(), indexdir: directory.path() };
+        let place = Place { holding: directory.path(), indexdir: directory.path(), chunk: None };
         let header = Header::new(Dle::new("laptop1", "/home"), "20261122003709", 0);
         let mut draft = Draft::begin(&place, &header, true).expect("begun");
         let files = draft.files().expect("open");
         // What cannot be synced says so; afterwards all is well, as it is with a file whose error was told.
-        let dump = std::mem::replace(&mut draft.dump, OpenOptions::new().write(true).open("/dev/null").expect("there is one"));
+        let null = Body::File(OpenOptions::new().write(true).open("/dev/null").expect("there is one"));
+        let dump = std::mem::replace(&mut draft.dump, null);
         draft.write_out(WRITE_OUT);
         draft.dump = dump;
         assert!(files.spoilt.check().is_err(), "the conversation ends");
         assert!(matches!(draft.commit(&header), Err(StoreError::Dump(_))));
         assert!(!directory.path().join("laptop1._home.0").exists());
+    }
+
+    #[test]
+    fn a_long_dump_lies_in_chunks_and_one_that_is_given_up_in_none() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let place = Place { holding: directory.path(), indexdir: directory.path(), chunk: Some(64 * 1024) };
+        let header = Header::new(Dle::new("laptop1", "/home"), "20261122003709", 0);
+        let names = || {
+            let entries = fs::read_dir(directory.path()).expect("there").map(|entry| entry.expect("an entry").file_name());
+            let mut names: Vec<_> =
+                entries.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.contains("_home.0")).collect();
+            names.sort();
+            names
+        };
+        for gives_up in [true, false] {
+            let draft = Draft::begin(&place, &header, true).expect("begun");
+            let mut files = draft.files().expect("open");
+            files.dump.write_all(&[7; 80_000]).expect("written");
+            if gives_up {
+                draft.clear();
+                assert!(files.dump.write_all(&[7]).is_err());
+            } else {
+                draft.commit(&header).expect("whole");
+            }
+        }
+        assert_eq!(names(), ["laptop1._home.0", "laptop1._home.0.1", "laptop1._home.0.2"]);
     }
 }

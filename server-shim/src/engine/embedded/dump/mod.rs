@@ -13,6 +13,7 @@ mod draft;
 mod header;
 mod heard;
 mod receive;
+mod sink;
 #[cfg(test)]
 mod tests;
 
@@ -66,6 +67,8 @@ pub struct Place<'a> {
     pub holding: &'a Path,
     /// The config's `indexdir`.
     pub indexdir: &'a Path,
+    /// The longest file, header included, in bytes (`chunksize`); one file, however long, when there is none.
+    pub chunk: Option<u64>,
 }
 
 /// A dump that is there and will stay there.

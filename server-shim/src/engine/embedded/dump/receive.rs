@@ -11,6 +11,7 @@ use amanda::protocol::request::{DleRequest, Service};
 
 use super::draft::{Files, StoreError};
 use super::heard::{Heard, Proof};
+use super::sink::Sink;
 use super::{DumpError, Unproven, Why};
 use crate::engine::embedded::dialogue::{Asker, Broken, Patience, Peer, clients_words, understood};
 
@@ -144,7 +145,7 @@ impl Streams {
 }
 
 /// Writes a piece of the dump and counts it, out of the connection's own buffer.
-fn write(file: &mut File, came: &mut Crc, piece: &[u8]) -> Result<(), Why> {
+fn write(file: &mut Sink, came: &mut Crc, piece: &[u8]) -> Result<(), Why> {
     came.crc = crc32c::crc32c_append(came.crc, piece);
     came.bytes += piece.len() as u64;
     file.write_all(piece).map_err(|error| StoreError::Dump(error).into())

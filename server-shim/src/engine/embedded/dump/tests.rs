@@ -10,6 +10,7 @@ use amanda::protocol::packet::{Kind as Packets, Packet};
 use amanda::protocol::request::{DleRequest, Request};
 use flate2::bufread::MultiGzDecoder;
 
+use super::sink::Sink;
 use super::*;
 use crate::engine::embedded::dialogue::scripted::{DATA, INDEX, Kept, MESG, Script, config, recording, tokens};
 
@@ -28,7 +29,9 @@ fn dumped(script: &Script, settings: &str) -> (tempfile::TempDir, Result<Made, D
     }
     let (connection, kept) = script.connection();
     let moved = AtomicU64::new(0);
-    let made = dump(connection, &ask, &Place { holding: &holding, indexdir: &indexdir }, &|bytes| moved.store(bytes, Ordering::Relaxed));
+    let made = dump(connection, &ask, &Place { holding: &holding, indexdir: &indexdir, chunk: None }, &|bytes| {
+        moved.store(bytes, Ordering::Relaxed)
+    });
     match &made {
         Ok(made) => assert_eq!(Some(moved.load(Ordering::Relaxed)), made.header.server.map(|server| server.bytes)),
         Err(_) => assert_eq!(files(directory.path()), Vec::<PathBuf>::new()),
@@ -152,7 +155,7 @@ fn replayed(name: &str) -> Replayed {
         .expect("a request");
     let directory = tempfile::tempdir().expect("temporary directory");
     let file = |name: &str| fs::File::create(directory.path().join(name)).expect("ours");
-    let files = draft::Files { dump: file("dump"), index: dle.index.then(|| file("index")), spoilt: draft::Spoilt::default() };
+    let files = draft::Files { dump: Sink::File(file("dump")), index: dle.index.then(|| file("index")), spoilt: draft::Spoilt::default() };
     let asker = Asker { host: "localhost".parse().expect("name"), config: "daily".parse().expect("name"), stamp: None };
     let receiver = receive::Receiver::new(asker, dle, Patience::default(), files);
     let received = dialogue::talk(Script::recorded(name).connection().0, &|_| {}, move |peer| receiver.receive(peer));
@@ -266,12 +269,12 @@ fn a_full_disk_is_said_in_words() {
     for (case, files, words) in [
         (
             "the dump",
-            draft::Files { dump: full(), index: None, spoilt: draft::Spoilt::default() },
+            draft::Files { dump: Sink::File(full()), index: None, spoilt: draft::Spoilt::default() },
             "cannot write the dump to the holding disk: No space left on device",
         ),
         (
             "the index",
-            draft::Files { dump: tempfile::tempfile().expect("a file"), index: Some(full()), spoilt: draft::Spoilt::default() },
+            draft::Files { dump: Sink::File(tempfile::tempfile().expect("a file")), index: Some(full()), spoilt: draft::Spoilt::default() },
             "cannot write the index: No space left",
         ),
     ] {
@@ -324,7 +327,7 @@ fn a_client_that_stops_in_the_middle_is_given_up_and_its_bytes_are_gone() {
     let saying = std::thread::spawn(move || std::io::Write::write_all(&mut client, &script));
     let from = BufReader::new(ours.try_clone().expect("a descriptor"));
     let connection = crate::engine::embedded::Connection { from: Box::new(from), to: Box::new(ours) };
-    let place = Place { holding: directory.path(), indexdir: directory.path() };
+    let place = Place { holding: directory.path(), indexdir: directory.path(), chunk: None };
     let error = dump(connection, &ask, &place, &|_| {}).expect_err("silent");
     assert_eq!(error.to_string(), "nothing came from the client for 200ms: the next piece of the dump is missing");
     assert_eq!(files(directory.path()), Vec::<PathBuf>::new());
@@ -339,7 +342,7 @@ fn a_dump_that_is_there_is_not_overwritten() {
     let (host, name) = ("localhost".parse().expect("name"), "daily".parse().expect("name"));
     let how = disk.how(&config).expect("defined");
     let ask = Ask { host: &host, config: &name, disk: &disk, how, level: 0, stamp: STAMP, patience: Patience::default() };
-    let place = Place { holding: directory.path(), indexdir: directory.path() };
+    let place = Place { holding: directory.path(), indexdir: directory.path(), chunk: None };
     let there = directory.path().join("localhost._home.0");
     for path in [there.clone(), there.with_file_name("localhost._home.0.tmp")] {
         fs::write(&path, "precious").expect("ours");

@@ -97,7 +97,7 @@ impl Dumper for OverLink<'_> {
             })?;
         }
         let indexdir = self.site.indexdir();
-        let place = dump::Place { holding: task.directory, indexdir: &indexdir };
+        let place = dump::Place { holding: task.directory, indexdir: &indexdir, chunk: outcome::chunk(self.site, task.directory) };
         let made = dump::dump(connection, &ask, &place, moved).map_err(|error| {
             let full = is_full(&error);
             NoDump { full, again: !full && may_go_better(&error), why: explained(&error) }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use amanda::conf::rules::{self, Thresholds};
 use amanda::dle::Dle;
@@ -83,6 +83,13 @@ pub struct Flushed {
 /// Says whether the volumes go round as Amanda has them: then only a nightly run and a flush write to them.
 pub(super) fn goes_round(site: &Site) -> bool {
     matches!(site.rotation(), Rotation::Cycle { .. })
+}
+
+/// Returns the longest file in a run's directory, in bytes: `chunksize` of its holding disk. A vault has whole files, which it renames.
+pub(super) fn chunk(site: &Site, directory: &Path) -> Option<u64> {
+    let above = directory.parent().filter(|_| goes_round(site))?;
+    let disk = site.config().holdingdisks().into_iter().find(|disk| disk.directory == above)?;
+    disk.chunk_kb.map(|kb| kb.saturating_mul(1024))
 }
 
 /// Says what of earlier runs a nightly run takes along from the holding disk.
