@@ -30,7 +30,7 @@ fn dumped(script: &Script, settings: &str) -> (tempfile::TempDir, Result<Made, D
     let (connection, kept) = script.connection();
     let moved = AtomicU64::new(0);
     let made = dump(connection, &ask, &Place { holding: &holding, indexdir: &indexdir, chunk: None }, &|bytes| {
-        moved.store(bytes, Ordering::Relaxed)
+        moved.store(bytes, Ordering::Relaxed);
     });
     match &made {
         Ok(made) => assert_eq!(Some(moved.load(Ordering::Relaxed)), made.header.server.map(|server| server.bytes)),
