@@ -352,7 +352,7 @@ fn a_vault_that_cannot_be_read_is_an_error_with_file_and_line() {
     let text = fs::read_to_string(&conf).expect("there");
     fs::write(&conf, text.replace("dumpcycle 14 days", "dumpcycle \"fourteen\" days")).expect("written");
     let ran = vaults.ran(&["now", "--to", &vaults.name("vault")]);
-    ran.says(78, &["amanda.conf", "line"]);
+    ran.says(78, &["amanda.conf:9:11: ", "write a whole number"]);
 }
 
 #[test]
