@@ -46,13 +46,13 @@ fn twelve_volumes_come_round_in_a_month_of_nights() {
 #[test]
 fn what_a_restore_needs_is_not_overwritten_and_new_dumps_wait() {
     let keep = temporary();
-    let world = World::make(keep.path(), Conf { tapecycle: 2, ..Conf::default() }, &["/etc", "/home"]).label(2);
+    let world = World::make(keep.path(), Conf { tapecycle: 2, ..Conf::default() }, &["/etc", "/home", "/var"]).label(2);
     let etc = world.dump("/etc", NOW, 0, 20_000);
     world.flush(NOW + 60);
-    for day in 1..3 {
-        world.dump("/home", NOW + day * DAY, 0, 20_000);
+    for (day, disk) in [(1, "/home"), (2, "/var")] {
+        world.dump(disk, NOW + day * DAY, 0, 20_000);
         let (flushed, notes) = world.flush(NOW + day * DAY + 60);
-        // There are two volumes: the second night takes the second one again, since the first has the only dump of /etc.
+        // There are two volumes: one has the only dump of /etc, the other one that of /home.
         let expected = if day == 1 { (1, 0) } else { (0, 1) };
         assert_eq!((flushed.dumps, flushed.left), expected, "day {day}: {}", notes.all());
         if day == 2 {
@@ -60,7 +60,7 @@ fn what_a_restore_needs_is_not_overwritten_and_new_dumps_wait() {
             let log = world.log(&flushed);
             assert!(log.contains("ERROR taper no-tape error [No acceptable volumes found]"), "{log}");
             assert!(!log.contains("FAIL taper"), "as for Amanda, no dump is to blame: {log}");
-            assert!(notes.all().contains("/home of 2026") && notes.all().contains("stays on the holding disk"), "{}", notes.all());
+            assert!(notes.all().contains("/var of 2026") && notes.all().contains("stays on the holding disk"), "{}", notes.all());
         }
     }
     assert_eq!(world.places(&etc, NOW), ["ifh01:1"]);
@@ -110,7 +110,7 @@ fn what_runtapes_does_not_allow_stays_whole_on_the_holding_disk() {
     let etc = world.dump("/etc", NOW, 0, 900 * KIB);
     let home = world.dump("/home", NOW, 0, 300 * KIB);
     let (flushed, notes) = world.flush(NOW + 60);
-    assert_eq!((flushed.dumps, flushed.left), (0, 2), "{}", notes.all());
+    assert_eq!((flushed.dumps, flushed.left, flushed.stuck), (0, 2, true), "{}", notes.all());
     let log = world.log(&flushed);
     assert!(log.contains("ERROR taper no-tape config [1 tapes filled; runtapes=1 does not allow additional tapes]"), "{log}");
     assert!(log.contains("PARTIAL taper \"ST:ifh\" \"POOL:ifh\" amandahost /etc"), "{log}");
@@ -169,6 +169,7 @@ fn less_than_taperflush_waits_for_more() {
     world.dump("/etc", NOW, 0, 300 * KIB);
     let (flushed, notes) = world.flush(NOW + 60);
     assert_eq!((flushed.dumps, flushed.left, world.written().len()), (0, 1, 0), "{}", notes.all());
+    assert!(!flushed.stuck, "nothing is wrong");
     assert!(notes.all().contains("taperflush criteria not met"), "{}", notes.all());
     let log = world.log(&flushed);
     assert!(!log.contains("ERROR taper") && !log.contains("FAIL taper"), "it is no fault: {log}");
@@ -189,6 +190,7 @@ fn a_dump_that_is_not_what_its_header_says_stays_where_it_is() {
     fs::write(&path, bytes).expect("written");
     let (flushed, notes) = world.flush(NOW + 60);
     assert_eq!((flushed.dumps, flushed.left), (1, 1), "{}", notes.all());
+    assert!(flushed.stuck, "somebody must look at it");
     let log = world.log(&flushed);
     assert!(log.contains("PARTIAL taper \"ST:ifh\" \"POOL:ifh\" amandahost /etc") && log.contains("input server crc"), "{log}");
     assert_eq!(world.held(), 1);

@@ -25,6 +25,8 @@ pub struct Flushed {
     pub dumps: usize,
     /// Dumps that still wait.
     pub left: usize,
+    /// Some of them should not.
+    pub stuck: bool,
 }
 
 /// Puts everything that waits on volumes, as far as the flush thresholds and `runtapes` allow. Dumps of runs that go on are left to these.
@@ -56,9 +58,9 @@ pub fn flush(site: &Site, watch: &dyn Watch, clock: &(dyn Fn() -> i64 + Sync)) -
         mend::tidy(watch, mend::leave(&run.path).map_err(|error| failed("cannot remove", &run.path, &error)));
     }
     mend::tidy(watch, mend::trim(site, &after));
-    taped?;
+    let stuck = taped?;
     let left = after.held().filter(|held| wanted.contains(held.path.as_path())).count();
-    Ok(Flushed { stamp: Some(stamp), dumps: wanted.len() - left, left })
+    Ok(Flushed { stamp: Some(stamp), dumps: wanted.len() - left, left, stuck })
 }
 
 fn is_dead(run: &Path) -> bool {

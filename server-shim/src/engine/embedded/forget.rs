@@ -59,9 +59,9 @@ pub fn forget(site: &Site, before: &Catalog, after: &Catalog, now: i64) -> Resul
 }
 
 fn forget_all<'a>(site: &Site, keys: impl IntoIterator<Item = &'a Key>, after: &Catalog, now: i64) -> Result<(), Trouble> {
-    // The newest dump of each disk that is gone.
+    // The newest dump of each disk that is gone. One that has a copy on a volume that is in no slot now is not.
     let mut gone: BTreeMap<&Dle, &str> = BTreeMap::new();
-    for key in keys.into_iter().filter(|key| !after.dumps.contains_key(*key)) {
+    for key in keys.into_iter().filter(|key| !is_there(after, key)) {
         let newest = gone.entry(&key.0).or_insert(&key.1);
         *newest = (*newest).max(&key.1);
     }
@@ -81,12 +81,16 @@ fn forget_all<'a>(site: &Site, keys: impl IntoIterator<Item = &'a Key>, after: &
     files::remove(&path(site)).map_err(|error| failed("cannot remove", &path(site), &error))
 }
 
+fn is_there(after: &Catalog, key: &Key) -> bool {
+    after.dumps.contains_key(key) || after.gone.iter().any(|volume| volume.dumps.contains(key))
+}
+
 /// Removes the indexes of a disk's dumps that are gone; those of dumps that are newer may be of one that is being made.
 fn indexes(site: &Site, after: &Catalog, dle: &Dle, newest: &str) -> io::Result<()> {
     let directory = site.indexdir().join(index::directory(dle));
     for name in names(&directory)? {
         let Some((stamp, level)) = name.to_str().and_then(named) else { continue };
-        if stamp <= newest && !after.dumps.contains_key(&(dle.clone(), stamp.to_owned(), level)) {
+        if stamp <= newest && !is_there(after, &(dle.clone(), stamp.to_owned(), level)) {
             files::remove(&directory.join(&name))?;
         }
     }

@@ -90,17 +90,18 @@ pub fn make(
     let started = clock();
     site.for_writing()?;
     let mut jobs = if call.kind == Kind::Flush { Vec::new() } else { jobs::of(site, call.orders) };
+    if call.kind == Kind::Nightly {
+        // Before it takes their locks: whoever comes meanwhile is dumped by its own run.
+        jobs::pass_over_absent(&mut jobs, dumper);
+    }
     let _locks = jobs::lock(site, &mut jobs)?;
     // It may have been handed to Amanda since it was looked at; while we have the disks that waits.
     super::adopted::refuse(site.directory(), &site.own())?;
     if call.kind == Kind::Flush {
         return end::flush(site, watch, clock);
     }
-    if call.kind == Kind::Nightly {
-        jobs::pass_over_absent(&mut jobs, dumper);
-        if call.everything {
-            jobs::count_the_others(site, &mut jobs);
-        }
+    if call.kind == Kind::Nightly && call.everything {
+        jobs::count_the_others(site, &mut jobs);
     }
     let begun = begin::begin(site, call.kind, &mut jobs, watch, started, dumper).inspect_err(|trouble| {
         if call.kind == Kind::Nightly {

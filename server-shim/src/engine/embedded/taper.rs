@@ -50,11 +50,12 @@ pub struct Work<'a> {
     pub after: Vec<u8>,
 }
 
-/// Puts dumps on volumes, and makes the log and the tapelist of every volume right on the way. Returns the tapelist as it is then.
+/// Puts dumps on volumes, and makes the log and the tapelist of every volume right on the way. Says whether a
+/// volume that comes round was wanted for something, and there was none.
 ///
 /// # Errors
 /// When something cannot be written. What was done until then is found by the next run.
-pub fn shelve(site: &Site, catalog: &Catalog, work: &Work<'_>, now: i64, watch: &dyn Watch, lock: &locks::Held) -> Result<(), Trouble> {
+pub fn shelve(site: &Site, catalog: &Catalog, work: &Work<'_>, now: i64, watch: &dyn Watch, lock: &locks::Held) -> Result<bool, Trouble> {
     if let Rotation::Cycle { .. } = site.rotation() {
         return cycle::write(site, catalog, work, watch, lock);
     }
@@ -105,7 +106,7 @@ pub fn shelve(site: &Site, catalog: &Catalog, work: &Work<'_>, now: i64, watch: 
         lines(site, catalog, place, &ours, work.stamp, number + 1, &mut log)?;
     }
     if volumes.is_empty() && work.before.is_empty() {
-        return tapelist.complete(&shelves);
+        return tapelist.complete(&shelves).map(|()| false);
     }
     log.extend(&work.after);
     let path = site.config().logdir().join(file_name(work.stamp, 0));
@@ -118,7 +119,7 @@ pub fn shelve(site: &Site, catalog: &Catalog, work: &Work<'_>, now: i64, watch: 
             Err(error) => watch.noted(&format!("the volume {}: {}", place.label, volume_failed(&error))),
         }
     }
-    tapelist.complete(&shelves)
+    tapelist.complete(&shelves).map(|()| false)
 }
 
 fn volume_failed(error: &amanda::vtape::VtapeError) -> Trouble {

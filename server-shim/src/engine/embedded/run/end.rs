@@ -79,7 +79,7 @@ fn tape(
     };
     let (first, last) = words::log(jobs, begun, now);
     let work = Work { dumps: dumps.clone(), stamp: &begun.stamp, before: first, after: last };
-    taper::shelve(site, &before, &work, now, watch, &lock)?;
+    let refused = taper::shelve(site, &before, &work, now, watch, &lock)?;
     let catalog = catalog::load(site)?;
     for job in jobs.iter().filter(|job| !job.is_skipped()) {
         let is_there = |done: &Done| catalog.dumps.contains_key(&(job.dle.clone(), begun.stamp.clone(), done.header.level));
@@ -101,7 +101,7 @@ fn tape(
     mend::tidy(watch, mend::trim(site, &catalog));
     let flushed = outcome::flushed(&waiting, &catalog);
     let waits = |held: &&Held| catalog.held().any(|other| other.path == held.path);
-    let stuck = outcome::takes_all(site) && (ours.iter().any(waits) || flushed.iter().any(Flushed::waits));
+    let stuck = refused || outcome::takes_all(site) && (ours.iter().any(waits) || flushed.iter().any(Flushed::waits));
     Ok(Ended { catalog, flushed, stuck })
 }
 
@@ -109,9 +109,9 @@ fn tape(
 pub fn flush(site: &Site, watch: &dyn Watch, clock: &(dyn Fn() -> i64 + Sync)) -> Result<Ran, Trouble> {
     let before = catalog::load(site)?;
     let waiting = outcome::waiting(&before)?;
-    flush::flush(site, watch, clock)?;
+    let refused = flush::flush(site, watch, clock)?.stuck;
     let flushed = outcome::flushed(&waiting, &catalog::load(site)?);
-    Ok(Ran { stuck: outcome::takes_all(site) && flushed.iter().any(Flushed::waits), flushed, ..Ran::default() })
+    Ok(Ran { stuck: refused || outcome::takes_all(site) && flushed.iter().any(Flushed::waits), flushed, ..Ran::default() })
 }
 
 /// Notes a dump that this run made, with what the catalog does not know of it.

@@ -72,6 +72,8 @@ struct Run<'a> {
     count: u32,
     /// Why there is none any more.
     out: Option<Denied>,
+    /// Some dump stays on the holding disk that should be on a volume.
+    stuck: bool,
 }
 
 /// Why no other volume is begun.
@@ -80,15 +82,17 @@ struct Denied {
     why: String,
     /// amanda.conf allows no more: Amanda tells that from an error.
     by_config: bool,
+    /// What there is is not worth a volume yet, by the thresholds: nothing is wrong.
+    is_early: bool,
 }
 
-/// Puts dumps on fresh volumes, and writes the run's log.
+/// Puts dumps on fresh volumes, and writes the run's log. Says whether something stays on the holding disk that should not.
 ///
 /// # Errors
 /// When the log or the tapelist cannot be written. Everything is still there then.
-pub fn write(site: &Site, catalog: &Catalog, work: &Work<'_>, watch: &dyn Watch, _lock: &locks::Held) -> Result<(), Trouble> {
+pub fn write(site: &Site, catalog: &Catalog, work: &Work<'_>, watch: &dyn Watch, _lock: &locks::Held) -> Result<bool, Trouble> {
     if work.dumps.is_empty() && work.before.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let settings = Settings::of(site)?;
     let mut run = Run {
@@ -105,6 +109,7 @@ pub fn write(site: &Site, catalog: &Catalog, work: &Work<'_>, watch: &dyn Watch,
         volume: None,
         count: 0,
         out: None,
+        stuck: false,
         settings,
     };
     let mut queue = work.dumps.clone();
@@ -115,7 +120,8 @@ pub fn write(site: &Site, catalog: &Catalog, work: &Work<'_>, watch: &dyn Watch,
         run.dump(queue.remove(at), waiting)?;
     }
     run.close()?;
-    run.lines.add_text(&work.after)
+    run.lines.add_text(&work.after)?;
+    Ok(run.stuck)
 }
 
 impl Run<'_> {
@@ -138,12 +144,14 @@ impl Run<'_> {
     }
 
     /// Says that a dump stays on the holding disk.
-    fn waits(&self, held: &Held, denied: &Denied) {
+    fn waits(&mut self, held: &Held, denied: &Denied) {
+        self.stuck |= !denied.is_early;
         self.watch.noted(&format!("{} of {} stays on the holding disk: {}", held.header.dle, held.header.datestamp, denied.why));
     }
 
     /// Says what became of a dump of which not everything is on volumes; it stays on the holding disk.
     fn stays(&mut self, held: &Held, parts: u32, bytes: u64, secs: f64, denied: &Denied) -> Result<(), Trouble> {
+        self.stuck |= !denied.is_early;
         let (storage, pool) = self.shelf.clone();
         let shelf = Shelf { storage: &storage, pool: &pool };
         let (named, sums) = named(held);

@@ -4,7 +4,8 @@
 //! The oldest of the others is taken, wherever it is; when it is in no slot, the slots are looked into, from the current one on, for
 //! any that may be taken, that was labelled and never written, or that has no label and gets one by `autolabel`.
 //!
-//! One rule is added: a volume that the newest restorable state of a disk needs is not overwritten, whatever `tapecycle` says.
+//! One rule is added: a volume that the newest restorable state of a disk needs is not overwritten, whatever `tapecycle` says; it is one of
+//! the `tapecycle` - 1 then.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -135,20 +136,25 @@ pub struct Scan {
 pub fn next(tapes: &Tapelist, slots: &[Slot], seen: &BTreeSet<u32>, rules: &Rules<'_>) -> Scan {
     let written: Vec<&Tape> = tapes.tapes().iter().filter(|tape| tape.datestamp != "0" && is_ours(tape, rules)).collect();
     // The tapelist has the newest on top.
-    let reusable = written.get(rules.tapecycle.saturating_sub(1)..).unwrap_or_default();
-    let oldest = reusable.last().map(|tape| tape.label.as_str());
-    let mut scan = Scan { next: None, passed: Vec::new(), expected: oldest.map(str::to_owned) };
-    if let Some(oldest) = oldest {
+    let kept = rules.tapecycle.saturating_sub(1);
+    let amandas = written.get(kept..).and_then(|behind| behind.last()).map(|tape| tape.label.as_str());
+    let mut scan = Scan { next: None, passed: Vec::new(), expected: amandas.map(str::to_owned) };
+    if let Some((label, what)) = amandas.and_then(|label| Some((label, (rules.needed)(label)?))) {
+        scan.passed.push(Passed::Needed(label.to_owned(), what));
+    }
+    // What a restore needs is one of those that are left alone, however old it is: so the next oldest gives way. Otherwise one disk that
+    // missed its full dump would keep everything else from volumes, its next full dump included.
+    let all = written.len();
+    let free: Vec<&Tape> = written.into_iter().filter(|tape| (rules.needed)(&tape.label).is_none()).collect();
+    let reusable = free.get(kept.saturating_sub(all - free.len())..).unwrap_or_default();
+    if let Some(oldest) = reusable.last().map(|tape| tape.label.as_str()) {
         let slot = slots.iter().find(|slot| matches!(&slot.content, Content::Labelled(label) if label == oldest));
         match slot {
             Some(slot) if seen.contains(&slot.number) => {}
-            Some(slot) => match (rules.needed)(oldest) {
-                None => {
-                    scan.next = Some(Next { slot: slot.number, label: oldest.to_owned(), is_new: false });
-                    return scan;
-                }
-                Some(what) => scan.passed.push(Passed::Needed(oldest.to_owned(), what)),
-            },
+            Some(slot) => {
+                scan.next = Some(Next { slot: slot.number, label: oldest.to_owned(), is_new: false });
+                return scan;
+            }
             None => scan.passed.push(Passed::Absent(oldest.to_owned())),
         }
     }

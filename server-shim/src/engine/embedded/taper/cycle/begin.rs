@@ -73,15 +73,16 @@ impl Run<'_> {
         }
         if self.count >= self.settings.runtapes {
             let why = format!("{} tapes filled; runtapes={} does not allow additional tapes", self.count, self.settings.runtapes);
-            return self.denied(why, true, true);
+            return self.denied(Denied { why, by_config: true, is_early: false }, true);
         }
         let verdict = is_worth(&self.settings.thresholds, &Waiting { held, to_come: 0, ended: true, begun });
         if verdict != Verdict::Begin {
-            return self.denied(verdict.to_string(), true, begun > 0);
+            return self.denied(Denied { why: verdict.to_string(), by_config: true, is_early: true }, begun > 0);
         }
         loop {
             let Some(next) = self.scan()? else {
-                return self.denied("No acceptable volumes found".to_owned(), false, true);
+                let why = "No acceptable volumes found".to_owned();
+                return self.denied(Denied { why, by_config: false, is_early: false }, true);
             };
             self.seen.insert(next.slot);
             self.from = next.slot + 1;
@@ -99,12 +100,11 @@ impl Run<'_> {
         }
     }
 
-    fn denied(&mut self, why: String, by_config: bool, is_error: bool) -> Result<Result<(), Denied>, Trouble> {
+    fn denied(&mut self, denied: Denied, is_error: bool) -> Result<Result<(), Denied>, Trouble> {
         if is_error {
-            let line = format!("no-tape {} [{why}]", if by_config { "config" } else { "error" });
+            let line = format!("no-tape {} [{}]", if denied.by_config { "config" } else { "error" }, denied.why);
             self.add(&Entry::Error("taper", &line))?;
         }
-        let denied = Denied { why, by_config };
         self.out = Some(denied.clone());
         Ok(Err(denied))
     }

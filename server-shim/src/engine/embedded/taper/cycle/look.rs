@@ -40,7 +40,7 @@ impl Search<'_> {
     pub fn scan(&self, seen: &BTreeSet<u32>) -> Scan {
         let needs = needs(self.site, self.catalog, self.now);
         let (storage, pool) = self.site.shelf();
-        let new_label = self.settings.new_label(self.site, self.tapes);
+        let new_label = self.settings.new_label(self.site, self.tapes, self.catalog);
         let rules = Rules {
             tapecycle: self.settings.tapecycle,
             config: self.site.name().as_str(),

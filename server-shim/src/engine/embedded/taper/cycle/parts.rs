@@ -67,6 +67,7 @@ impl Run<'_> {
         let never = || Denied {
             why: format!("it does not fit on an empty volume of {} KiB, and may not be split", empty.length / 1024),
             by_config: false,
+            is_early: false,
         };
         if extent(&empty, total, way.part, way.splits) == Extent::Never {
             // No volume is begun for it.
@@ -117,7 +118,7 @@ impl Run<'_> {
                     self.close()?;
                 }
                 Part::Unreadable(why) => {
-                    return self.stays(held, way.parts, way.bytes, way.secs(), &Denied { why, by_config: false });
+                    return self.stays(held, way.parts, way.bytes, way.secs(), &Denied { why, by_config: false, is_early: false });
                 }
             }
         }
@@ -215,7 +216,7 @@ impl Run<'_> {
             && read != server
         {
             let why = format!("source server crc ({read}) and input server crc ({server}) differ)");
-            return self.stays(held, way.parts, way.bytes, way.secs(), &Denied { why, by_config: false });
+            return self.stays(held, way.parts, way.bytes, way.secs(), &Denied { why, by_config: false, is_early: false });
         }
         let (storage, pool) = self.shelf.clone();
         let shelf = Shelf { storage: &storage, pool: &pool };

@@ -5,6 +5,7 @@ use amanda::conf::rules::TaperAlgo;
 use amanda::tapelist::Tapelist;
 
 use crate::engine::Trouble;
+use crate::engine::embedded::catalog::Catalog;
 use crate::engine::embedded::site::{CONF, Rotation, Site};
 use crate::engine::embedded::volumes::flush::Thresholds;
 
@@ -60,9 +61,11 @@ impl Settings {
         })
     }
 
-    /// Returns the label that the next volume without one gets.
-    pub fn new_label(&self, site: &Site, tapes: &Tapelist) -> Option<String> {
-        (1..).map_while(|number| site.label(number)).find(|label| tapes.get(label).is_none())
+    /// Returns the label that the next volume without one gets: none that a volume has which the tapelist has lost. Of two with one label
+    /// neither is read.
+    pub fn new_label(&self, site: &Site, tapes: &Tapelist, catalog: &Catalog) -> Option<String> {
+        let has = |label: &str| catalog.volumes.iter().any(|shelved| shelved.label.as_deref() == Some(label));
+        (1..).map_while(|number| site.label(number)).find(|label| tapes.get(label).is_none() && !has(label))
     }
 }
 

@@ -91,10 +91,16 @@ fn a_volume_that_a_restore_needs_is_passed_over_and_the_next_oldest_taken() {
     let scan = next(&tapes, &shelf, &BTreeSet::new(), &Rules { needed: &needed, ..rules(2) });
     assert_eq!(scan.next, take(2, "ifh02"));
     assert_eq!(scan.passed, [Passed::Needed("ifh01".to_owned(), "amandahost:/etc".to_owned())]);
+    // It is one of the two that are left alone, so the next oldest gives way.
     let scan = next(&tapes, &shelf, &BTreeSet::new(), &Rules { needed: &needed, ..rules(3) });
+    assert_eq!((scan.next, scan.expected.as_deref()), (take(2, "ifh02"), Some("ifh01")));
+    let scan = next(&tapes, &shelf, &BTreeSet::new(), &Rules { needed: &needed, ..rules(4) });
+    assert_eq!((scan.next, scan.expected.as_deref()), (None, None));
+    let all = |label: &str| Some(label.to_owned());
+    let scan = next(&tapes, &shelf, &BTreeSet::new(), &Rules { needed: &all, ..rules(2) });
     assert_eq!((scan.next, scan.expected.as_deref()), (None, Some("ifh01")));
     let words: Vec<_> = scan.passed.iter().filter(|passed| passed.is_news()).map(ToString::to_string).collect();
-    assert_eq!(words, ["Volume ifh01 is not overwritten: it is needed for amandahost:/etc"]);
+    assert_eq!(words, ["Volume ifh01 is not overwritten: it is needed for ifh01"]);
 }
 
 #[test]
