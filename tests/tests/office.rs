@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use asyncamanda_tests::laptop::{PATIENCE, assert_backed_up};
 use asyncamanda_tests::world::GATED_BYTES;
-use asyncamanda_tests::{Background, Host, Plan, World, child, tree, until};
+use asyncamanda_tests::{Background, Host, Plan, World, child, compare, tree, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -81,6 +81,12 @@ fn an_office_is_run_and_amanda_goes_on_with_it_and_is_gone_on_from() {
     }
     assert_eq!(world.holding_files(), Vec::<String>::new());
     world.assert_at_rest();
+    // Debian's amrecover browses and brings back what was written.
+    assert!(world.browse(&world.name, &second).iter().any(|name| name == "docs"), "{:?}", world.browse(&world.name, &second));
+    let mut differs = compare::differences(&second.tree, &world.recover(&world.name, &second), world.exactness_of_recover());
+    // The directory that it was called in is its own.
+    differs.retain(|found| !found.starts_with("\"\" was"));
+    assert!(differs.is_empty(), "{differs:#?}");
 
     // Debian's Amanda takes over, with its own client.
     for host in [server, &second] {

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use amanda::conf::Strategy;
 use amanda::conf::disklist::Disk;
 use amanda::header::HEADER_BYTES;
 use wire::{HostName, Outcome};
@@ -91,6 +92,12 @@ impl Dumper for OverLink<'_> {
         let ask = self.ask(task.host, task.disk, task.level, task.stamp).ok_or_else(|| no("its dumptype is gone".to_owned()))?;
         let connection = self.link.connect(task.host).map_err(|error| no(format!("{} cannot be reached: {error}", task.host)))?;
         if self.link.moves_by_itself(task.host) {
+            // After a dump that failed only a full one is safe, and these dumptypes make none.
+            if ask.how.skip_full() || ask.how.strategy() == Strategy::IncrOnly {
+                let why = "the client of this machine moves its lists by itself, so a full dump must be possible after one that failed, and \
+                           the dumptype has skip-full or strategy incronly";
+                return Err(no(why.to_owned()));
+            }
             // Taken back when the dump is there. Whoever is killed meanwhile has said it.
             history::force_full(self.site, &task.disk.dle).map_err(|error| {
                 no(format!("it cannot be noted in {} that a dump was begun: {error}", self.site.config().infofile().display()))
