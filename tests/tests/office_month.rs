@@ -290,7 +290,7 @@ fn weeks_of_weekdays_go_round_and_the_last_states_come_back() {
     let office = Office::new();
     office.label_volumes(0..LABELS);
     let mut seen = Seen::default();
-    seen.pass(&office, 0..5 * 7);
+    seen.pass(&office, 0..3 * 7);
     seen.labels_go_round();
     // What began within the twelve nights that twelve volumes have comes back: three states of each disk at least, more of most.
     let oldest = seen.oldest(LABELS);
@@ -303,7 +303,7 @@ fn weeks_of_weekdays_go_round_and_the_last_states_come_back() {
     // A state builds on a full dump that may be a cycle older: for ten states there must be volumes for nineteen nights.
     office.label_volumes(LABELS..MORE_LABELS);
     office.edit("amanda.conf", "tapecycle 12 tapes", &format!("tapecycle {MORE_LABELS} tapes"));
-    seen.pass(&office, 5 * 7..7 * 7);
+    seen.pass(&office, 3 * 7..5 * 7);
     seen.every_disk_has_a_full_dump_in_each_cycle();
     seen.full_dumps_are_spread();
     for (name, states) in &seen.states {

@@ -4,15 +4,18 @@
 //! once, but put a whole new file in its place, because a power cut must not leave half of one: the agent's own record
 //! of when a disk was dumped, and that of every other tool, is in it.
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
 
 use amanda::{amandates, quoting};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use wire::DiskName;
+
+use super::place::{Place, beside};
 
 /// A longer file is none of Amanda's.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -28,30 +31,39 @@ pub enum Change {
 
 /// Returns what the file says of a disk at a level; nothing when there is no such file.
 pub fn look(path: &Path, disk: &DiskName, level: u8) -> io::Result<Option<i64>> {
-    let Some(file) = open(path, false)? else { return Ok(None) };
+    let (directory, name) = split(path)?;
+    let Some(place) = unless_missing(Place::followed(directory))? else { return Ok(None) };
+    let Some(file) = unless_missing(place.open(name, false))? else { return Ok(None) };
     let (dates, _) = amandates::newest_of(file.take(LONGEST), [disk.as_bytes()])?;
     Ok(dates.get(disk.as_bytes()).and_then(|dates| dates.at_level(level)))
 }
 
-/// Opens it where it is there. The directory is the dump user's, who must not make root read or replace somebody else's file through a
-/// link, or wait for a pipe.
-fn open(path: &Path, write: bool) -> io::Result<Option<File>> {
-    match OpenOptions::new().read(true).write(write).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
-        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
-        Ok(_) => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a file")),
+/// Changes the line of a disk and level, and nothing else in the file. Links on the path of its directory are followed.
+pub fn change(path: &Path, disk: &DiskName, level: u8, change: Change) -> io::Result<()> {
+    let (directory, name) = split(path)?;
+    change_in(&Place::followed(directory)?, name, disk, level, change)
+}
+
+/// Takes a path apart: a directory, and a name in it.
+pub(super) fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
+    path.parent().zip(path.file_name()).ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))
+}
+
+fn unless_missing<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        other => other.map(Some),
     }
 }
 
-/// Changes the line of a disk and level, and nothing else in the file.
-pub fn change(path: &Path, disk: &DiskName, level: u8, change: Change) -> io::Result<()> {
+/// The same in a directory that is open.
+pub(super) fn change_in(place: &Place, name: &OsStr, disk: &DiskName, level: u8, change: Change) -> io::Result<()> {
     // Whoever changes it while we wait for the lock may put another file in its place.
     for _ in 0..16 {
-        let file = open(path, true)?;
+        let file = unless_missing(place.open(name, true))?;
         if let Some(file) = &file {
             lock(file)?;
-            if fs::metadata(path).map(|now| (now.dev(), now.ino())).ok() != file.metadata().map(|was| (was.dev(), was.ino())).ok() {
+            if place.look(name).map(|now| (now.st_dev, now.st_ino)).ok() != file.metadata().map(|was| (was.dev(), was.ino())).ok() {
                 continue;
             }
         }
@@ -63,7 +75,7 @@ pub fn change(path: &Path, disk: &DiskName, level: u8, change: Change) -> io::Re
             return Err(io::Error::new(ErrorKind::InvalidData, "it is longer than an amandates can be"));
         }
         let new = changed(&old, disk.as_bytes(), level, change);
-        return if new == old { Ok(()) } else { replace(path, file.as_ref(), &new) };
+        return if new == old { Ok(()) } else { replace(place, name, file.as_ref(), &new) };
     }
     Err(io::Error::new(ErrorKind::WouldBlock, "somebody else keeps changing it"))
 }
@@ -73,26 +85,23 @@ fn lock(file: &File) -> io::Result<()> {
     fcntl(file, FcntlArg::F_OFD_SETLKW(&whole)).map(drop).map_err(io::Error::from)
 }
 
-fn replace(path: &Path, old: Option<&File>, text: &[u8]) -> io::Result<()> {
-    let directory = path.parent().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(text)?;
+fn replace(place: &Place, name: &OsStr, old: Option<&File>, text: &[u8]) -> io::Result<()> {
     // A new one is Amanda's like its directory, and others may read it, as Amanda makes it.
     let (owner, mode) = match old {
         Some(old) => (old.metadata()?, old.metadata()?.mode() & 0o777),
-        None => (fs::metadata(directory)?, 0o644),
+        None => (place.metadata()?, 0o644),
     };
-    let ours = file.as_file().metadata()?;
-    if (owner.uid(), owner.gid()) != (ours.uid(), ours.gid()) && nix::unistd::geteuid().is_root() {
-        fchown(file.as_file(), Some(owner.uid()), Some(owner.gid()))?;
-    } else if old.is_some() && owner.uid() != ours.uid() {
-        // Amanda's own client could not write it any more.
-        return Err(io::Error::new(ErrorKind::PermissionDenied, "it belongs to somebody else"));
-    }
-    file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    File::open(directory)?.sync_all()
+    place.replace(name, &beside(name), |file| {
+        file.write_all(text)?;
+        let ours = file.metadata()?;
+        if (owner.uid(), owner.gid()) != (ours.uid(), ours.gid()) && nix::unistd::geteuid().is_root() {
+            fchown(&*file, Some(owner.uid()), Some(owner.gid()))?;
+        } else if old.is_some() && owner.uid() != ours.uid() {
+            // Amanda's own client could not write it any more.
+            return Err(io::Error::new(ErrorKind::PermissionDenied, "it belongs to somebody else"));
+        }
+        file.set_permissions(Permissions::from_mode(mode))
+    })
 }
 
 /// Returns the whole text after the change. Lines of other disks and levels, good and bad, stay as they are.
@@ -139,6 +148,8 @@ fn said(line: &[u8]) -> Option<(Vec<u8>, u8, i64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const OLD: &str = "/a 0 100\n/home 0 200\n/home 1 300\nnot a line\n\"/x y\" 0 400\n";
@@ -167,7 +178,7 @@ mod tests {
         let (path, disk) = (dir.path().join("amandates"), DiskName::new("/home").expect("a name"));
         change(&path, &disk, 0, Change::Advance(7)).expect("made");
         assert_eq!(look(&path, &disk, 0).expect("there"), Some(7));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("ours");
         change(&path, &disk, 0, Change::Advance(8)).expect("changed");
         assert_eq!(fs::read(&path).expect("there"), b"/home 0 8\n");
         assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o640);
@@ -187,5 +198,18 @@ mod tests {
             assert!(look(path, &disk, 0).is_err(), "{}", path.display());
             assert!(change(path, &disk, 0, Change::Advance(8)).is_err(), "{}", path.display());
         }
+    }
+
+    #[test]
+    fn a_directory_that_is_reached_through_a_link_is_as_good() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = DiskName::new("/home").expect("a name");
+        fs::create_dir(dir.path().join("real")).expect("made");
+        std::os::unix::fs::symlink("real", dir.path().join("amanda")).expect("ours");
+        for at in [7, 8] {
+            change(&dir.path().join("amanda/amandates"), &disk, 0, Change::Advance(at)).expect("changed");
+            assert_eq!(look(&dir.path().join("amanda/amandates"), &disk, 0).expect("there"), Some(at));
+        }
+        assert_eq!(fs::read(dir.path().join("real/amandates")).expect("there"), b"/home 0 8\n");
     }
 }

@@ -4,17 +4,18 @@
 //!
 //! There is no way back from here. A server that does not have the dump all the same must ask for a full one next.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, fchown};
+use std::path::PathBuf;
 
-use nix::libc;
 use wire::{DiskName, HostName};
 
 use super::amandates::{self, Change};
 use super::attempt::Attempt;
-use super::{StateError, stock, sync};
+use super::place::Place;
+use super::{StateError, stock};
 
 /// The lists of a host.
 #[derive(Debug, Clone)]
@@ -28,9 +29,41 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Returns the list of a disk's last dump at a level.
+    fn name(&self, disk: &DiskName, level: u8) -> OsString {
+        stock::name_of(self.host.as_str().as_bytes(), disk, level)
+    }
+
+    /// Returns where the list of a disk's last dump at a level is, for words about it.
     pub(super) fn list(&self, disk: &DiskName, level: u8) -> PathBuf {
-        stock::list_of(&self.directory, self.host.as_str().as_bytes(), disk, level)
+        self.directory.join(self.name(disk, level))
+    }
+
+    /// Opens the directory of the lists. It is in one of Amanda's account, which must not lead root elsewhere.
+    fn place(&self) -> Result<Place, StateError> {
+        Place::without_links(&self.directory, "`[client] lists`").map_err(|source| StateError { path: self.directory.clone(), source })
+    }
+
+    fn place_of_amandates(&self) -> Result<Place, StateError> {
+        let open = || Place::without_links(amandates::split(&self.amandates)?.0, "the one of `amandates`");
+        open().map_err(|source| StateError { path: self.amandates.clone(), source })
+    }
+
+    /// Makes sure that both directories can be used: known only at a dump's end, it would all have been for nothing.
+    pub(super) fn prepare(&self) -> Result<(), StateError> {
+        self.place()?;
+        self.place_of_amandates().map(drop)
+    }
+
+    /// Returns the levels that have a list, lowest first; none when the directory is not to be used.
+    pub(super) fn levels(&self, disk: &DiskName) -> Vec<u8> {
+        let Ok(place) = self.place() else { return Vec::new() };
+        (0..=u8::MAX).filter(|level| place.look(&self.name(disk, *level)).is_ok()).collect()
+    }
+
+    /// Opens the list of a disk's last dump at a level.
+    pub(super) fn open(&self, disk: &DiskName, level: u8) -> Result<File, StateError> {
+        let opened = self.place()?.open(&self.name(disk, level), false);
+        opened.map_err(|source| StateError { path: self.list(disk, level), source })
     }
 
     /// Takes a finished attempt's list in the place of the one of its level, durably, and notes the dump in amandates.
@@ -38,38 +71,39 @@ impl Lists {
     /// # Errors
     /// When one of them cannot be written. The list may have moved then.
     pub(super) fn take(&self, attempt: &Attempt) -> Result<(), StateError> {
-        let list = self.list(attempt.disk(), attempt.level());
-        let finished = attempt.finished()?;
-        self.replace(&list, finished).map_err(|source| StateError { path: list, source })?;
+        let (disk, level) = (attempt.disk(), attempt.level());
+        // Both before anything moves.
+        let (lists, dates) = (self.place()?, self.place_of_amandates()?);
+        let replaced = replace(&lists, &self.name(disk, level), attempt.finished()?);
+        replaced.map_err(|source| StateError { path: self.list(disk, level), source })?;
         let change = Change::Advance(attempt.started());
-        amandates::change(&self.amandates, attempt.disk(), attempt.level(), change)
-            .map_err(|source| StateError { path: self.amandates.clone(), source })
+        let noted = amandates::split(&self.amandates).and_then(|(_, name)| amandates::change_in(&dates, name, disk, level, change));
+        noted.map_err(|source| StateError { path: self.amandates.clone(), source })
     }
+}
 
-    fn replace(&self, list: &Path, mut finished: File) -> io::Result<()> {
-        let mut new = list.as_os_str().to_owned();
-        new.push(".new");
-        let new = Path::new(&new);
-        // What a client left that was cut off. It is not written through: the directory is not ours.
-        match fs::remove_file(new) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = File::options().write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(new)?;
-        io::copy(&mut finished, &mut file)?;
+fn replace(place: &Place, list: &OsString, mut finished: File) -> io::Result<()> {
+    let mut new = list.clone();
+    new.push(".new");
+    // What a client left that was cut off. It is not written through: the directory is not ours.
+    place.remove(&new)?;
+    place.replace(list, &new, |file| {
+        io::copy(&mut finished, file)?;
         if nix::unistd::geteuid().is_root() {
             // It is Amanda's like its directory.
-            let owner = fs::metadata(&self.directory)?;
-            fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+            let owner = place.metadata()?;
+            fchown(&*file, Some(owner.uid()), Some(owner.gid()))?;
         }
-        file.sync_all()?;
-        fs::rename(new, list)?;
-        sync(&self.directory)
-    }
+        Ok(())
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
     use amanda::crc::Crc;
 
     use super::*;
@@ -137,12 +171,76 @@ mod tests {
         let lists = world.dir.path().join("gnutar-lists");
         let others = world.dir.path().join("others");
         fs::write(&others, format!("{HEAD}not Amanda's")).expect("ours");
-        std::os::unix::fs::symlink(&others, lists.join("server1_srv_data_1.new")).expect("ours");
+        symlink(&others, lists.join("server1_srv_data_1.new")).expect("ours");
         world.dump(1, 100, "new");
         assert!(fs::read_to_string(&others).expect("there").ends_with("not Amanda's"));
         assert_eq!(world.list(1), "new");
-        std::os::unix::fs::symlink(&others, lists.join("server1_srv_data_0")).expect("ours");
+        symlink(&others, lists.join("server1_srv_data_0")).expect("ours");
         fs::remove_file(lists.join("server1_srv_data_1")).expect("ours");
         assert!(world.state.begin(&world.disk, 1, 100).is_err(), "a link in the place of the base");
+    }
+
+    /// Puts a link in the place of a directory, to others' files of all the names that are used.
+    fn lead_astray(directory: &Path, others: &Path) {
+        fs::create_dir(others).expect("made");
+        for name in ["server1_srv_data_0", "server1_srv_data_1", "server1_srv_data_1.new", "server1_srv_data_0.dump", "amandates"] {
+            fs::write(others.join(name), format!("{HEAD}{name}")).expect("ours");
+        }
+        fs::rename(directory, directory.with_extension("moved")).expect("ours");
+        symlink(others, directory).expect("ours");
+    }
+
+    fn all_in(directory: &Path) -> Vec<(OsString, u64, u32, Vec<u8>)> {
+        let entry = |entry: fs::DirEntry| {
+            let about = entry.metadata().expect("there");
+            (entry.file_name(), about.ino(), about.uid(), fs::read(entry.path()).expect("there"))
+        };
+        let mut found: Vec<_> = fs::read_dir(directory).expect("there").flatten().map(entry).collect();
+        found.sort();
+        found
+    }
+
+    /// A dump is begun, and meanwhile a directory is swapped for a link: returns what is said at its end, and when the next one is to begin.
+    fn swapped(world: &World, directory: &Path) -> [String; 2] {
+        let attempt = world.state.begin(&world.disk, 1, 200).expect("begun");
+        fs::write(attempt.snapshot(), format!("{HEAD}new")).expect("as tar does");
+        let others = world.dir.path().join("others");
+        lead_astray(directory, &others);
+        let before = all_in(&others);
+        let words = |error| crate::client::connection::words(&error);
+        let end = words(world.state.keep(attempt, Crc { crc: 1, bytes: 1 }, 0).expect_err("a link"));
+        let next = words(world.state.begin(&world.disk, 1, 300).expect_err("a link"));
+        assert_eq!(all_in(&others), before, "nothing changes where it leads");
+        [end, next]
+    }
+
+    #[test]
+    fn a_directory_of_lists_that_is_a_link_is_refused_and_left_alone() {
+        let world = World::new();
+        let lists = world.dir.path().join("gnutar-lists");
+        for words in swapped(&world, &lists) {
+            assert!(words.contains(&format!("{} is a symbolic link", lists.display())), "{words}");
+            assert!(words.contains("give the real directory as `[client] lists` in agent.toml"), "{words}");
+        }
+        assert!(world.state.levels(&world.disk).is_empty(), "nor is it read");
+        assert!(!world.dir.path().join("amandates").exists(), "there is no such dump");
+    }
+
+    #[test]
+    fn a_directory_of_amandates_that_is_a_link_is_refused_and_nothing_moves() {
+        let mut world = World::new();
+        let own = world.dir.path().join("amanda");
+        fs::create_dir(&own).expect("made");
+        let lists = Lists {
+            directory: world.dir.path().join("gnutar-lists"),
+            host: "server1".parse().expect("a name"),
+            amandates: own.join("amandates"),
+        };
+        world.state = State::with_lists(&world.dir.path().join("state"), lists);
+        for words in swapped(&world, &own) {
+            assert!(words.contains(&format!("{} is a symbolic link", own.display())), "{words}");
+            assert!(words.contains("`amandates` in agent.toml"), "{words}");
+        }
+        assert!(all_in(&world.dir.path().join("gnutar-lists")).is_empty(), "the list has not moved");
     }
 }

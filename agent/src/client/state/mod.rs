@@ -24,6 +24,7 @@ mod fate;
 mod files;
 mod list;
 pub mod lists;
+mod place;
 mod restated;
 pub mod stock;
 mod system;
@@ -160,13 +161,23 @@ impl State {
         self.lists().join(format!("{}_{level}", file_name(disk.as_bytes())))
     }
 
+    /// Opens the list of a level.
+    fn open(&self, disk: &DiskName, level: u8) -> Result<File, StateError> {
+        if let Some(amandas) = &self.amandas {
+            return amandas.open(disk, level);
+        }
+        let path = self.own_list(disk, level);
+        File::open(&path).map_err(|source| StateError { path, source })
+    }
+
+    /// Names the list of a level, for words about it.
     fn list(&self, disk: &DiskName, level: u8) -> PathBuf {
         self.amandas.as_ref().map_or_else(|| self.own_list(disk, level), |amandas| amandas.list(disk, level))
     }
 
-    fn open(&self, list: &Path) -> Result<File, StateError> {
-        let opened = if self.amandas.is_some() { stock::open(list) } else { File::open(list) };
-        opened.map_err(|source| StateError { path: list.to_path_buf(), source })
+    /// Returns the dump that the list of a level belongs to. With Amanda's lists nobody says so.
+    fn dump(&self, disk: &DiskName, level: u8) -> Option<Dump> {
+        if self.amandas.is_some() { None } else { get(&beside(&self.own_list(disk, level), ".dump")) }
     }
 
     fn system(&self, disk: &DiskName, level: u8) -> PathBuf {
@@ -180,12 +191,20 @@ impl State {
             made.map_err(|source| StateError { path: dir.clone(), source })?;
         }
         attempt::sweep(&self.attempts());
-        Ok(())
+        self.amandas.as_ref().map_or(Ok(()), Lists::prepare)
     }
 
     /// Returns the levels that a next dump of a disk could build on, lowest first.
     pub fn levels(&self, disk: &DiskName) -> Vec<u8> {
-        (0..=u8::MAX).filter(|level| self.list(disk, *level).exists()).collect()
+        match &self.amandas {
+            Some(amandas) => amandas.levels(disk),
+            None => (0..=u8::MAX).filter(|level| self.own_list(disk, *level).exists()).collect(),
+        }
+    }
+
+    /// Returns those below a level, highest first.
+    fn below(&self, disk: &DiskName, level: u8) -> impl Iterator<Item = u8> {
+        self.levels(disk).into_iter().filter(move |below| *below < level).rev()
     }
 
     /// Begins an attempt at a level, on the highest list below it that is not of the future; without one everything is dumped.
@@ -193,10 +212,11 @@ impl State {
         self.prepare()?;
         let now = SystemTime::now();
         let (mut base, mut passed_over) = (None, None);
-        for list in (0..level).rev().map(|level| self.list(disk, level)).filter(|list| list.exists()) {
-            match list::made_of(&self.open(&list)?, now).map_err(|source| StateError { path: list.clone(), source })? {
+        for below in self.below(disk, level) {
+            let failed = |source| StateError { path: self.list(disk, below), source };
+            match list::made_of(&self.open(disk, below)?, now).map_err(failed)? {
                 Made::Before => {
-                    base = Some(list);
+                    base = Some(below);
                     break;
                 }
                 Made::InTheFuture => passed_over = Some("this laptop's clock was ahead when it was last dumped"),
@@ -208,8 +228,8 @@ impl State {
             let what = if base.is_some() { "more than usual" } else { "everything" };
             format!("{why}: of {name} {what} is dumped, so that nothing is missing")
         });
-        let below: Option<Dump> = base.as_deref().and_then(|base| get(&beside(base, ".dump")));
-        let base = base.map(|base| Ok::<_, StateError>((self.open(&base)?, base))).transpose()?;
+        let below = base.and_then(|base| self.dump(disk, base));
+        let base = base.map(|base| Ok::<_, StateError>((self.open(disk, base)?, self.list(disk, base)))).transpose()?;
         let begun = Attempt::begin(&self.attempts(), disk, level, started, base, remark)?;
         Ok(begun.builds_on(below.map_or(0, |dump| dump.denied)))
     }
@@ -239,7 +259,7 @@ impl State {
             let path = self.system(disk, level);
             get(&path).map(|system| (system, path))
         };
-        match (0..level).rev().find(|level| self.list(disk, *level).exists()) {
+        match self.below(disk, level).next() {
             Some(base) => read(base),
             // What is known of lists that were dropped still holds.
             None => (0..=level).rev().find_map(read),
@@ -331,7 +351,7 @@ impl State {
     }
 
     fn replace_list(&self, dir: &Path, pending: &Pending, datestamp: &str) -> Result<(), StateError> {
-        let list = self.list(&pending.disk, pending.level);
+        let list = self.own_list(&pending.disk, pending.level);
         let (dump, system) = (beside(&list, ".dump"), self.system(&pending.disk, pending.level));
         let lists = self.lists();
         let failed = |path: &Path| {
@@ -357,7 +377,7 @@ impl State {
         synced()?;
         // They build on an older list of this level.
         for level in self.levels(&pending.disk).into_iter().filter(|level| *level > pending.level) {
-            let list = self.list(&pending.disk, level);
+            let list = self.own_list(&pending.disk, level);
             remove_list(&list).map_err(failed(&list))?;
         }
         synced()

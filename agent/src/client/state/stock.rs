@@ -4,9 +4,10 @@
 //! A dump at level N changes two things: the list `<gnutar_list_dir>/<host><disk>_<N>` (client-src/sendbackup-gnutar.c) and
 //! the line of that disk and level in amandates.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -37,10 +38,15 @@ pub struct Before {
 
 /// Returns the list that Amanda's client writes for a dump of a disk.
 pub fn list_of(gnutar_lists: &Path, host: &[u8], disk: &DiskName, level: u8) -> PathBuf {
+    gnutar_lists.join(name_of(host, disk, level))
+}
+
+/// Returns the name that it has there.
+pub(super) fn name_of(host: &[u8], disk: &DiskName, level: u8) -> OsString {
     let mut name = host.to_vec();
     name.extend(sanitise(disk.as_bytes()).as_bytes());
     name.extend(format!("_{level}").into_bytes());
-    gnutar_lists.join(std::ffi::OsStr::from_bytes(&name))
+    OsString::from_vec(name)
 }
 
 /// Returns the list that a dump of Amanda's client would build on (`start_backup` in client-src/sendbackup-gnutar.c: the highest one
@@ -86,7 +92,7 @@ pub(super) fn put_back(dir: &Path, before: &Before, disk: &DiskName, level: u8) 
 }
 
 /// The directory is the dump user's, who must not make root copy somebody else's file through a link.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")) }
 }
