@@ -1,5 +1,6 @@
 //! What an administrator types, as a whole program: on a vault by its path, and on a config of a server of its own.
 
+mod shelf;
 mod vault;
 
 use std::fs;
@@ -7,6 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use asyncamanda_shim::office::place::Place;
+use asyncamanda_shim::office::tape;
 use nix::unistd::{User, geteuid};
 use serde_json::Value;
 use vault::{Next, World, dle, world};
@@ -150,4 +153,37 @@ fn what_must_be_mended_before_the_night_comes_by_mail() {
     fs::remove_file(server.path("mailer")).expect("removed");
     let (code, text) = server.shim(&["check", "-m"]);
     assert!(code == 1 && text.contains("cannot be started (mailer in amanda.conf)") && text.contains("hint: install a mailer"), "{text}");
+}
+
+#[test]
+fn what_a_run_would_refuse_is_not_promised() {
+    use shelf::{Conf, DAY, NOW, World, temporary};
+    let dir = temporary();
+    let world = World::make(dir.path(), Conf { tapecycle: 2, ..Conf::default() }, &["/home", "/etc"]).label(2);
+    for (disk, at) in [("/home", NOW), ("/etc", NOW + DAY)] {
+        world.dump(disk, at, 0, 1000);
+        world.flush(at + 1);
+    }
+    let place = Place::of(World::open(&world.directory, "ifh"));
+    let volumes = tape::look(&place, NOW + 2 * DAY).expect("looked");
+    let found = volumes.findings();
+    assert!(
+        found.len() == 1 && found[0].serious && found[0].what.contains("Volume ifh01 is not overwritten: it is needed for"),
+        "{found:?}"
+    );
+    assert_eq!(volumes.next(), ["For the next run put in a new volume, and label it: asyncamanda-shim label CONFIG LABEL."]);
+    let (_, text) = tape::command(&place, false, NOW + 2 * DAY).expect("told");
+    assert!(text.contains("Look at the volumes: ") && text.contains("when the newest state of no disk needs it"), "{text}");
+    let (_, text) = asyncamanda_shim::office::report(&place, &asyncamanda_shim::office::Wish::default(), NOW + 2 * DAY).expect("a report");
+    assert!(
+        text.contains("Look at the volumes: there is no volume that the next run may write to") && !text.contains("writes to ifh01"),
+        "{text}"
+    );
+
+    // A newer full dump that waits lets it go.
+    world.dump("/home", NOW + 2 * DAY, 0, 1000);
+    let volumes = tape::look(&place, NOW + 3 * DAY).expect("looked");
+    assert_eq!((volumes.next(), volumes.findings()), (vec!["The next run writes to ifh01 (slot 1).".to_owned()], Vec::new()));
+    let (flushed, _) = world.flush(NOW + 3 * DAY);
+    assert!(world.log(&flushed).contains("label ifh01"), "it does");
 }
