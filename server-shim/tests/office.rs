@@ -187,3 +187,44 @@ fn what_a_run_would_refuse_is_not_promised() {
     let (flushed, _) = world.flush(NOW + 3 * DAY);
     assert!(world.log(&flushed).contains("label ifh01"), "it does");
 }
+
+#[test]
+fn a_lost_tapelist_is_made_again_from_the_volumes() {
+    use shelf::{Conf, NOW, World, temporary};
+    let dir = temporary();
+    let world = World::make(dir.path(), Conf::default(), &["/home"]).label(2);
+    world.dump("/home", NOW, 0, 1000);
+    world.flush(NOW + 1);
+    let place = Place::of(World::open(&world.directory, "ifh"));
+    let list = fs::read(world.directory.join("tapelist")).expect("a list");
+    for lost in [false, true] {
+        if lost {
+            fs::remove_file(world.directory.join("tapelist")).expect("removed");
+        } else {
+            fs::write(world.directory.join("tapelist"), "").expect("emptied");
+        }
+        let found = tape::look(&place, NOW + 2).expect("looked").findings();
+        assert!(found.len() == 1 && found[0].serious && found[0].mend.starts_with("asyncamanda-shim reindex CONFIG"), "{found:?}");
+        let (_, text) = tape::command(&place, false, NOW + 2).expect("told");
+        assert!(text.starts_with("Look at the volumes: the tapelist is lost") && !text.contains("--force"), "{text}");
+    }
+    let user = User::from_uid(geteuid()).expect("looked up").expect("there").name;
+    let here = dir.path().display();
+    let toml =
+        format!("engine = \"embedded\"\nstate = \"{here}/s\"\nruntime = \"{here}/r\"\nconfig_dir = \"{here}\"\ndump_user = \"{user}\"\n");
+    fs::write(dir.path().join("shim.toml"), toml).expect("written");
+    let (code, text) = shim(&["--config", &format!("{here}/shim.toml"), "reindex", "ifh"]);
+    assert_eq!(code, 0, "what is advised helps: {text}");
+    let mended = tape::look(&place, NOW + 2).expect("looked");
+    assert_eq!((mended.next(), mended.findings()), (vec!["The next run writes to ifh02 (slot 2).".to_owned()], Vec::new()));
+    // One that is missing in the list has its dumps all the same.
+    let text = String::from_utf8(list).expect("text");
+    let others: String = text.lines().filter(|line| !line.contains(" ifh01 ")).map(|line| format!("{line}\n")).collect();
+    fs::write(world.directory.join("tapelist"), others).expect("written");
+    let found = tape::look(&place, NOW + 2).expect("looked").findings();
+    assert!(
+        found.iter().any(|finding| finding.what.contains("ifh01") && finding.mend.contains("reindex CONFIG if it is yours")),
+        "{found:?}"
+    );
+    assert!(found.iter().all(|finding| !finding.mend.contains("--force")), "{found:?}");
+}

@@ -2,12 +2,12 @@
 
 mod choice;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use amanda::conf::Config;
 use amanda::escape::printable;
-use amanda::tapelist::Tape;
+use amanda::tapelist::{Tape, Tapelist};
 use amanda::vtape::changer::ChgDisk;
 use serde::Serialize;
 use wire::Exit;
@@ -63,6 +63,10 @@ pub struct Volumes {
     pub volumes: Vec<Volume>,
     /// The slots; `None` when only the changer knows.
     pub slots: Option<BTreeMap<u32, Content>>,
+    /// Slots with volumes that the list does not have, and that have dumps on them.
+    pub unlisted: BTreeSet<u32>,
+    /// The list is missing or empty, although volumes of this config are there.
+    pub is_lost: bool,
     /// The slot where a changer stands.
     pub current: Option<u32>,
     /// A run labels a new one itself.
@@ -94,7 +98,10 @@ pub fn look(place: &Place, now: i64) -> Result<Volumes, Trouble> {
     let slots = changer.as_ref().map(slots).transpose()?;
     let mut youngest = 0;
     let of = |tape: &Tape| volume(tape, &rules, &kept, slots.as_ref(), &mut youngest);
+    let unlisted = changer.as_ref().zip(slots.as_ref()).map(|(changer, slots)| unlisted(changer, slots, &tapelist));
     Ok(Volumes {
+        unlisted: unlisted.unwrap_or_default(),
+        is_lost: tapelist.tapes().is_empty() && slots.iter().flatten().any(|(_, content)| content.label().is_some_and(matches)),
         volumes: tapelist.tapes().iter().map(of).collect(),
         wanted,
         current: changer.and_then(|changer| changer.current()),
@@ -144,6 +151,19 @@ pub fn slots(changer: &ChgDisk) -> Result<BTreeMap<u32, Content>, Trouble> {
         Err(error) => Content::Odd(words(&error)),
     };
     Ok(slots.into_iter().map(|slot| (slot, content(slot))).collect())
+}
+
+/// Returns the slots with volumes that the list does not have and that have dumps on them. What cannot be looked at may have some.
+fn unlisted(changer: &ChgDisk, slots: &BTreeMap<u32, Content>, list: &Tapelist) -> BTreeSet<u32> {
+    let has_dumps = |slot: u32| changer.volume(slot).files().map_or(true, |files| files.iter().any(|file| file.number > 0));
+    let strange = slots.iter().filter(|(_, content)| content.label().is_some_and(|label| list.get(label).is_none()));
+    strange.map(|(slot, _)| *slot).filter(|slot| has_dumps(*slot)).collect()
+}
+
+impl Content {
+    fn label(&self) -> Option<&str> {
+        if let Self::Volume(label) = self { Some(label) } else { None }
+    }
 }
 
 impl Volume {
@@ -204,6 +224,9 @@ impl Volumes {
     pub fn next(&self) -> Vec<String> {
         if self.slots.is_none() {
             return plain::next(&self.wanted).into_iter().collect();
+        }
+        if self.is_lost {
+            return Vec::new();
         }
         let new = self.others().iter().filter(|volume| volume.is_none()).count();
         let (there, away): (Vec<&String>, Vec<&String>) = self.named(new).into_iter().partition(|label| self.slot_of(label).is_some());
@@ -266,32 +289,59 @@ impl Volumes {
     /// Finds what keeps the next run from writing: for a look in the afternoon, while somebody is there to put a volume in.
     pub fn findings(&self) -> Vec<Finding> {
         let Some(slots) = &self.slots else { return Vec::new() };
-        let mut found = self.choice.as_ref().map(|choice| choice.findings(&self.wanted)).unwrap_or_default();
-        // Of a run that finds no volume at all nothing more is to be said.
-        if self.choice.as_ref().is_none_or(|choice| choice.next.is_some()) {
-            found.extend(self.missing());
-        }
+        let mut found = match self.lost(slots) {
+            // All else that is to be said of volumes comes from that.
+            Some(lost) => vec![lost],
+            None => self.of_the_next_run(),
+        };
         found.extend(self.twice(slots));
         let odd = slots.iter().filter_map(|(slot, content)| if let Content::Odd(why) = content { Some((slot, why)) } else { None });
         found.extend(
             odd.map(|(slot, why)| Finding::minor(format!("the volume in slot {slot} cannot be used: {why}"), "look at it, or take it out")),
         );
-        let unknown =
-            slots.iter().filter_map(|(slot, content)| if let Content::Volume(label) = content { Some((slot, label)) } else { None });
-        let unknown = unknown.filter(|(_, label)| !self.volumes.iter().any(|volume| volume.label == **label));
-        found.extend(unknown.map(|(slot, label)| {
-            Finding::minor(
-                format!("the volume {} in slot {slot} is not in the list of volumes: no run writes to it", printable(label.as_bytes())),
-                "take it out, or label it anew: asyncamanda-shim label CONFIG LABEL --slot N --force",
-            )
-        }));
+        if !self.is_lost {
+            let labels = slots.iter().filter_map(|(slot, content)| Some((*slot, content.label()?)));
+            found.extend(labels.filter(|(_, label)| !self.has(label)).map(|(slot, label)| self.stranger(slot, label)));
+        }
         found
     }
 
-    /// Says why the engine takes no volume, and what to do; nothing where it takes one.
+    fn has(&self, label: &str) -> bool {
+        self.volumes.iter().any(|volume| volume.label == label)
+    }
+
+    fn of_the_next_run(&self) -> Vec<Finding> {
+        let mut found = self.choice.as_ref().map(|choice| choice.findings(&self.wanted)).unwrap_or_default();
+        // Of a run that finds no volume at all nothing more is to be said.
+        if self.choice.as_ref().is_none_or(|choice| choice.next.is_some()) {
+            found.extend(self.missing());
+        }
+        found
+    }
+
+    /// Finds that the list of volumes is lost: no run knows what is on them then, and whoever labels them anew wipes the backups.
+    fn lost(&self, slots: &BTreeMap<u32, Content>) -> Option<Finding> {
+        let labels: Vec<String> = slots.values().filter_map(|content| Some(printable(content.label()?.as_bytes()))).collect();
+        let what = format!("the tapelist is lost: it is missing or empty, and the slots have volumes with labels ({})", labels.join(", "));
+        self.is_lost
+            .then(|| Finding::serious(what, "asyncamanda-shim reindex CONFIG makes it again from the volumes; do not label them anew"))
+    }
+
+    /// Finds a volume that the list does not have.
+    fn stranger(&self, slot: u32, label: &str) -> Finding {
+        let what = format!("the volume {} in slot {slot} is not in the list of volumes: no run writes to it", printable(label.as_bytes()));
+        if self.unlisted.contains(&slot) {
+            return Finding::minor(what, "take it out, or asyncamanda-shim reindex CONFIG if it is yours: there are dumps on it");
+        }
+        Finding::minor(what, "take it out, or label it anew: asyncamanda-shim label CONFIG LABEL --slot N --force")
+    }
+
+    /// Says that the list is lost, or why the engine takes no volume, and what to do; nothing where it takes one.
     fn refusal(&self) -> Vec<String> {
-        let refused = self.choice.as_ref().filter(|choice| choice.is_refused());
-        refused.into_iter().flat_map(|choice| choice.findings(&self.wanted)).flat_map(|finding| told(&finding)).collect()
+        let lost = self.slots.as_ref().and_then(|slots| self.lost(slots));
+        let refused = self.choice.as_ref().filter(|choice| choice.is_refused() && lost.is_none());
+        let refused = refused.into_iter().flat_map(|choice| choice.findings(&self.wanted));
+        lost.into_iter().chain(refused).flat_map(|finding| told(&finding)).collect()
     }
 
     /// Finds labels that two slots have.

@@ -15,6 +15,8 @@ fn volumes(wanted: &[Option<&str>], slots: &[(u32, Content)], labels_itself: boo
         wanted: Wanted { volumes: wanted.iter().map(|label| label.map(str::to_owned)).collect(), labelled: vec![] },
         volumes: ["B", "A"].map(volume).to_vec(),
         slots: Some(slots.iter().cloned().collect()),
+        unlisted: BTreeSet::new(),
+        is_lost: false,
         current: None,
         labels_itself,
         choice: None,
@@ -149,4 +151,29 @@ fn a_volume_that_is_in_no_slot_is_serious_when_the_engine_finds_no_other() {
     assert!(found[0].serious && found[0].what.ends_with(": Label 'A' not found") && found[0].mend.starts_with("put A in"), "{found:?}");
     let other = chosen(volumes(&[Some("A")], &[(3, Content::Nothing)], true), Some((3, "C", true)), Some("A"), absent()).findings();
     assert!(!other[0].serious && other[0].what == "the next run wants volume A, and it is in no slot: another one is taken", "{other:?}");
+}
+
+#[test]
+fn nobody_is_told_to_wipe_a_volume_with_dumps() {
+    let all = [(1, held("A")), (2, held("X"))];
+    let mend = |volumes: &Volumes| volumes.findings().into_iter().map(|finding| finding.mend).collect::<Vec<_>>();
+    let empty = volumes(&[Some("A")], &all, false);
+    assert!(mend(&empty)[0].contains("--force"));
+    let full = Volumes { unlisted: [2].into(), ..empty };
+    assert_eq!(mend(&full), ["take it out, or asyncamanda-shim reindex CONFIG if it is yours: there are dumps on it"]);
+}
+
+#[test]
+fn a_tapelist_that_is_lost_is_one_serious_finding() {
+    let found = Volumes {
+        volumes: Vec::new(),
+        is_lost: true,
+        unlisted: [1].into(),
+        ..chosen(volumes(&[None], &[(1, held("A")), (2, held("B"))], false), None, None, vec![Passed::Unlisted(1, "A".to_owned())])
+    };
+    assert_eq!(found.next(), Vec::<String>::new());
+    assert_eq!(found.refusal().len(), 2);
+    let found = found.findings();
+    assert!(found.len() == 1 && found[0].serious && found[0].what.contains("is lost") && found[0].what.ends_with("(A, B)"), "{found:?}");
+    assert!(found[0].mend.contains("reindex CONFIG") && !found[0].mend.contains("--force"), "{found:?}");
 }
