@@ -228,3 +228,15 @@ fn a_lost_tapelist_is_made_again_from_the_volumes() {
     );
     assert!(found.iter().all(|finding| !finding.mend.contains("--force")), "{found:?}");
 }
+
+#[test]
+fn what_waits_beside_the_volumes_is_counted() {
+    use shelf::{Conf, NOW, World, temporary};
+    let dir = temporary();
+    let world = World::make(dir.path(), Conf::default(), &["/home", "/etc"]);
+    let held_kb = || Place::of(World::open(&world.directory, "ifh")).held_kb().expect("counted");
+    world.dump("/home", NOW, 0, 10 * shelf::KIB);
+    assert_eq!(held_kb(), 10);
+    world.dump_to(&world.site.straight(), "/etc", NOW, 0, 5 * shelf::KIB, 0);
+    assert_eq!(held_kb(), 15);
+}
