@@ -240,3 +240,24 @@ fn what_waits_beside_the_volumes_is_counted() {
     world.dump_to(&world.site.straight(), "/etc", NOW, 0, 5 * shelf::KIB, 0);
     assert_eq!(held_kb(), 15);
 }
+
+#[test]
+fn laptops_whose_dumps_nothing_puts_on_volumes_are_found() {
+    let server = Server::new();
+    let found = || server.shim(&["check"]).1.contains("dumps of laptops wait on the holding disk of daily until somebody calls a flush");
+    assert!(found());
+    let toml = fs::read_to_string(server.path("shim.toml")).expect("read");
+    let conf = fs::read_to_string(server.path("etc/daily/amanda.conf")).expect("read");
+    let shim = |more: &str| fs::write(server.path("shim.toml"), format!("{toml}{more}")).expect("written");
+    let amanda = |more: &str| fs::write(server.path("etc/daily/amanda.conf"), format!("{conf}{more}")).expect("written");
+    shim("[flush]\nconfig = \"daily\"\n");
+    assert!(found(), "this one is never due");
+    shim("[flush]\nconfig = \"daily\"\nat = \"03:30\"\n");
+    assert!(!found());
+    shim("");
+    amanda("autoflush yes\n");
+    assert!(!found());
+    amanda("");
+    shim("reach = \"local\"\n");
+    assert!(!found(), "what the nightly run dumps it puts on volumes");
+}
