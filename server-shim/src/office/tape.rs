@@ -195,6 +195,11 @@ impl Volumes {
         self.choice.as_ref()?.next.as_ref()
     }
 
+    /// Says whether the engine has looked for a volume and found none.
+    fn is_refused(&self) -> bool {
+        self.choice.as_ref().is_some_and(|choice| choice.next.is_none())
+    }
+
     /// Returns the volumes that are wanted besides that one.
     fn others(&self) -> &[Option<String>] {
         self.wanted.volumes.get(usize::from(self.begun().is_some())..).unwrap_or_default()
@@ -232,7 +237,8 @@ impl Volumes {
         let (there, away): (Vec<&String>, Vec<&String>) = self.named(new).into_iter().partition(|label| self.slot_of(label).is_some());
         let there = there.iter().map(|label| format!("{label} (slot {})", self.slot_of(label).unwrap_or(0)));
         let begun = self.begun().filter(|begun| !begun.is_new).map(|begun| format!("{} (slot {})", begun.label, begun.slot));
-        let there: Vec<String> = begun.into_iter().chain(there).collect();
+        // Where the engine takes none, none that is there will do.
+        let there: Vec<String> = begun.into_iter().chain(there).filter(|_| !self.is_refused()).collect();
         let mut said = Vec::new();
         if let Some(Begun { slot, label, .. }) = self.begun().filter(|begun| begun.is_new) {
             said.push(format!("The next run labels a new volume by itself: {label}, in slot {slot}."));
@@ -256,7 +262,7 @@ impl Volumes {
 
     /// Returns a slot where a run would label a volume: none when the engine has found none.
     fn free_slot(&self) -> Option<u32> {
-        if self.choice.as_ref().is_some_and(|choice| choice.next.is_none()) {
+        if self.is_refused() {
             return None;
         }
         let taken = self.begun().map(|begun| begun.slot);
@@ -313,7 +319,7 @@ impl Volumes {
     fn of_the_next_run(&self) -> Vec<Finding> {
         let mut found = self.choice.as_ref().map(|choice| choice.findings(&self.wanted)).unwrap_or_default();
         // Of a run that finds no volume at all nothing more is to be said.
-        if self.choice.as_ref().is_none_or(|choice| choice.next.is_some()) {
+        if !self.is_refused() {
             found.extend(self.missing());
         }
         found
@@ -339,7 +345,7 @@ impl Volumes {
     /// Says that the list is lost, or why the engine takes no volume, and what to do; nothing where it takes one.
     fn refusal(&self) -> Vec<String> {
         let lost = self.slots.as_ref().and_then(|slots| self.lost(slots));
-        let refused = self.choice.as_ref().filter(|choice| choice.is_refused() && lost.is_none());
+        let refused = self.choice.as_ref().filter(|choice| choice.has_reasons() && lost.is_none());
         let refused = refused.into_iter().flat_map(|choice| choice.findings(&self.wanted));
         lost.into_iter().chain(refused).flat_map(|finding| told(&finding)).collect()
     }

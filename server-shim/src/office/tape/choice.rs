@@ -117,13 +117,16 @@ impl Choice {
         };
         match self.expected.as_ref().map(|label| (label, self.is_needed(label))) {
             Some((_, true)) => Finding::serious(what, ADD),
+            Some(_) if self.passed.iter().any(|passed| matches!(passed, Passed::Odd(..))) => {
+                Finding::serious(what, format!("see to the slots that are in error, or put in another volume and label it: {LABEL}"))
+            }
             Some((label, false)) => Finding::serious(what, format!("put {label} in, or another volume, and label that: {LABEL}")),
             None => Finding::serious(what, format!("put one in and label it: {LABEL}")),
         }
     }
 
     /// Says whether there is more to be told of a refusal than that a volume is wanted.
-    pub fn is_refused(&self) -> bool {
+    pub fn has_reasons(&self) -> bool {
         self.next.is_none() && !self.passed.is_empty()
     }
 }

@@ -154,6 +154,16 @@ fn a_volume_that_is_in_no_slot_is_serious_when_the_engine_finds_no_other() {
 }
 
 #[test]
+fn what_is_there_is_not_promised_when_the_engine_cannot_use_it() {
+    let odd = vec![Passed::Odd(1, "why".to_owned())];
+    let refused = chosen(volumes(&[Some("A")], &[(1, held("A"))], true), None, Some("A"), odd);
+    assert_eq!(refused.next(), Vec::<String>::new());
+    let found = refused.findings();
+    assert!(found.len() == 1 && found[0].serious && found[0].what.ends_with("Slot 1 is a volume in error: why"), "{found:?}");
+    assert!(found[0].mend.starts_with("see to the slots that are in error, or put in another volume"), "{found:?}");
+}
+
+#[test]
 fn nobody_is_told_to_wipe_a_volume_with_dumps() {
     let all = [(1, held("A")), (2, held("X"))];
     let mend = |volumes: &Volumes| volumes.findings().into_iter().map(|finding| finding.mend).collect::<Vec<_>>();
