@@ -1,5 +1,6 @@
 //! What an administrator types, as a whole program: on a vault by its path, and on a config of a server of its own.
 
+mod shelf;
 mod vault;
 
 use std::fs;
@@ -7,6 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use asyncamanda_shim::office::place::Place;
+use asyncamanda_shim::office::tape;
 use nix::unistd::{User, geteuid};
 use serde_json::Value;
 use vault::{Next, World, dle, world};
@@ -150,4 +153,111 @@ fn what_must_be_mended_before_the_night_comes_by_mail() {
     fs::remove_file(server.path("mailer")).expect("removed");
     let (code, text) = server.shim(&["check", "-m"]);
     assert!(code == 1 && text.contains("cannot be started (mailer in amanda.conf)") && text.contains("hint: install a mailer"), "{text}");
+}
+
+#[test]
+fn what_a_run_would_refuse_is_not_promised() {
+    use shelf::{Conf, DAY, NOW, World, temporary};
+    let dir = temporary();
+    let world = World::make(dir.path(), Conf { tapecycle: 2, ..Conf::default() }, &["/home", "/etc"]).label(2);
+    for (disk, at) in [("/home", NOW), ("/etc", NOW + DAY)] {
+        world.dump(disk, at, 0, 1000);
+        world.flush(at + 1);
+    }
+    let place = Place::of(World::open(&world.directory, "ifh"));
+    let volumes = tape::look(&place, NOW + 2 * DAY).expect("looked");
+    let found = volumes.findings();
+    assert!(
+        found.len() == 1 && found[0].serious && found[0].what.contains("Volume ifh01 is not overwritten: it is needed for"),
+        "{found:?}"
+    );
+    assert_eq!(volumes.next(), ["For the next run put in a new volume, and label it: asyncamanda-shim label CONFIG LABEL."]);
+    let (_, text) = tape::command(&place, false, NOW + 2 * DAY).expect("told");
+    assert!(text.contains("Look at the volumes: ") && text.contains("when the newest state of no disk needs it"), "{text}");
+    let (_, text) = asyncamanda_shim::office::report(&place, &asyncamanda_shim::office::Wish::default(), NOW + 2 * DAY).expect("a report");
+    assert!(
+        text.contains("Look at the volumes: there is no volume that the next run may write to") && !text.contains("writes to ifh01"),
+        "{text}"
+    );
+
+    // A newer full dump that waits lets it go.
+    world.dump("/home", NOW + 2 * DAY, 0, 1000);
+    let volumes = tape::look(&place, NOW + 3 * DAY).expect("looked");
+    assert_eq!((volumes.next(), volumes.findings()), (vec!["The next run writes to ifh01 (slot 1).".to_owned()], Vec::new()));
+    let (flushed, _) = world.flush(NOW + 3 * DAY);
+    assert!(world.log(&flushed).contains("label ifh01"), "it does");
+}
+
+#[test]
+fn a_lost_tapelist_is_made_again_from_the_volumes() {
+    use shelf::{Conf, NOW, World, temporary};
+    let dir = temporary();
+    let world = World::make(dir.path(), Conf::default(), &["/home"]).label(2);
+    world.dump("/home", NOW, 0, 1000);
+    world.flush(NOW + 1);
+    let place = Place::of(World::open(&world.directory, "ifh"));
+    let list = fs::read(world.directory.join("tapelist")).expect("a list");
+    for lost in [false, true] {
+        if lost {
+            fs::remove_file(world.directory.join("tapelist")).expect("removed");
+        } else {
+            fs::write(world.directory.join("tapelist"), "").expect("emptied");
+        }
+        let found = tape::look(&place, NOW + 2).expect("looked").findings();
+        assert!(found.len() == 1 && found[0].serious && found[0].mend.starts_with("asyncamanda-shim reindex CONFIG"), "{found:?}");
+        let (_, text) = tape::command(&place, false, NOW + 2).expect("told");
+        assert!(text.starts_with("Look at the volumes: the tapelist is lost") && !text.contains("--force"), "{text}");
+    }
+    let user = User::from_uid(geteuid()).expect("looked up").expect("there").name;
+    let here = dir.path().display();
+    let toml =
+        format!("engine = \"embedded\"\nstate = \"{here}/s\"\nruntime = \"{here}/r\"\nconfig_dir = \"{here}\"\ndump_user = \"{user}\"\n");
+    fs::write(dir.path().join("shim.toml"), toml).expect("written");
+    let (code, text) = shim(&["--config", &format!("{here}/shim.toml"), "reindex", "ifh"]);
+    assert_eq!(code, 0, "what is advised helps: {text}");
+    let mended = tape::look(&place, NOW + 2).expect("looked");
+    assert_eq!((mended.next(), mended.findings()), (vec!["The next run writes to ifh02 (slot 2).".to_owned()], Vec::new()));
+    // One that is missing in the list has its dumps all the same.
+    let text = String::from_utf8(list).expect("text");
+    let others: String = text.lines().filter(|line| !line.contains(" ifh01 ")).map(|line| format!("{line}\n")).collect();
+    fs::write(world.directory.join("tapelist"), others).expect("written");
+    let found = tape::look(&place, NOW + 2).expect("looked").findings();
+    assert!(
+        found.iter().any(|finding| finding.what.contains("ifh01") && finding.mend.contains("reindex CONFIG if it is yours")),
+        "{found:?}"
+    );
+    assert!(found.iter().all(|finding| !finding.mend.contains("--force")), "{found:?}");
+}
+
+#[test]
+fn what_waits_beside_the_volumes_is_counted() {
+    use shelf::{Conf, NOW, World, temporary};
+    let dir = temporary();
+    let world = World::make(dir.path(), Conf::default(), &["/home", "/etc"]);
+    let held_kb = || Place::of(World::open(&world.directory, "ifh")).held_kb().expect("counted");
+    world.dump("/home", NOW, 0, 10 * shelf::KIB);
+    assert_eq!(held_kb(), 10);
+    world.dump_to(&world.site.straight(), "/etc", NOW, 0, 5 * shelf::KIB, 0);
+    assert_eq!(held_kb(), 15);
+}
+
+#[test]
+fn laptops_whose_dumps_nothing_puts_on_volumes_are_found() {
+    let server = Server::new();
+    let found = || server.shim(&["check"]).1.contains("dumps of laptops wait on the holding disk of daily until somebody calls a flush");
+    assert!(found());
+    let toml = fs::read_to_string(server.path("shim.toml")).expect("read");
+    let conf = fs::read_to_string(server.path("etc/daily/amanda.conf")).expect("read");
+    let shim = |more: &str| fs::write(server.path("shim.toml"), format!("{toml}{more}")).expect("written");
+    let amanda = |more: &str| fs::write(server.path("etc/daily/amanda.conf"), format!("{conf}{more}")).expect("written");
+    shim("[flush]\nconfig = \"daily\"\n");
+    assert!(found(), "this one is never due");
+    shim("[flush]\nconfig = \"daily\"\nat = \"03:30\"\n");
+    assert!(!found());
+    shim("");
+    amanda("autoflush yes\n");
+    assert!(!found());
+    amanda("");
+    shim("reach = \"local\"\n");
+    assert!(!found(), "what the nightly run dumps it puts on volumes");
 }

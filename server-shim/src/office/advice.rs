@@ -109,10 +109,18 @@ const DUMPS: &[(&[&str], Advice)] = &[
 /// The same for volumes.
 const VOLUMES: &[(&[&str], Advice)] = &[
     (
-        &["do not match labelstr", "does not match labelstr", "is not in the tapelist"],
+        &["is not in the tapelist"],
+        advice(
+            "a volume with a label of this config is in a slot, and the list of volumes does not have it",
+            "take it out, or `asyncamanda-shim reindex CONFIG` if it is yours: that puts it and its dumps into the list again",
+        ),
+    ),
+    (
+        &["do not match labelstr", "does not match labelstr"],
         advice(
             "a volume is in a slot that is not one of this config's",
-            "take it out, or label it: `asyncamanda-shim label CONFIG LABEL --slot N --force` overwrites what is on it",
+            "take it out; or, when nothing on it is needed any more, label it: \
+             `asyncamanda-shim label CONFIG LABEL --slot N --force` overwrites what is on it",
         ),
     ),
     (&["use by config", "is in pool"], advice("a volume of another config is in a slot", "take it out and put in the one that is wanted")),
@@ -199,6 +207,8 @@ mod tests {
         ] {
             assert_eq!(of_volume(said).map(|advice| advice.means), Some(means), "{said}");
         }
+        let unlisted = of_volume("Slot 3 with label ifh03 is not in the tapelist").expect("known");
+        assert!(unlisted.to_do.contains("reindex") && !unlisted.to_do.contains("--force"), "its dumps may be all that there is");
         assert_eq!((of_dump("?"), of_volume("tape daily-01 kb 3907 fm 3 [OK]")), (None, None));
     }
 }

@@ -32,6 +32,7 @@ use self::report::Report;
 use self::report::about::{About, Around};
 use self::report::notes::Ending;
 use self::report::run::Run;
+use self::tape::Volumes;
 use crate::engine::Trouble;
 use crate::engine::embedded::site::Site;
 use crate::engine::embedded::stamp;
@@ -73,20 +74,18 @@ fn make(place: &Place, log: &[Said], historical: bool, now: i64) -> Result<Repor
     // What dumps there are matters where a policy keeps what restores need.
     let rows = if about.rules.recover > 0 || about.rules.full > 0 { find::rows(place)? } else { Vec::new() };
     let kept = retention::kept(&tapelist, &about.rules, &matches, &rows, &|days| stamp::of(now - i64::from(days) * 86_400));
-    let wanted = retention::wanted(&tapelist, &about.rules, &matches, &kept);
     let held_kb = if historical { 0 } else { place.held_kb()? };
-    let shelf = if historical || !about.tell_next { Vec::new() } else { shelf(place, now) };
+    let volumes = if historical || !about.tell_next { None } else { tape::look(place, now).ok() };
+    let shelf = volumes.as_ref().map(shelf).unwrap_or_default();
+    // The engine's own choice counts, where it is known.
+    let wanted = volumes.map_or_else(|| retention::wanted(&tapelist, &about.rules, &matches, &kept), |volumes| volumes.wanted);
     Ok(Report::of(&Run::of(log), &about, &Around { historical, held_kb, tapelist, wanted, shelf }))
 }
 
-/// Says what the next run wants and where that is, and what is the matter with volumes; nothing when that cannot be seen.
-fn shelf(place: &Place, now: i64) -> Vec<String> {
-    let Ok(volumes) = tape::look(place, now) else { return Vec::new() };
+/// Says what the next run wants and where that is, and what is the matter with volumes.
+fn shelf(volumes: &Volumes) -> Vec<String> {
     let mut lines = volumes.next();
-    for finding in volumes.findings() {
-        lines.push(format!("Look at the volumes: {}.", finding.what));
-        lines.push(format!("  What to do: {}.", finding.mend));
-    }
+    lines.extend(volumes.findings().iter().flat_map(tape::told));
     lines
 }
 

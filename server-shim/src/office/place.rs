@@ -17,6 +17,7 @@ use crate::config::{Config, EngineKind};
 use crate::engine::Trouble;
 use crate::engine::embedded::catalog::LONGEST_LOG;
 use crate::engine::embedded::files;
+use crate::engine::embedded::holding;
 use crate::engine::embedded::site::{Rotation, Site, failed};
 use crate::report::Words;
 use crate::runner::start;
@@ -133,14 +134,22 @@ impl Place {
         Ok(logs.into_iter().rev().map(|(_, path)| path).find(|path| begun_by(path, process)))
     }
 
-    /// Returns the KiB of dumps on the holding disks.
+    /// Returns the directories in which dumps wait: with the embedded engine also the one beside the volumes.
+    fn waiting_rooms(&self) -> Vec<PathBuf> {
+        match &self.site {
+            Some(site) => holding::directories(site),
+            None => self.conf.holdingdisks().into_iter().map(|disk| disk.directory).collect(),
+        }
+    }
+
+    /// Returns the KiB of dumps that wait for a volume.
     ///
     /// # Errors
     /// When a directory cannot be listed.
     pub fn held_kb(&self) -> Result<u64, Trouble> {
         let mut kb = 0;
-        for disk in self.conf.holdingdisks() {
-            let held = held::held(&disk.directory).map_err(|error| failed("cannot list", &disk.directory, &error))?;
+        for directory in self.waiting_rooms() {
+            let held = held::held(&directory).map_err(|error| failed("cannot list", &directory, &error))?;
             kb += held.iter().map(|held| held.kb).sum::<u64>();
         }
         Ok(kb)

@@ -48,6 +48,8 @@ pub enum Kept {
     Recover,
     /// It has one of the last full dumps.
     Full,
+    /// The newest state of a disk needs it, and the embedded engine does not overwrite that, whatever the policy says.
+    Needed,
 }
 
 /// Labels that match, as `labelstr` has it.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use amanda::conf::Strategy;
 use amanda::conf::disklist::Disk;
 use amanda::conf::holding::Use;
+use amanda::conf::rules::Autoflush;
 use amanda::escape::printable;
 use wire::{ConfigName, Exit, HostName};
 
@@ -30,10 +31,32 @@ pub fn findings(config: &Config, name: &ConfigName, hosts: &[HostName]) -> Vec<F
     };
     let mut found: Vec<Finding> = site.for_writing().err().map(Finding::from).into_iter().collect();
     found.extend(rooms(&site));
+    found.extend(left_waiting(config, &site, hosts));
     for host in hosts {
         found.extend(of_host(config, &site, host));
     }
     found
+}
+
+/// Finds that dumps of laptops go to the holding disk and nothing puts them on volumes by itself.
+fn left_waiting(config: &Config, site: &Site, hosts: &[HostName]) -> Option<Finding> {
+    let is_cycle = matches!(site.rotation(), Rotation::Cycle { .. });
+    let calls = |host: &HostName| config.hosts.get(host).is_some_and(|rule| rule.reach == Reach::Tunnel);
+    if !is_cycle || site.config().autoflush() != Autoflush::No || is_flushed(config, site) || !hosts.iter().any(calls) {
+        return None;
+    }
+    let name = site.name();
+    Some(Finding::minor(
+        format!("dumps of laptops wait on the holding disk of {name} until somebody calls a flush: autoflush is no, and no [flush] is due"),
+        format!("`autoflush yes` in amanda.conf, or [flush] with config = \"{name}\" and at = \"HH:MM\" in {}", config.file.display()),
+    ))
+}
+
+/// Says whether a policy of shim.toml flushes a config; one with the same volumes counts, for which an overlay's dumps are.
+fn is_flushed(config: &Config, site: &Site) -> bool {
+    let Some(flush) = config.flush.as_ref().filter(|flush| flush.after.is_some() || flush.at.is_some()) else { return false };
+    let is_shared = |other: Site| other.config().tapelist() == site.config().tapelist();
+    flush.config == *site.name() || survey::open(config, &flush.config).is_ok_and(is_shared)
 }
 
 /// Tells whose a config is that the dump user cannot even look into.
