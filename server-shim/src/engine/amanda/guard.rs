@@ -6,11 +6,18 @@
 //! flushes then writes its own run's id there. We put it right as long as the run lives. The leader's id serves: for the run's
 //! own driver it is the parent's, which it takes for its own.
 
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::processes::{self, Identity};
 
@@ -58,6 +65,55 @@ pub fn protect(log: &Path, leader: Identity, holding: &[PathBuf], seen: &mut BTr
     directories
 }
 
+/// Puts `pid` files back the moment they are gone, in a thread of its own.
+///
+/// Amanda's planner and driver begin together: one removes the file of a run that it finds alive, and the other one looks for it a moment
+/// later. The runner has other things to do for longer than that.
+#[derive(Debug, Default)]
+pub struct Keeper {
+    runs: Arc<Mutex<Runs>>,
+    events: OnceCell<Option<Arc<Inotify>>>,
+}
+
+/// The directories of runs, and whose they are.
+type Runs = BTreeMap<PathBuf, Identity>;
+
+impl Keeper {
+    /// Keeps the file that is in this directory, while the run's leader lives. Without the thread the runner's own looks have to do.
+    pub fn keep(&self, directory: &Path, leader: Identity) {
+        let Some(events) = self.events.get_or_init(|| self.start()) else { return };
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(directory.to_owned(), leader);
+        // Watching it again changes nothing.
+        let _ = events.add_watch(directory, AddWatchFlags::IN_DELETE);
+    }
+
+    fn start(&self) -> Option<Arc<Inotify>> {
+        let events = Arc::new(Inotify::init(InitFlags::IN_CLOEXEC).ok()?);
+        let (runs, heard) = (Arc::clone(&self.runs), Arc::clone(&events));
+        thread::Builder::new().name("keeper".to_owned()).spawn(move || put_back(&heard, &runs)).ok()?;
+        Some(events)
+    }
+}
+
+fn put_back(events: &Inotify, runs: &Mutex<Runs>) {
+    loop {
+        let heard = match events.read_events() {
+            Ok(heard) => heard,
+            Err(Errno::EINTR) => continue,
+            Err(_) => return,
+        };
+        if !heard.iter().any(|event| event.name.as_deref() == Some(OsStr::new("pid"))) {
+            continue;
+        }
+        let mut runs = runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.retain(|_, leader| processes::is_alive(*leader));
+        for (directory, leader) in runs.iter().filter(|(directory, _)| !directory.join("pid").exists()) {
+            // The runner finds it missing, too, and says why it cannot be written.
+            let _ = write(directory, &directory.join("pid"), *leader);
+        }
+    }
+}
+
 /// Appears whole or not at all: an empty file counts as no owner.
 fn write(directory: &Path, path: &Path, leader: Identity) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(".pid-").tempfile_in(directory)?;
@@ -80,6 +136,23 @@ pub fn release(log: &Path, leader: Identity, holding: &[PathBuf]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_keeper_puts_the_file_back_by_itself() {
+        let run = tempfile::tempdir().expect("temporary directory");
+        let path = run.path().join("pid");
+        let me = processes::read(std::process::id()).map(|me| Identity { pid: me.pid, start: me.start }).expect("we run");
+        fs::write(&path, "1").expect("written");
+        let keeper = Keeper::default();
+        keeper.keep(run.path(), me);
+        for _ in 0..100 {
+            fs::remove_file(&path).expect("it is there again");
+            while !path.exists() {
+                thread::yield_now();
+            }
+            assert_eq!(fs::read_to_string(&path).expect("whole"), me.pid.to_string());
+        }
+    }
 
     #[test]
     fn the_file_is_put_back_while_the_run_lives_and_taken_away_after_it() {

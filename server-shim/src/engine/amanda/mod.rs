@@ -60,6 +60,7 @@ pub struct AmandaEngine {
     tunnelled: BTreeSet<HostName>,
     followers: RefCell<BTreeMap<String, Follower>>,
     guarded: RefCell<BTreeSet<PathBuf>>,
+    keeper: guard::Keeper,
 }
 
 impl AmandaEngine {
@@ -72,6 +73,7 @@ impl AmandaEngine {
             tunnelled: config.hosts.iter().filter(|(_, rule)| rule.reach == Reach::Tunnel).map(|(host, _)| host.clone()).collect(),
             followers: RefCell::default(),
             guarded: RefCell::default(),
+            keeper: guard::Keeper::default(),
         }
     }
 
@@ -271,7 +273,10 @@ impl Engine for AmandaEngine {
     }
 
     fn protect(&self, log: &Path, leader: Identity, survey: &Survey) -> Vec<PathBuf> {
-        guard::protect(log, leader, &survey.holding, &mut self.guarded.borrow_mut())
+        let mut guarded = self.guarded.borrow_mut();
+        let directories = guard::protect(log, leader, &survey.holding, &mut guarded);
+        directories.iter().filter(|directory| guarded.contains(*directory)).for_each(|directory| self.keeper.keep(directory, leader));
+        directories
     }
 
     fn settle(&self, record: &mut RunRecord, survey: &Survey) -> Result<Verdicts, Trouble> {
