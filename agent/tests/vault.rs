@@ -9,7 +9,6 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -140,16 +139,15 @@ fn a_second_call_waits_and_says_its_place() {
     vaults.close_gate();
     let mut first = vaults.world.command(&["now"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("starts");
     vaults.world.wait_for("the first one dumps", || vaults.at_gate());
-    let second = vaults.world.command(&["now"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
-    vaults
-        .world
-        .wait_for("the second one has a place", || names(&vaults.path("vault/.asyncamanda/queue")).contains(&"00000002".to_owned()));
-    std::thread::sleep(Duration::from_millis(300));
+    let place = vaults.path("said");
+    let said = fs::File::create(&place).expect("made");
+    let mut second = vaults.world.command(&["now"]).stderr(said).stdout(Stdio::null()).spawn().expect("starts");
+    let queued = || fs::read_to_string(&place).expect("there").contains("queued, place 1; waits for the backup of");
+    vaults.world.wait_for("the second one says its place", queued);
+    assert!(names(&vaults.path("vault/.asyncamanda/queue")).contains(&"00000002".to_owned()));
     vaults.open_gate();
     assert!(first.wait().expect("ends").success());
-    let second = second.wait_with_output().expect("ends");
-    let err = String::from_utf8_lossy(&second.stderr);
-    assert!(second.status.success() && err.contains("queued, place 1; waits for the backup of"), "{err}");
+    assert!(second.wait().expect("ends").success(), "{}", fs::read_to_string(&place).expect("there"));
     assert_eq!(vaults.chain("vault", "docs").0, 1);
     assert!(!names(&vaults.path("vault/.asyncamanda/queue")).iter().any(|name| name.starts_with('0')));
 }
