@@ -38,7 +38,9 @@ fn line(bytes: &[u8]) -> Option<Said> {
         "ERROR" => Some(Said::Error(program, printable(text))),
         "FATAL" => Some(Said::Fatal(program, printable(text))),
         "START" => start(program, text),
-        "FINISH" => Some(Said::Finish(program, number(split_words(text).nth(3)?)?)),
+        "FINISH" => {
+            Some(Said::Finish(program, number(split_words(text).nth(3)?).map(|secs: f64| if secs.is_finite() { secs } else { 0.0 })?))
+        }
         "DISK" => Some(Said::Disk(dle(&mut split_words(text))?)),
         "STATS" => stats(text),
         "PART" | "PARTPARTIAL" => part(text, kind == "PART").map(|part| Said::Part(Box::new(part))),

@@ -20,6 +20,7 @@ fn every_figure_of_a_real_log_is_there() {
     assert_eq!((dumped.secs, dumped.kb, dumped.kps, dumped.orig_kb), (0.161, 3907, 24176.8, Some(3910)));
     assert!(all.contains(&Said::Hostname("vm".into())));
     assert!(all.contains(&Said::Finish(Program::Planner, 1.133)));
+    assert_eq!(said(b"FINISH driver date 20261122023901 time inf\n"), [Said::Finish(Program::Driver, 0.0)], "no time is endless");
     assert!(all.contains(&Said::Volume {
         datestamp: "20261122023901".into(),
         storage: Some("fx1".into()),

@@ -85,7 +85,7 @@ impl Run<'_> {
                 return self.denied(Denied { why, by_config: false, is_early: false }, true);
             };
             self.seen.insert(next.slot);
-            self.from = next.slot + 1;
+            self.from = next.slot.saturating_add(1);
             match self.label(&next)? {
                 Ok(volume) => {
                     self.volume = Some(volume);
